@@ -1,0 +1,126 @@
+//! The config: YAML on disk in, a whole and valid [`Config`] out, or every error with its place.
+//!
+//! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+use crate::core::intent::ActionKind;
+use crate::core::rule::Rule;
+
+/// A loaded config. Whoever holds one holds a valid one.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub revision: Revision,
+    pub server: Server,
+    pub database: Database,
+    pub github: GitHub,
+    pub retention: Retention,
+    pub queue: Queue,
+    pub rules: Arc<[Rule]>,
+    /// The effective config with every default filled in and secrets masked: what `config show` prints.
+    pub effective: serde_json::Value,
+}
+
+/// Which config this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// First 16 hexadecimal digits of the SHA-256 over all loaded files (names and contents, in order).
+    pub hash: String,
+    /// Commit of the checkout the config lies in.
+    pub git_commit: Option<String>,
+    pub path: PathBuf,
+    pub loaded_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub public_url: Option<String>,
+    pub admin_socket: Option<PathBuf>,
+    /// Empty: webhooks from anywhere (the signature is what counts).
+    pub webhook_allow: Vec<Allow>,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Bytes of a webhook body; default and most 25 MiB (GitHub's cap).
+    pub max_body: u64,
+    /// For a whole request to arrive; default 10 s.
+    pub read_timeout: Duration,
+    /// Payloads at once in ingest before 503; default 4,096.
+    pub max_pending: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allow {
+    /// The `hooks` list of `GET /meta`.
+    GitHub,
+    Net(ipnet::IpNet),
+}
+
+#[derive(Clone, Debug)]
+pub struct Database {
+    pub url: SecretString,
+    /// Payloads over 1 MiB; default `objects` beside the SQLite file, else `/var/lib/orchd/objects`.
+    pub objects: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct GitHub {
+    pub app_id: Option<u64>,
+    pub client_id: Option<String>,
+    pub private_key: Option<SecretString>,
+    /// At least one.
+    pub webhook_secrets: Vec<SecretString>,
+    pub client_secret: Option<SecretString>,
+    pub api_url: http::Uri,
+    /// For one request; default 10 s.
+    pub timeout: Duration,
+    pub dry_run: bool,
+    pub read_only: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Default 365 days.
+    pub events: Duration,
+    /// Default 90 days.
+    pub payloads: Duration,
+}
+
+/// How jobs are run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Lanes at work at once; default 8.
+    pub workers: u32,
+    /// Default 8.
+    pub max_attempts: u32,
+    /// Of a claimed job; renewed at a third of it; default 30 s.
+    pub lease: Duration,
+    /// First wait after a failed attempt, doubled each time; default 1 s.
+    pub backoff: Duration,
+    /// Longest wait; default 5 min.
+    pub backoff_cap: Duration,
+}
+
+/// One thing wrong, and where. Lines and columns count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    pub file: PathBuf,
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+}
+
+/// Everything that is wrong with a config, in the order of the files.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(|p| format!("{}:{}:{}: {}", p.file.display(), p.line, p.column, p.message)).collect::<Vec<_>>().join("\n"))]
+pub struct Problems(pub Vec<Problem>);
+
+/// Reads, includes, validates. `now` becomes the revision's `loaded_at`.
+pub fn load(_path: &Path, _actions: &[ActionKind], _now: DateTime<Utc>) -> Result<Config, Problems> {
+    unimplemented!()
+}

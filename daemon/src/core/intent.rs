@@ -1,0 +1,92 @@
+//! Intents: what a matched rule wants done, and the catalogue of actions a rule may name.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::event::{EventId, InstallationId, RepoName};
+use super::rule::RuleName;
+
+/// Stable id of an intent: the same event, rule, action, target and parameters always give the same id, so a crash, a
+/// redelivery or a second daemon can never turn one intent into two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IntentId(pub Uuid);
+
+impl fmt::Display for IntentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Namespace of intent ids (a UUIDv5 namespace of our own; never change it: ids in every database depend on it).
+const INTENT_NAMESPACE: Uuid = Uuid::from_u128(0x6f72_6368_642d_8e9b_9c1a_696e_7465_6e74);
+
+/// The thing an action is carried out on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Target {
+    pub repository: RepoName,
+    pub installation: Option<InstallationId>,
+    /// Issue or pull request.
+    pub number: u64,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.repository, self.number)
+    }
+}
+
+/// An action as a rule names it: checked against the catalogue when the config was loaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionSpec {
+    pub name: String,
+    pub params: Value,
+}
+
+/// An action name, a target, parameters, and the event and rule that want it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    pub id: IntentId,
+    pub event: EventId,
+    pub rule: RuleName,
+    pub action: String,
+    pub target: Target,
+    pub params: Value,
+}
+
+impl Intent {
+    pub fn new(event: EventId, rule: &RuleName, spec: &ActionSpec, target: Target) -> Self {
+        // `Value` keeps object keys sorted (serde_json without `preserve_order`), so equal parameters print equally.
+        let name = format!(
+            "{event}\n{rule}\n{}\n{}#{}\n{}",
+            spec.name, target.repository, target.number, spec.params
+        );
+        Self {
+            id: IntentId(Uuid::new_v5(&INTENT_NAMESPACE, name.as_bytes())),
+            event,
+            rule: rule.clone(),
+            action: spec.name.clone(),
+            target,
+            params: spec.params.clone(),
+        }
+    }
+}
+
+/// A kind of action as the config loader and the docs need to know it. The registry in `actions` provides the list.
+#[derive(Clone, Copy, Debug)]
+pub struct ActionKind {
+    /// The key in a rule's `then`.
+    pub name: &'static str,
+    /// One sentence for the docs and the schema.
+    pub help: &'static str,
+    /// An example of the parameters, as YAML.
+    pub example: &'static str,
+    pub undoable: bool,
+    /// Checks parameters; the text says what is wrong and what to write.
+    pub check: fn(&Value) -> Result<(), String>,
+    /// JSON Schema of the parameters.
+    pub schema: fn() -> Value,
+}

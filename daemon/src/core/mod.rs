@@ -1,0 +1,17 @@
+//! What orchd decides, and why.
+//!
+//! Owns the words every other folder speaks (event, facts, rule, condition, decision, intent) and the one
+//! evaluator. Refuses to know the network, the disk, the database, the clock and async: whoever calls passes in what
+//! is known and gets back what follows from it.
+//!
+//! Invariant 3: the same rules and facts give the same decisions, byte for byte.
+
+pub mod condition;
+pub mod decide;
+pub mod event;
+pub mod explain;
+pub mod facts;
+pub mod hand;
+pub mod intent;
+pub mod pattern;
+pub mod rule;

@@ -1,0 +1,167 @@
+//! Rules: on / if / then, already parsed: a `Rule` that exists is a rule that can run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::condition::Condition;
+use super::event::{EventKind, RepoName};
+use super::intent::ActionSpec;
+use super::pattern::Globs;
+
+/// Name of a rule: unique in a config, 1 to 100 characters of `a-z A-Z 0-9 . _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RuleName(String);
+
+/// Why a text is not a rule name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a rule name: use 1 to 100 of the characters a-z A-Z 0-9 . _ -")]
+pub struct NotARuleName(String);
+
+impl RuleName {
+    /// # Errors
+    /// When the text is empty, longer than 100 characters or holds another character.
+    pub fn parse(text: &str) -> Result<Self, NotARuleName> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if !text.is_empty() && text.len() <= 100 && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotARuleName(text.chars().take(100).collect()))
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RuleName {
+    type Error = NotARuleName;
+    fn try_from(text: String) -> Result<Self, NotARuleName> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RuleName> for String {
+    fn from(name: RuleName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `pull_request.opened`, `pull_request.*`, `pull_request` (the same) or `*`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Trigger {
+    /// `None`: any event.
+    name: Option<String>,
+    /// `None`: any action, also none.
+    action: Option<String>,
+}
+
+/// Why a text is not a trigger.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a trigger: write event.action, event.* or *, for example pull_request.opened")]
+pub struct NotATrigger(String);
+
+impl Trigger {
+    /// # Errors
+    /// When a part is empty or holds a character that GitHub's event names do not have.
+    pub fn parse(text: &str) -> Result<Self, NotATrigger> {
+        let refuse = || NotATrigger(text.chars().take(100).collect());
+        let (name, action) = text.split_once('.').unwrap_or((text, "*"));
+        let part = |part: &str| match part {
+            "*" => Ok(None),
+            word if !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
+                Ok(Some(word.to_owned()))
+            }
+            _ => Err(refuse()),
+        };
+        let (name, action) = (part(name)?, part(action)?);
+        if name.is_none() && action.is_some() {
+            return Err(refuse());
+        }
+        Ok(Self { name, action })
+    }
+
+    pub fn fires_on(&self, kind: &EventKind) -> bool {
+        let name_fits = self.name.as_ref().is_none_or(|name| *name == kind.name);
+        let action_fits = self.action.as_ref().is_none_or(|action| Some(action) == kind.action.as_ref());
+        name_fits && action_fits
+    }
+
+    /// The event name the trigger waits for; `None` for `*`.
+    pub fn event_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+impl TryFrom<String> for Trigger {
+    type Error = NotATrigger;
+    fn try_from(text: String) -> Result<Self, NotATrigger> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Trigger> for String {
+    fn from(trigger: Trigger) -> Self {
+        trigger.to_string()
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, &self.action) {
+            (None, _) => f.write_str("*"),
+            (Some(name), None) => write!(f, "{name}.*"),
+            (Some(name), Some(action)) => write!(f, "{name}.{action}"),
+        }
+    }
+}
+
+/// Whether a matched rule may act.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Active,
+    /// Decides and records, never writes.
+    Shadow,
+    /// Is not evaluated.
+    Off,
+}
+
+/// Which repositories a rule looks at: globs over `owner/name`, `!` excludes, the last pattern that fits wins.
+#[derive(Clone, Debug)]
+pub struct Repositories(pub Globs);
+
+impl Repositories {
+    pub fn includes(&self, repository: &RepoName) -> bool {
+        self.0.selects(repository.as_str())
+    }
+}
+
+/// How much a rule may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Effects an hour; `None`: as many as it likes.
+    pub actions_per_hour: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub name: RuleName,
+    pub repositories: Repositories,
+    pub on: Vec<Trigger>,
+    /// `None`: whenever it is triggered.
+    pub when: Option<Condition>,
+    pub then: Vec<ActionSpec>,
+    pub mode: Mode,
+    pub limits: Limits,
+}

@@ -1,0 +1,1 @@
+//! App JWTs and installation tokens.

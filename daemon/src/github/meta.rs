@@ -1,0 +1,1 @@
+//! `GET /meta`: the address ranges that GitHub sends webhooks from.

@@ -1,0 +1,49 @@
+//! GitHub as orchd meets it: authentication, the client with its layers and its write gate, webhooks, facts.
+//!
+//! Refuses to know the store and what a rule means. Invariants: a body is not parsed before its signature was verified
+//! (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
+//! reaches a log or an error (11).
+
+pub mod auth;
+pub mod client;
+pub mod facts;
+pub mod meta;
+pub mod webhook;
+
+use std::time::Duration;
+
+/// Why a request to GitHub did not give an answer, by what the caller can do about it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum GitHubError {
+    /// 404 or 410: it does not exist or the App may not see it.
+    #[error("GitHub has no {0}, or the App may not see it")]
+    NotFound(String),
+    /// 401, 403 (not a limit), 422, …: asking again gives the same answer.
+    #[error("GitHub refused ({status}): {message}")]
+    Refused { status: u16, message: String },
+    /// A limit: try again not before `retry_after` has passed.
+    #[error("GitHub asked to wait {}s: {message}", retry_after.as_secs())]
+    Limited { retry_after: Duration, message: String },
+    /// 5xx, time-out, connection: the same request may work later, and a write may or may not have happened.
+    #[error("GitHub could not be reached or failed: {0}")]
+    Unavailable(String),
+    /// An answer that is not what GitHub documents.
+    #[error("GitHub's answer could not be read: {0}")]
+    Unreadable(String),
+    /// The App's key does not work, or is missing: a person must mend the config.
+    #[error("the GitHub App cannot sign in: {0}")]
+    Credentials(String),
+}
+
+/// Why the write gate is closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GateClosed {
+    #[error("dry run: `github.dry_run` is on")]
+    DryRun,
+    #[error("the config says `github.read_only`")]
+    ReadOnly,
+    #[error("the rule is in shadow mode")]
+    Shadow,
+    #[error("the rule is off")]
+    Off,
+}
