@@ -1,0 +1,14 @@
+# Each target is one line to what really does it.
+.PHONY: demo test bench docs fuzz install-tools
+
+demo:
+	@packaging/dev/demo.sh $(if $(ONCE),--once)
+
+test: 
+	@packaging/dev/test.sh
+
+bench:
+	@packaging/dev/bench.sh
+
+docs:
+	@UPDATE=1 cargo test --quiet --package orchd --lib generated

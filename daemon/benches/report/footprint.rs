@@ -1,0 +1,97 @@
+//! Memory when idle, time until ready on a large database, bytes an event.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use chrono::Utc;
+use orchd::core::event::EventId;
+use orchd::github::webhook::{Encoding, Verified};
+use orchd::store::events::{NewEvent, Source};
+use orchd::store::{Db, StoreOptions};
+use uuid::Uuid;
+
+use super::load::{self, Example};
+use super::server;
+
+/// Deliveries stored in one transaction while the database is filled.
+const BATCH: usize = 1_000;
+
+pub fn run(dir: &Path, events: usize) -> Result<String> {
+    let dir = dir.join("footprint");
+    std::fs::create_dir_all(&dir)?;
+    let file = dir.join("orchd.db");
+    let url = format!("sqlite://{}", file.display());
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(fill(&url, &dir, &load::examples()?, events))?;
+    drop(runtime);
+    let bytes = std::fs::metadata(&file)?.len();
+
+    let started = Instant::now();
+    let server = server::orchd(&dir, &url, "", "")?;
+    let ready = started.elapsed();
+    std::thread::sleep(std::time::Duration::from_secs(10));
+    let memory = server.memory()?;
+    server.stop()?;
+
+    let mut text = String::from("| what | figure |\n|---|---|\n");
+    writeln!(text, "| ready (port open) on a database of {events} events | {} ms |", ready.as_millis())?;
+    writeln!(text, "| resident memory on it, idle for 10 s | {:.1} MiB |", memory as f64 / 1_048_576.0)?;
+    writeln!(text, "| database bytes an event, indexes and job included | {:.0} |", bytes as f64 / events as f64)?;
+    Ok(text)
+}
+
+async fn fill(url: &str, dir: &Path, examples: &[Example], events: usize) -> Result<()> {
+    let options = StoreOptions { url: url.to_owned().into(), objects: dir.join("objects") };
+    let db = Db::open(&options).await?;
+    let mut cycle = examples.iter().cycle();
+    let mut left = events;
+    while left > 0 {
+        let count = left.min(BATCH);
+        let batch = cycle.by_ref().take(count).map(new_event).collect::<Result<Vec<_>>>()?;
+        db.ingest(batch).await?;
+        left -= count;
+    }
+    // As processed events are what a database mostly holds, the queue is drained before the daemon is measured.
+    let (owner, lease) = ("bench", std::time::Duration::from_secs(600));
+    loop {
+        let claims = db.claim(owner, Utc::now(), lease, 64, 5_000).await?;
+        if claims.is_empty() {
+            break;
+        }
+        for claim in claims {
+            let jobs = std::iter::once(&claim.job).chain(&claim.following);
+            let processed: Vec<_> = jobs.map(done).collect::<Result<_>>()?;
+            db.finish_processed(owner, &processed, Utc::now()).await?;
+        }
+    }
+    db.close().await;
+    Ok(())
+}
+
+fn done(job: &orchd::store::jobs::JobRow) -> Result<orchd::store::decisions::Processed> {
+    let orchd::store::jobs::Work::Process { event } = job.work else { anyhow::bail!("not a process job") };
+    Ok(orchd::store::decisions::Processed {
+        job: job.id,
+        event,
+        decisions: Vec::new(),
+        config_revision: "0000000000000000".into(),
+        hand_changes: Vec::new(),
+    })
+}
+
+fn new_event(example: &Example) -> Result<NewEvent> {
+    let body = Bytes::from(example.body.clone());
+    let signature = orchd::github::webhook::sign(load::SECRET, &body);
+    let verified: Verified =
+        orchd::github::webhook::verify(&[load::SECRET.to_owned().into()], Some(signature.as_bytes()), body)?;
+    let (envelope, payload) = orchd::github::webhook::read_envelope(&verified, Encoding::Json)?;
+    let headers = orchd::github::webhook::Headers {
+        delivery_id: Uuid::new_v4().to_string(),
+        event_type: example.event.clone(),
+    };
+    let id = EventId(Uuid::now_v7());
+    NewEvent::from_delivery(id, headers, envelope, payload, Source::Webhook, Utc::now()).context("not an event")
+}

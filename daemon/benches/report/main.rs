@@ -1,0 +1,79 @@
+//! `make bench`: measures what the README claims and writes `docs/benchmarks.md`. Every ratio comes from one run.
+//!
+//! `--hmac-only PORT` serves the webhook route with nothing behind the signature: what ingest is compared with.
+//! `--quick` measures for two seconds each and prints instead of writing.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a report for a person")]
+
+mod footprint;
+mod hmac_only;
+mod ingest;
+mod latency;
+mod load;
+mod server;
+
+#[path = "../../tests/it/postgres.rs"]
+mod postgres;
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    if let Some(at) = args.iter().position(|arg| arg == "--hmac-only") {
+        return hmac_only::serve(args.get(at + 1).context("--hmac-only PORT")?.parse()?);
+    }
+    let quick = args.iter().any(|arg| arg == "--quick");
+    let only = |name: &str| !args.iter().any(|arg| arg.starts_with("--only=")) || args.contains(&format!("--only={name}"));
+    let dir = tempfile::Builder::new().prefix("orchd-bench").tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))?;
+    let seconds = if quick { 4 } else { 15 };
+
+    let mut report = format!("{HEAD}\n{}\n", machine()?);
+    if only("ingest") {
+        let database = postgres::durable_database(dir.path())?;
+        report += "## Durable ingest\n\n";
+        report += INGEST;
+        report += &ingest::run(dir.path(), &load::examples()?, &database, seconds)?;
+    }
+    if only("latency") {
+        report += "\n## From 202 to the first GitHub request\n\n";
+        report += &latency::run(dir.path(), if quick { 50 } else { 500 })?;
+    }
+    if only("footprint") {
+        report += "\n## Footprint\n\n";
+        report += &footprint::run(dir.path(), if quick { 20_000 } else { 1_000_000 })?;
+    }
+    println!("{report}");
+    if !quick {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/benchmarks.md"), report)?;
+    }
+    Ok(())
+}
+
+const HEAD: &str = "# Benchmarks
+
+Written by `make bench`; every ratio comes from one run on one machine, with the load generator on the same cores. Decisions are
+measured apart: `cargo bench --bench decide`.
+";
+
+const INGEST: &str = "The 329 published example payloads, each request with a new delivery id, signed, sent by `wrk -t1` for a quarter of a minute
+after a two-second warm-up. orchd answers 202 only when the event is on disk (`synchronous=FULL`, `fsync=on`); workers are on and no
+rule matches. \"HMAC only\" is the same server without anything behind the signature. Probot is the npm release with a handler that does
+nothing: it holds events in memory only.
+
+";
+
+fn machine() -> Result<String> {
+    let read = |program: &str, args: &[&str]| -> String {
+        let out = Command::new(program).args(args).output();
+        out.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown CPU").to_owned();
+    let cores = std::thread::available_parallelism()?;
+    let kernel = read("uname", &["-sr"]);
+    let rust = read("rustc", &["--version"]);
+    let node = read("node", &["--version"]);
+    Ok(format!("Machine: {cores} cores of {model}, {kernel}; {rust}; Node {node}; {}.\n", load::PROBOT))
+}

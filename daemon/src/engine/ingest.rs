@@ -1,0 +1,152 @@
+//! Group commit: whatever deliveries wait are stored together, in one transaction, and answered together.
+//!
+//! A delivery is answered only after its batch is on disk (invariant 1). Two batches may be under way: while one waits
+//! for the disk, the next is compressed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+
+use crate::store::events::{Ingested, NewEvent};
+use crate::store::{Db, StoreError};
+
+/// Most deliveries in one transaction: large enough that one disk sync serves all connections that wait, small enough
+/// that the first of them does not wait long.
+const BATCH: usize = 256;
+
+/// Batches under way at once.
+const IN_FLIGHT: usize = 2;
+
+/// Deliveries that wait before processing steps aside for ingest.
+const PRESSURE: usize = 16;
+
+/// The longest that processing steps aside.
+const YIELD: Duration = Duration::from_millis(250);
+
+/// Why a delivery was not stored. The sender should come back: GitHub lists it as failed, and recovery finds it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum IngestError {
+    #[error("more deliveries are waiting than `server.max_pending` allows")]
+    Busy,
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+}
+
+type Waiting = (NewEvent, oneshot::Sender<Result<Ingested, IngestError>>);
+
+/// Where deliveries go in. Cheap to clone.
+#[derive(Clone)]
+pub struct Ingest {
+    queue: mpsc::Sender<Waiting>,
+    pending: Arc<AtomicUsize>,
+    stored: Arc<watch::Sender<u64>>,
+}
+
+impl Ingest {
+    /// Starts the ingest task. `wake` is rung after every batch with something new in it. The task ends when the last
+    /// handle is gone and everything handed in is answered.
+    pub fn start(db: Db, max_pending: usize, wake: Arc<Notify>) -> Self {
+        let (queue, waiting) = mpsc::channel(max_pending.max(1));
+        let pending = Arc::new(AtomicUsize::new(0));
+        let stored = Arc::new(watch::Sender::new(0));
+        tokio::spawn(store_batches(db, waiting, Arc::clone(&pending), Arc::clone(&stored), wake));
+        Self { queue, pending, stored }
+    }
+
+    /// Stores one delivery; returns when it is on disk.
+    ///
+    /// # Errors
+    /// `Busy` when too many wait; `Store` when the batch could not be written. Neither loses what was stored before.
+    pub async fn submit(&self, event: NewEvent) -> Result<Ingested, IngestError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send((event, answer)).map_err(|_| IngestError::Busy)?;
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        let gone = || Err(IngestError::Store(Arc::new(StoreError::Unavailable("the daemon is stopping".into()))));
+        answered.await.unwrap_or_else(|_| gone())
+    }
+
+    /// Counts stored batches: changes whenever there is something new to read.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.stored.subscribe()
+    }
+
+    /// Waits until few deliveries wait to be stored, at most a quarter of a second: ingest goes before processing, and
+    /// processing never starves.
+    pub async fn give_way(&self) {
+        let calm = async {
+            let mut stored = self.stored.subscribe();
+            while self.pending.load(Ordering::Relaxed) >= PRESSURE {
+                if stored.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(YIELD, calm).await;
+    }
+}
+
+async fn store_batches(
+    db: Db,
+    mut waiting: mpsc::Receiver<Waiting>,
+    pending: Arc<AtomicUsize>,
+    stored: Arc<watch::Sender<u64>>,
+    wake: Arc<Notify>,
+) {
+    let slots = Arc::new(Semaphore::new(IN_FLIGHT));
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let mut batch = Vec::with_capacity(BATCH);
+        if waiting.recv_many(&mut batch, BATCH).await == 0 {
+            return;
+        }
+        let (db, pending, stored, wake) = (db.clone(), Arc::clone(&pending), Arc::clone(&stored), Arc::clone(&wake));
+        tokio::spawn(async move {
+            let count = batch.len();
+            store_batch(&db, batch).await;
+            pending.fetch_sub(count, Ordering::Relaxed);
+            stored.send_modify(|batches| *batches += 1);
+            wake.notify_one();
+            drop(slot);
+        });
+    }
+}
+
+async fn store_batch(db: &Db, batch: Vec<Waiting>) {
+    let (events, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    // Kept for the second try below; cloning an event shares its payload bytes.
+    let again = if events.len() > 1 { events.clone() } else { Vec::new() };
+    let result = db.ingest(events).await;
+    metrics::histogram!("orchd_ingest_batch_size").record(answers.len() as f64);
+    match result {
+        Ok(ingested) => {
+            for (answer, ingested) in answers.into_iter().zip(ingested) {
+                let _ = answer.send(Ok(ingested));
+            }
+        }
+        // One event the database will not take must not cost its neighbours theirs.
+        Err(StoreError::Failed(reason)) if again.len() > 1 => {
+            tracing::warn!(reason, "a batch failed and is stored one by one");
+            for (event, answer) in again.into_iter().zip(answers) {
+                let result = db.ingest(vec![event]).await.map(|mut one| one.pop());
+                let _ = answer.send(match result {
+                    Ok(Some(ingested)) => Ok(ingested),
+                    Ok(None) => Err(failed("the store gave no answer")),
+                    Err(error) => Err(IngestError::Store(Arc::new(error))),
+                });
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, deliveries = answers.len(), "deliveries could not be stored; GitHub is told to come back");
+            let error = Arc::new(error);
+            for answer in answers {
+                let _ = answer.send(Err(IngestError::Store(Arc::clone(&error))));
+            }
+        }
+    }
+}
+
+fn failed(reason: &str) -> IngestError {
+    IngestError::Store(Arc::new(StoreError::Failed(reason.to_owned())))
+}

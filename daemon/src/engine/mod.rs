@@ -1,0 +1,85 @@
+//! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`).
+//!
+//! Owns when things happen: batching, leases, retries, draining. Refuses to know HTTP, and leaves every decision to
+//! `core` and every change of GitHub to `actions`.
+//!
+//! Invariants: nothing is acknowledged before it is stored (1); an effect's intent and before-state are stored before
+//! its write, and an interrupted write is checked, never repeated blindly (5); a lane runs one job at a time, in order (6).
+
+pub mod apply;
+pub mod ingest;
+pub mod process;
+pub mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+
+use crate::config::live::LiveConfig;
+use crate::github::GitHubError;
+use crate::github::client::GitHub;
+use crate::store::{Db, StoreError};
+
+/// Where the engine reads the time: the system's clock, or a test's.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// The system's clock.
+pub fn system_clock() -> Clock {
+    Arc::new(Utc::now)
+}
+
+/// What every job needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub db: Db,
+    pub config: Arc<LiveConfig>,
+    /// Replaced whole when a reload changes how GitHub is reached.
+    pub github: Arc<ArcSwap<GitHub>>,
+    pub ingest: ingest::Ingest,
+    pub clock: Clock,
+    /// Names this process in leases: unique for each start.
+    pub owner: Arc<str>,
+    /// Rung when a job may have become ready: on ingest, on a retry asked for, on another daemon's word.
+    pub wake: Arc<Notify>,
+}
+
+/// Why a job did not finish, by what happens to it next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// May work later: back to the queue with a growing wait, and to the dead letters in the end.
+    #[error("{0}")]
+    Retry(String),
+    /// GitHub named a time: back to the queue until then.
+    #[error("{reason}")]
+    Wait { wait: Duration, reason: String },
+    /// Will never work as it is: to the dead letters at once.
+    #[error("{0}")]
+    Hopeless(String),
+    /// Another daemon took the job over when our lease ran out: nothing to do, it is theirs.
+    #[error("the lease ran out and the job is another's")]
+    LeaseLost,
+}
+
+impl From<GitHubError> for JobError {
+    fn from(error: GitHubError) -> Self {
+        let text = error.to_string();
+        match error {
+            GitHubError::NotFound(_) | GitHubError::Refused { .. } => Self::Hopeless(text),
+            GitHubError::Limited { retry_after, .. } => Self::Wait { wait: retry_after, reason: text },
+            GitHubError::Unavailable(_) | GitHubError::Unreadable(_) | GitHubError::Credentials(_) => Self::Retry(text),
+        }
+    }
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::LeaseLost => Self::LeaseLost,
+            StoreError::Corrupt(_) => Self::Hopeless(error.to_string()),
+            StoreError::Unavailable(_) | StoreError::Failed(_) => Self::Retry(error.to_string()),
+        }
+    }
+}
