@@ -1,0 +1,261 @@
+//! Wires everything; start and stop order.
+//!
+//! Up: config, logs, store, listeners, GitHub, ingest, workers, HTTP, and only then "ready". Down, within ten seconds:
+//! no new connection, requests in flight answered, running jobs finished or given back, store closed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use chrono::Utc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::actions;
+use crate::config::live::{LiveConfig, ReloadOutcome};
+use crate::config::watch::Watch;
+use crate::config::{self, Allow, Config};
+use crate::engine::ingest::Ingest;
+use crate::engine::{Engine, system_clock, work};
+use crate::github::client::{GitHub, Settings};
+use crate::github::meta;
+use crate::http::allowlist::Allowlist;
+use crate::http::listen::{self, Inherited, Limits, Listener};
+use crate::http::{App, Site, routes};
+use crate::store::config_revisions::ConfigRevisionRow;
+use crate::store::{Db, StoreOptions};
+use crate::telemetry;
+
+/// How often GitHub's webhook address ranges are read anew; they change a few times a year.
+const RANGES_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How soon they are asked for again when GitHub did not answer.
+const RANGES_RETRY: Duration = Duration::from_secs(30);
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// When it cannot start: the config does not validate, the store cannot be opened or is another daemon's, an address is
+/// taken. What fails later is retried or shown in health, and does not end the daemon.
+pub async fn serve(path: &Path) -> anyhow::Result<()> {
+    let config = config::load(path, actions::kinds(), Utc::now())?;
+    telemetry::install_logs(&config.logging)?;
+    let metrics = telemetry::install_metrics().context("the metrics recorder could not be installed")?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "orchd starts");
+    let signals = Signals::listen()?;
+    let db = open_store(&config).await?;
+    let listeners = Listeners::bind(&config).await?;
+    let (watch, changed) = Watch::start(path).context("the config's directory cannot be watched")?;
+
+    let live = Arc::new(LiveConfig::new(config));
+    let config = live.current();
+    announce_config(&db, &config).await;
+    let stop = CancellationToken::new();
+    let wake = Arc::new(Notify::new());
+    let ingest = Ingest::start(db.clone(), config.server.max_pending, Arc::clone(&wake));
+    let engine = Engine {
+        db: db.clone(),
+        config: Arc::clone(&live),
+        github: Arc::new(ArcSwap::from_pointee(GitHub::new(settings(&config))?)),
+        ingest: ingest.clone(),
+        clock: system_clock(),
+        owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
+        wake: Arc::clone(&wake),
+    };
+    let allowlist = Arc::new(Allowlist::default());
+    let site = App::new(Site {
+        db: db.clone(),
+        config: Arc::clone(&live),
+        ingest,
+        wake,
+        allowlist: Arc::clone(&allowlist),
+        metrics,
+        started_at: Utc::now(),
+        stopping: stop.clone(),
+    });
+
+    let mut tasks = listeners.serve(&site, &stop);
+    tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
+    let side = [
+        tokio::spawn(hear_other_daemons(engine.clone())),
+        tokio::spawn(refresh_ranges(engine.clone(), allowlist)),
+    ];
+    // Fails only outside systemd, where nobody waits for it.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(revision = config.revision.hash, rules = config.rules.len(), "ready");
+
+    steer(path, &engine, watch, changed, signals).await;
+
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("stopping: no new connections, running jobs finish or are given back");
+    stop.cancel();
+    for task in tasks {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task ended badly");
+        }
+    }
+    for task in side {
+        task.abort();
+    }
+    db.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Db> {
+    let options = StoreOptions { url: config.database.url.clone(), objects: config.database.objects.clone() };
+    Db::open(&options).await.context("the store cannot be opened")
+}
+
+struct Listeners {
+    public: Listener,
+    admin: Option<Listener>,
+}
+
+impl Listeners {
+    /// Takes what systemd hands over, binds the rest.
+    async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let inherited = Inherited::take()?;
+        let public = match inherited.tcp {
+            Some(listener) => listener,
+            None => Listener::tcp(config.server.listen).await?,
+        };
+        let admin = match (inherited.unix, &config.server.admin_socket) {
+            (Some(listener), _) => Some(listener),
+            (None, Some(path)) => Some(Listener::unix(path)?),
+            (None, None) => None,
+        };
+        Ok(Self { public, admin })
+    }
+
+    fn serve(self, site: &App, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        let serve = |listener, routes| tokio::spawn(listen::serve(listener, routes, Limits::default(), stop.clone()));
+        if let Some(address) = self.public.address() {
+            tracing::info!(%address, "webhooks at POST /webhooks/github, health at GET /health, metrics at GET /metrics");
+        }
+        let mut tasks = vec![serve(self.public, routes::public(site))];
+        if let Some(admin) = self.admin {
+            tasks.push(serve(admin, routes::admin(site)));
+        }
+        tasks
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Reloads when asked or when files change; returns when told to stop.
+async fn steer(path: &Path, engine: &Engine, mut watch: Watch, mut changed: mpsc::Receiver<()>, mut signals: Signals) {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
+            Some(()) = changed.recv() => {}
+        }
+        reload(path.to_path_buf(), engine).await;
+        if let Err(error) = watch.rearm() {
+            tracing::warn!(%error, "the config's directories cannot be watched; SIGHUP reloads");
+        }
+    }
+}
+
+async fn reload(path: PathBuf, engine: &Engine) {
+    let live = Arc::clone(&engine.config);
+    let read = tokio::task::spawn_blocking(move || live.reload(&path, actions::kinds(), Utc::now())).await;
+    match read {
+        Ok(ReloadOutcome::Same) => {}
+        Ok(ReloadOutcome::Refused(problems)) => {
+            let running = engine.config.current().revision.hash.clone();
+            tracing::error!(running, "the changed config is refused and the old one goes on:\n{problems}");
+        }
+        Ok(ReloadOutcome::Swapped { old, new, needs_restart }) => {
+            match GitHub::new(settings(&new)) {
+                Ok(github) => engine.github.store(Arc::new(github)),
+                Err(error) => tracing::error!(%error, "GitHub is reached as before"),
+            }
+            tracing::info!(from = old.revision.hash, to = new.revision.hash, rules = new.rules.len(), "config reloaded");
+            if !needs_restart.is_empty() {
+                tracing::warn!(keys = needs_restart.join(", "), "these take effect at the next start only");
+            }
+            announce_config(&engine.db, &new).await;
+        }
+        Err(error) => tracing::error!(%error, "the reload ended badly; the old config goes on"),
+    }
+}
+
+async fn announce_config(db: &Db, config: &Config) {
+    for note in &config.notes {
+        tracing::warn!("{}:{}:{}: {}", note.file.display(), note.line, note.column, note.message);
+    }
+    let row = ConfigRevisionRow {
+        revision: config.revision.hash.clone(),
+        git_commit: config.revision.git_commit.clone(),
+        path: config.revision.path.display().to_string(),
+        effective: config.effective.clone(),
+        loaded_at: config.revision.loaded_at,
+    };
+    if let Err(error) = db.record_config(&row).await {
+        tracing::warn!(%error, "the config revision could not be recorded");
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let github = &config.github;
+    Settings {
+        api_url: github.api_url.clone(),
+        issuer: github.client_id.clone().or_else(|| github.app_id.map(|id| id.to_string())),
+        private_key: github.private_key.clone(),
+        timeout: github.timeout,
+        dry_run: github.dry_run,
+        read_only: github.read_only,
+    }
+}
+
+/// Rings when another daemon on the same database has queued something.
+async fn hear_other_daemons(engine: Engine) {
+    let mut heard = engine.db.listen();
+    while heard.recv().await.is_some() {
+        engine.wake.notify_one();
+    }
+}
+
+/// Keeps GitHub's webhook address ranges current while the config asks for them.
+async fn refresh_ranges(engine: Engine, allowlist: Arc<Allowlist>) {
+    loop {
+        let wanted = engine.config.current().server.webhook_allow.contains(&Allow::GitHub);
+        let pause = if wanted {
+            match meta::hook_ranges(&engine.github.load().reader(None)).await {
+                Ok(ranges) => {
+                    allowlist.set_github(ranges);
+                    RANGES_EVERY
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "GitHub's webhook address ranges could not be read");
+                    RANGES_RETRY
+                }
+            }
+        } else {
+            RANGES_RETRY
+        };
+        tokio::time::sleep(pause).await;
+    }
+}

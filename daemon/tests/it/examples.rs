@@ -1,0 +1,85 @@
+//! Every payload that GitHub publishes as an example goes the whole road.
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+
+use crate::npm;
+use crate::on_both_databases;
+use crate::story::{Database, SECRET, Story};
+
+/// One rule of each kind of look: nothing may fail on a real payload, whatever its shape.
+const RULES: &str = "
+  - name: look-at-everything
+    on: \"*\"
+    mode: shadow
+    if:
+      any:
+        - label: nothing-has-this-label
+        - author: nobody-has-this-login
+        - author_association: MANNEQUIN
+        - title: \"^no title is this$\"
+        - body: \"^no body is this$\"
+        - milestone: no-such-milestone
+        - assignee: nobody-has-this-login
+        - age: \"> 99999d\"
+        - comment: \"^no comment is this$\"
+        - star: \"> 1000000000\"
+        - expr: \"event.name == 'no_such_event'\"
+    then:
+      - label: {add: [never]}
+";
+
+fn signature(body: &[u8]) -> String {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(body);
+    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256={hex}")
+}
+
+on_both_databases!(all_329_published_payloads_are_stored_decided_and_listed, |database: Database| async move {
+    let index = npm::install("@octokit/webhooks-examples@7.6.1").join("@octokit/webhooks-examples/api.github.com/index.json");
+    let index: Vec<Value> = serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap();
+    let story = Story::begin(database, RULES).await;
+    let client = reqwest::Client::new();
+    let mut sent = 0;
+    for event in &index {
+        let name = event["name"].as_str().unwrap();
+        for example in event["examples"].as_array().unwrap() {
+            sent += 1;
+            // Every other one as GitHub's second content type.
+            let json = example.to_string();
+            let (kind, body) = if sent % 2 == 0 {
+                let form: String = form_urlencoded::Serializer::new(String::new()).append_pair("payload", &json).finish();
+                ("application/x-www-form-urlencoded", form)
+            } else {
+                ("application/json", json)
+            };
+            let answer = client
+                .post(format!("{}/webhooks/github", story.url()))
+                .header("content-type", kind)
+                .header("x-github-event", name)
+                .header("x-github-delivery", format!("example-{sent}"))
+                .header("x-hub-signature-256", signature(body.as_bytes()))
+                .body(body)
+                .send()
+                .await
+                .unwrap();
+            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            assert_eq!(status, 202, "{name} {sent}: {text}");
+        }
+    }
+    assert_eq!(sent, 329);
+    story.settles().await;
+
+    let events = story.json_lines(&["events", "list", "--limit", "1000"]);
+    assert_eq!(events.len(), 329);
+    let bad: Vec<_> = events.iter().filter(|event| event["processing_status"] != "processed").collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    assert!(events.iter().any(|event| event["repository"].is_null()), "events without a repository are stored too");
+    assert!(story.github.requests().is_empty(), "what the payloads hold was enough: {:?}", story.github.requests());
+
+    // And each comes back as it went in.
+    let last = story.json(&["events", "show", events[0]["id"].as_str().unwrap(), "--payload"]);
+    let example = index.last().unwrap()["examples"].as_array().unwrap().last().unwrap();
+    assert_eq!(&last["payload"], example);
+});

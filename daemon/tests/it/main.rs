@@ -1,0 +1,16 @@
+//! The one integration binary: stories told against real parts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+
+mod crash;
+mod emulator;
+mod examples;
+mod imports;
+mod lifecycle;
+mod npm;
+mod postgres;
+mod road;
+mod site;
+mod store;
+mod story;
+mod webhook;

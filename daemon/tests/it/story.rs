@@ -1,0 +1,243 @@
+//! The stage of a story: a simulated GitHub, a real daemon process, a real database, and the real CLI.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use orchd_fake::GitHub;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::postgres;
+
+pub const SECRET: &str = "It's a Secret to Everybody";
+
+/// The repository most stories happen in.
+pub const WEB: &str = "acme/web";
+
+/// How long a story waits for something before it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs the story on each database.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($name:ident, $story:expr) => {
+        mod $name {
+            use super::*;
+
+            #[tokio::test]
+            async fn on_sqlite() {
+                ($story)($crate::story::Database::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn on_postgres() {
+                ($story)($crate::story::Database::Postgres).await;
+            }
+        }
+    };
+}
+
+pub struct Story {
+    pub github: GitHub,
+    pub dir: TempDir,
+    pub port: u16,
+    database: String,
+    /// Lines below `github:` and other top-level keys that a story adds.
+    more: String,
+    daemon: Option<Child>,
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the daemon's log ---\n{}", self.log());
+        }
+    }
+}
+
+impl Story {
+    /// A daemon with these rules (the YAML below `rules:`), the App installed on `acme/web` and `acme/api`.
+    pub async fn begin(database: Database, rules: &str) -> Self {
+        let mut story = Self::prepare(database, rules, "").await;
+        story.start();
+        story
+    }
+
+    /// As [`Story::begin`], not started yet; `more` is added to the config (for example `  dry_run: true` below `github:`).
+    pub async fn prepare(database: Database, rules: &str, more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let github = GitHub::start().await.unwrap();
+        github.install("acme", &[WEB, "acme/api"]);
+        for repository in [WEB, "acme/api"] {
+            for login in ["alice", "bob"] {
+                github.add_collaborator(repository, login);
+            }
+        }
+        let database = match database {
+            Database::Sqlite => format!("sqlite://{}", dir.path().join("orchd.db").display()),
+            Database::Postgres => postgres::fresh_database().await,
+        };
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        std::fs::write(dir.path().join("webhook-secret"), SECRET).unwrap();
+        std::fs::write(dir.path().join("github-app.pem"), github.app_key().pem()).unwrap();
+        let story = Self { github, dir, port, database, more: more.to_owned(), daemon: None };
+        story.write_rules(rules);
+        story.github.set_webhook(&format!("{}/webhooks/github", story.url()), SECRET);
+        story
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path("orchd.yaml")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.path("orchd.sock")
+    }
+
+    /// Writes the config as an editor does: a new file, renamed over the old one.
+    pub fn write_rules(&self, rules: &str) {
+        let text = format!(
+            "server:\n  listen: 127.0.0.1:{}\n  admin_socket: {}\n\
+             database:\n  url: \"{}\"\n  objects: {}\n\
+             queue: {{backoff: 50ms, backoff_cap: 200ms, lease: 2s}}\n\
+             github:\n  app_id: {}\n  api_url: {}\n  private_key: {{file: {}}}\n  webhook_secrets: [{{file: {}}}]\n{}\n\
+             rules:\n{rules}\n",
+            self.port,
+            self.socket().display(),
+            self.database,
+            self.path("objects").display(),
+            self.github.app_id(),
+            self.github.url(),
+            self.path("github-app.pem").display(),
+            self.path("webhook-secret").display(),
+            self.more,
+        );
+        let draft = self.path("orchd.yaml.new");
+        std::fs::write(&draft, text).unwrap();
+        std::fs::rename(draft, self.config()).unwrap();
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub fn start(&mut self) {
+        assert!(self.daemon.is_none(), "the daemon already runs");
+        let log = File::options().create(true).append(true).open(self.path("orchd.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_orchd"))
+            .args(["serve", "--config"])
+            .arg(self.config())
+            .env("ORCHD_LOG", "orchd=debug,info")
+            .env_remove("JOURNAL_STREAM")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.daemon = Some(child);
+        self.wait_for("the daemon answers", |story| {
+            std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, story.port)).is_ok() && story.socket().exists()
+        });
+    }
+
+    /// `kill -9`: no chance to tidy up.
+    pub fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.daemon.as_ref().expect("the daemon runs").id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// SIGTERM; gives the exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.daemon.take().expect("the daemon runs").wait().unwrap().code()
+    }
+
+    /// What the daemon wrote so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("orchd.log")).unwrap_or_default()
+    }
+
+    /// Looks every few milliseconds until `condition` holds.
+    pub fn wait_for(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let began = std::time::Instant::now();
+        while !condition(self) {
+            if let Some(code) = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().unwrap()) {
+                panic!("the daemon ended ({code}) before {what}");
+            }
+            assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Runs the CLI against the daemon.
+    pub fn cli(&self, args: &[&str]) -> Output {
+        run_cli(&self.config(), args)
+    }
+
+    /// Runs the CLI with `--json` and reads its one document.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let out = self.cli(&[&["--json"], args].concat());
+        assert!(out.status.success(), "orchd {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice(&out.stdout).unwrap()
+    }
+
+    /// Runs the CLI with `--json` and reads its lines.
+    pub fn json_lines(&self, args: &[&str]) -> Vec<Value> {
+        let out = self.cli(&[&["--json"], args].concat());
+        assert!(out.status.success(), "orchd {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A GET on the public listener.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("{}{path}", self.url())).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    async fn status(&self) -> Option<Value> {
+        let client = reqwest::Client::builder().unix_socket(self.socket()).build().unwrap();
+        client.get("http://orchd/api/status").send().await.ok()?.json().await.ok()
+    }
+
+    /// Waits until every delivery is answered and no job is left to run, twice in a row: the App's own changes make deliveries too.
+    pub async fn settles(&self) {
+        let began = std::time::Instant::now();
+        let mut calm = 0;
+        while calm < 2 {
+            self.github.until_delivered().await;
+            let idle = self.status().await.is_some_and(|status| {
+                let count = |state: &str| status.pointer(&format!("/queue/{state}")).and_then(Value::as_u64);
+                count("queued") == Some(0) && count("running") == Some(0)
+            });
+            calm = if idle { calm + 1 } else { 0 };
+            assert!(began.elapsed() < PATIENCE, "things do not settle: {:?}", self.status().await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+pub fn run_cli(config: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_orchd")).arg("--config").arg(config).args(args).output().unwrap()
+}
