@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Event;
-use super::explain::Explanation;
+use super::condition::{Evaluated, Scene};
+use super::event::{Event, EventKind};
+use super::explain::{Explanation, Truth};
 use super::facts::{FactKinds, Facts};
-use super::intent::Intent;
+use super::intent::{Intent, Target};
 use super::rule::{Mode, Rule, RuleName};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,6 +38,211 @@ pub enum Outcome {
 }
 
 /// Decides every rule that the event triggers, in the order of the config.
-pub fn decide(_rules: &[Rule], _event: &Event, _facts: &Facts) -> Outcome {
-    unimplemented!()
+pub fn decide(rules: &[Rule], event: &Event, facts: &Facts) -> Outcome {
+    let scene = Scene { event, facts };
+    let mut decisions = Vec::new();
+    let mut needs = FactKinds::new();
+    for rule in rules.iter().filter(|rule| fires(rule, &event.kind)) {
+        match decide_rule(rule, scene) {
+            Ok(decision) => decisions.push(decision),
+            Err(missing) => needs.extend(missing),
+        }
+    }
+    if needs.is_empty() { Outcome::Decided(decisions) } else { Outcome::Needs(needs) }
+}
+
+/// Whether any rule has a say about such an event, be it to say that it is off. What `decide` gives is empty otherwise.
+pub fn any_triggered(rules: &[Rule], kind: &EventKind) -> bool {
+    rules.iter().any(|rule| fires(rule, kind))
+}
+
+fn fires(rule: &Rule, kind: &EventKind) -> bool {
+    rule.on.iter().any(|trigger| trigger.fires_on(kind))
+}
+
+/// The decision, or the facts it still needs.
+fn decide_rule(rule: &Rule, scene: Scene<'_>) -> Result<Decision, FactKinds> {
+    let decided = |verdict, explanation, intents| {
+        Ok(Decision { rule: rule.name.clone(), mode: rule.mode, verdict, explanation, intents })
+    };
+    if let Some(phrase) = why_not_considered(rule, scene.event) {
+        return decided(Verdict::Skipped, Explanation::leaf(false, phrase), Vec::new());
+    }
+    let Some(condition) = &rule.when else {
+        let always = Explanation::leaf(true, "the rule has no `if`");
+        return decided(Verdict::Matched, always, intents(rule, scene.event));
+    };
+    let Evaluated { explanation, needs } = condition.evaluate(scene);
+    match explanation.truth {
+        Truth::True => decided(Verdict::Matched, explanation, intents(rule, scene.event)),
+        Truth::False => decided(Verdict::NotMatched, explanation, Vec::new()),
+        Truth::Unknown if needs.is_empty() => decided(Verdict::Skipped, explanation, Vec::new()),
+        Truth::Unknown => Err(needs),
+    }
+}
+
+fn why_not_considered(rule: &Rule, event: &Event) -> Option<String> {
+    if rule.mode == Mode::Off {
+        return Some("the rule is off".to_owned());
+    }
+    match &event.repository {
+        Some(repository) if !rule.repositories.includes(repository) => {
+            return Some(format!("the rule does not look at `{repository}`"));
+        }
+        None if !rule.repositories.0.texts().is_empty() => return Some("the event names no repository".to_owned()),
+        _ => {}
+    }
+    let has_target = event.repository.is_some() && event.item.is_some();
+    if !rule.then.is_empty() && !has_target {
+        return Some("the event is about no issue or pull request that the rule could act on".to_owned());
+    }
+    None
+}
+
+/// What a matched rule wants done; the same thing written twice is wanted once.
+fn intents(rule: &Rule, event: &Event) -> Vec<Intent> {
+    let (Some(repository), Some(number)) = (&event.repository, event.item) else {
+        return Vec::new();
+    };
+    let mut intents: Vec<Intent> = Vec::with_capacity(rule.then.len());
+    for spec in &rule.then {
+        let target = Target { repository: repository.clone(), installation: event.installation, number };
+        let intent = Intent::new(event.id, &rule.name, spec, target);
+        if intents.iter().all(|other| other.id != intent.id) {
+            intents.push(intent);
+        }
+    }
+    intents
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::core::condition::Condition;
+    use crate::core::condition::properties::{any_condition, any_facts, any_json};
+    use crate::core::condition::table::{event, facts, pull_request};
+    use crate::core::facts::{FactKind, Known};
+    use crate::core::intent::ActionSpec;
+    use crate::core::pattern::{Case, Globs};
+    use crate::core::rule::{Limits, Repositories, Trigger};
+
+    fn rule(name: &str, when: Value) -> Rule {
+        Rule {
+            name: RuleName::parse(name).unwrap(),
+            repositories: Repositories(Globs::parse(&["acme/*", "!acme/secret"], Case::Insensitive).unwrap()),
+            on: vec![Trigger::parse("pull_request.*").unwrap(), Trigger::parse("push").unwrap()],
+            when: (!when.is_null()).then(|| Condition::parse(&when).unwrap()),
+            then: vec![ActionSpec { name: "label".to_owned(), params: json!({"add": ["documentation"]}) }],
+            mode: Mode::Active,
+            limits: Limits::default(),
+        }
+    }
+
+    fn decisions(rules: &[Rule], event: &Event, facts: &Facts) -> Vec<Decision> {
+        match decide(rules, event, facts) {
+            Outcome::Decided(decisions) => decisions,
+            Outcome::Needs(needs) => panic!("still needs {needs:?}"),
+        }
+    }
+
+    fn verdict(rule: Rule, event: &Event) -> (Verdict, String, usize) {
+        let [decision] = &decisions(&[rule], event, &facts())[..] else { panic!("one decision") };
+        (decision.verdict, decision.explanation.reason().to_owned(), decision.intents.len())
+    }
+
+    #[test]
+    fn a_rule_matches_does_not_match_or_is_skipped_and_says_why() {
+        let pull = pull_request();
+        let matched = verdict(rule("a", json!({"label": "bug"})), &pull);
+        assert_eq!(matched, (Verdict::Matched, "label `bug` is present".to_owned(), 1));
+        let always = verdict(rule("a", json!(null)), &pull);
+        assert_eq!(always, (Verdict::Matched, "the rule has no `if`".to_owned(), 1));
+        let not = verdict(rule("a", json!({"draft": true})), &pull);
+        assert_eq!(not, (Verdict::NotMatched, "is not a draft".to_owned(), 0));
+        let off = verdict(Rule { mode: Mode::Off, ..rule("a", json!(null)) }, &pull);
+        assert_eq!(off, (Verdict::Skipped, "the rule is off".to_owned(), 0));
+        let mut secret = pull.clone();
+        secret.repository = Some("acme/secret".to_owned().try_into().unwrap());
+        let elsewhere = verdict(rule("a", json!(null)), &secret);
+        assert_eq!(elsewhere, (Verdict::Skipped, "the rule does not look at `acme/secret`".to_owned(), 0));
+        let push = event("push", json!({"repository": {"full_name": "acme/site"}}));
+        let nothing = "the event is about no issue or pull request that the rule could act on".to_owned();
+        assert_eq!(verdict(rule("a", json!(null)), &push), (Verdict::Skipped, nothing, 0));
+    }
+
+    #[test]
+    fn rules_that_are_not_triggered_are_not_mentioned() {
+        let issue = event("issues", json!({"action": "opened", "issue": {"number": 1}}));
+        let rules = [rule("a", json!(null))];
+        assert_eq!(decide(&rules, &issue, &Facts::default()), Outcome::Decided(vec![]));
+        assert!(!any_triggered(&rules, &issue.kind));
+        assert!(any_triggered(&rules, &pull_request().kind));
+    }
+
+    #[test]
+    fn needs_are_the_union_over_rules_that_may_act() {
+        let pull = pull_request();
+        let bare = Facts::from_event(&pull);
+        let shadow = Rule { mode: Mode::Shadow, ..rule("b", json!({"checks": "passing"})) };
+        let off = Rule { mode: Mode::Off, ..rule("c", json!({"review": "approved"})) };
+        let rules = [rule("a", json!({"files": "docs/**"})), shadow, off, rule("d", json!({"label": "bug"}))];
+        let needs = FactKinds::from([FactKind::Files, FactKind::Checks]);
+        assert_eq!(decide(&rules, &pull, &bare), Outcome::Needs(needs));
+        let verdicts: Vec<_> = decisions(&rules, &pull, &facts()).into_iter().map(|made| made.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Matched, Verdict::NotMatched, Verdict::Skipped, Verdict::Matched]);
+    }
+
+    #[test]
+    fn what_cannot_be_had_skips_the_rule_only_when_it_matters() {
+        let facts = Facts { files: Known::Unavailable("GitHub answered 404".to_owned()), ..facts() };
+        let rules = [
+            rule("matters", json!({"all": [{"label": "bug"}, {"files": "docs/**"}]})),
+            rule("settled", json!({"all": [{"label": "absent"}, {"files": "docs/**"}]})),
+        ];
+        let decided = decisions(&rules, &pull_request(), &facts);
+        assert_eq!(decided[0].verdict, Verdict::Skipped);
+        let reason = "`files` is not known: the changed files could not be had: GitHub answered 404";
+        assert_eq!(decided[0].explanation.reason(), reason);
+        assert_eq!(decided[1].verdict, Verdict::NotMatched);
+    }
+
+    #[test]
+    fn shadow_rules_tell_what_they_would_do_and_nothing_is_wanted_twice() {
+        let mut twice = Rule { mode: Mode::Shadow, ..rule("a", json!(null)) };
+        twice.then.extend(twice.then.clone());
+        twice.then.push(ActionSpec { name: "close".to_owned(), params: json!({}) });
+        let decided = decisions(&[twice], &pull_request(), &facts());
+        let wanted: Vec<_> = decided[0].intents.iter().map(|intent| intent.action.as_str()).collect();
+        assert_eq!(wanted, ["label", "close"]);
+        assert_eq!(decided[0].mode, Mode::Shadow);
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_decided_on(name in "pull_request|push", payload in any_json(), when in any_condition()) {
+            let event = event(&name, payload);
+            decide(&[rule("a", when), rule("b", json!(null))], &event, &Facts::from_event(&event));
+        }
+
+        #[test]
+        fn invariant_3_same_rules_and_facts_same_decisions_byte_for_byte(
+            written in prop::collection::vec(any_condition(), 1..5),
+            facts in any_facts(),
+        ) {
+            // Everything is built twice, so that nothing that differs between two maps or two runs is shared.
+            let once = || {
+                let rules: Vec<Rule> =
+                    written.iter().enumerate().map(|(index, when)| rule(&format!("r{index}"), when.clone())).collect();
+                match decide(&rules, &pull_request(), &facts.clone()) {
+                    Outcome::Decided(decisions) => serde_json::to_vec(&decisions).unwrap(),
+                    Outcome::Needs(needs) => serde_json::to_vec(&needs).unwrap(),
+                }
+            };
+            prop_assert_eq!(once(), once());
+        }
+    }
 }

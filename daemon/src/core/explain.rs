@@ -11,6 +11,17 @@ pub enum Truth {
     Unknown,
 }
 
+impl Truth {
+    /// What `not` makes of it.
+    pub fn flipped(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Unknown => Self::Unknown,
+        }
+    }
+}
+
 impl From<bool> for Truth {
     fn from(holds: bool) -> Self {
         if holds { Self::True } else { Self::False }
@@ -51,9 +62,43 @@ impl Explanation {
         }
     }
 
-    /// The leaf that settled it, in one phrase: what a table has room for.
+    /// The leaf that settled it, in one phrase: what a table has room for. Of a `not` that is the part negated.
     pub fn reason(&self) -> &str {
         let decisive = self.parts.iter().find(|part| part.truth == self.truth);
-        decisive.map_or(&self.phrase, |part| part.reason())
+        decisive.or(self.parts.first()).map_or(&self.phrase, |part| part.reason())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> Explanation {
+        let absent = Explanation::leaf(false, "label `no-bot` is absent");
+        let not = Explanation { truth: Truth::True, phrase: "it is not so that".to_owned(), parts: vec![absent] };
+        let draft = Explanation::leaf(true, "is a draft");
+        Explanation { truth: Truth::True, phrase: "all hold".to_owned(), parts: vec![not, draft] }
+    }
+
+    #[test]
+    fn the_tree_prints_as_indented_lines() {
+        let lines = ["✓ all hold", "  ✓ it is not so that", "    ✗ label `no-bot` is absent", "  ✓ is a draft"];
+        assert_eq!(tree().lines(), lines);
+    }
+
+    #[test]
+    fn the_reason_is_the_leaf_that_settled_it() {
+        assert_eq!(tree().reason(), "label `no-bot` is absent");
+        let mut failed = tree();
+        failed.truth = Truth::False;
+        failed.parts[1] = Explanation::leaf(false, "is not a draft");
+        assert_eq!(failed.reason(), "is not a draft");
+        assert_eq!(Explanation::leaf(Truth::Unknown, "alone").reason(), "alone");
+    }
+
+    #[test]
+    fn a_leaf_is_stored_without_parts() {
+        let stored = serde_json::to_string(&Explanation::leaf(true, "is a draft"));
+        assert_eq!(stored.ok().as_deref(), Some(r#"{"truth":"true","phrase":"is a draft"}"#));
     }
 }

@@ -13,7 +13,40 @@ pub struct Globs {
 #[derive(Clone, Debug)]
 struct Pattern {
     negated: bool,
-    matcher: GlobMatcher,
+    matcher: Matcher,
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    /// A text without wildcards: most labels, logins and branches.
+    Exactly(String),
+    ExactlyButForCase(String),
+    Glob(GlobMatcher),
+}
+
+impl Matcher {
+    fn compile(glob: &str, case: Case) -> Result<Self, globset::Error> {
+        let is_plain = glob.bytes().all(|b| b.is_ascii() && !b"*?[]{}\\!".contains(&b));
+        if is_plain {
+            let text = glob.to_owned();
+            return Ok(match case {
+                Case::Sensitive => Self::Exactly(text),
+                Case::Insensitive => Self::ExactlyButForCase(text),
+            });
+        }
+        let mut builder = GlobBuilder::new(glob);
+        let builder = builder.literal_separator(true).backslash_escape(true);
+        let compiled = builder.case_insensitive(case == Case::Insensitive).build()?;
+        Ok(Self::Glob(compiled.compile_matcher()))
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        match self {
+            Self::Exactly(wanted) => wanted == text,
+            Self::ExactlyButForCase(wanted) => wanted.eq_ignore_ascii_case(text),
+            Self::Glob(glob) => glob.is_match(text),
+        }
+    }
 }
 
 /// Why a text is not a glob.
@@ -35,18 +68,37 @@ impl Globs {
     /// # Errors
     /// The first pattern that does not parse.
     pub fn parse<S: AsRef<str>>(texts: &[S], case: Case) -> Result<Self, NotAGlob> {
+        Self::compile(texts, |glob| Matcher::compile(glob, case))
+    }
+
+    /// Globs over names that people and apps have given (logins, labels): letters' case does not matter, and
+    /// brackets stand for themselves, so that `dependabot[bot]` means that bot.
+    ///
+    /// # Errors
+    /// The first pattern that does not parse.
+    pub fn of_names<S: AsRef<str>>(texts: &[S]) -> Result<Self, NotAGlob> {
+        Self::compile(texts, |name| {
+            let escaped = name.replace('[', "\\[").replace(']', "\\]");
+            Matcher::compile(&escaped, Case::Insensitive)
+        })
+    }
+
+    fn compile<S: AsRef<str>>(
+        texts: &[S],
+        matcher: impl Fn(&str) -> Result<Matcher, globset::Error>,
+    ) -> Result<Self, NotAGlob> {
         let compile = |text: &S| {
             let text = text.as_ref();
             let (negated, glob) = match text.strip_prefix('!') {
                 Some(rest) => (true, rest),
                 None => (false, text),
             };
-            let compiled = GlobBuilder::new(glob)
-                .literal_separator(true)
-                .case_insensitive(case == Case::Insensitive)
-                .build()
-                .map_err(|error| NotAGlob { pattern: text.to_owned(), reason: error.kind().to_string() })?;
-            Ok(Pattern { negated, matcher: compiled.compile_matcher() })
+            let refuse = |reason: String| NotAGlob { pattern: text.to_owned(), reason };
+            if glob.is_empty() {
+                return Err(refuse("it is empty".to_owned()));
+            }
+            let matcher = matcher(glob).map_err(|error| refuse(error.kind().to_string()))?;
+            Ok(Pattern { negated, matcher })
         };
         Ok(Self {
             patterns: texts.iter().map(compile).collect::<Result<_, _>>()?,
@@ -56,7 +108,7 @@ impl Globs {
 
     /// Whether the list selects this text.
     pub fn selects(&self, text: &str) -> bool {
-        match self.patterns.iter().rev().find(|pattern| pattern.matcher.is_match(text)) {
+        match self.patterns.iter().rev().find(|pattern| pattern.matcher.fits(text)) {
             Some(pattern) => !pattern.negated,
             None => self.patterns.iter().all(|pattern| pattern.negated),
         }
@@ -65,5 +117,71 @@ impl Globs {
     /// The patterns as written.
     pub fn texts(&self) -> &[String] {
         &self.texts
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_last_pattern_that_fits_decides() {
+        for (patterns, text, selected) in [
+            (&["docs/**"][..], "docs/a/b.md", true),
+            (&["docs/*"], "docs/a/b.md", false),
+            (&["*.md"], "README.md", true),
+            (&["*.md"], "docs/README.md", false),
+            (&["**/*.md"], "README.md", true),
+            (&["docs/**", "!docs/secret/**"], "docs/secret/a", false),
+            (&["docs/**", "!docs/secret/**", "docs/secret/open"], "docs/secret/open", true),
+            (&["!acme/secret"], "acme/site", true),
+            (&["!acme/secret"], "acme/secret", false),
+            (&["src/{a,b}.rs"], "src/b.rs", true),
+            (&["main"], "Main", false),
+            (&[], "anything", true),
+        ] {
+            let globs = Globs::parse(patterns, Case::Sensitive).unwrap();
+            assert_eq!(globs.selects(text), selected, "{patterns:?} on {text}");
+        }
+    }
+
+    #[test]
+    fn names_ignore_case_and_keep_their_brackets() {
+        for (pattern, name, selected) in [
+            ("dependabot[bot]", "dependabot[bot]", true),
+            ("Dependabot[BOT]", "dependabot[bot]", true),
+            ("dependabot[bot]", "dependabotb", false),
+            ("*[bot]", "renovate[bot]", true),
+            ("octocat", "OctoCat", true),
+            ("acme/*", "ACME/site", true),
+        ] {
+            assert_eq!(Globs::of_names(&[pattern]).unwrap().selects(name), selected, "{pattern} on {name}");
+        }
+        assert_eq!(Globs::of_names(&["a[b]"]).unwrap().texts(), ["a[b]"]);
+    }
+
+    #[test]
+    fn a_broken_glob_is_named() {
+        let error = Globs::parse(&["ok", "a[b"], Case::Sensitive).expect_err("it is broken");
+        assert!(error.to_string().starts_with("`a[b` is not a glob: "), "{error}");
+        assert!(Globs::parse(&["!"], Case::Sensitive).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_is_refused_and_never_panics(pattern in "\\PC{0,40}", text in "\\PC{0,40}") {
+            for globs in [Globs::parse(&[&pattern], Case::Sensitive), Globs::of_names(&[&pattern])] {
+                globs.map(|globs| globs.selects(&text)).ok();
+            }
+        }
+
+        #[test]
+        fn a_plain_text_selects_itself(text in "[a-zA-Z0-9 ._/-]{1,30}") {
+            prop_assert!(Globs::parse(&[&text], Case::Sensitive).unwrap().selects(&text));
+            prop_assert!(Globs::of_names(&[text.to_uppercase()]).unwrap().selects(&text));
+        }
     }
 }

@@ -1,0 +1,212 @@
+//! From text to an expression that can neither panic, overflow the stack nor run away.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cel::Program;
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, operators};
+use cel::parser::{Expression, ParseErrors};
+
+use super::functions;
+use crate::core::condition::phrase::Quoted;
+use crate::core::condition::written::{Parsed, closest, wrong};
+
+/// Longest expression, in bytes.
+pub(super) const MAX_LENGTH: usize = 2048;
+/// The parser and the evaluator recurse on brackets and operators: so many of each fit on a small stack.
+const MAX_BRACKETS: usize = 32;
+const MAX_OPERATORS: usize = 160;
+/// Deepest tree the evaluator walks.
+const MAX_DEPTH: usize = 40;
+
+/// Which fields of a variable an expression names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    whole: bool,
+    fields: BTreeMap<String, Wanted>,
+}
+
+impl Wanted {
+    /// What is wanted of a field; `None`: the field is not named.
+    pub(super) fn field(&self, name: &str) -> Option<&Self> {
+        if self.whole { Some(self) } else { self.fields.get(name) }
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// The named fields, when the variable is not wanted whole.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&String, &Self)> {
+        self.fields.iter().filter(|_| !self.whole)
+    }
+
+    fn mark(&mut self, path: &[String]) {
+        match path.split_first() {
+            None => self.whole = true,
+            Some((first, rest)) => self.fields.entry(first.clone()).or_default().mark(rest),
+        }
+    }
+}
+
+/// What an expression refers to.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) wanted: BTreeMap<String, Wanted>,
+    pub(super) loops: bool,
+    errors: Vec<String>,
+}
+
+/// Parses an expression and bounds it.
+pub(super) fn compile(source: &str) -> Parsed<(Expression, Found)> {
+    measure(source).map_err(wrong)?;
+    // The parser is generated code over a grammar; should it panic on some text, the text is refused.
+    let parsed = catch_unwind(AssertUnwindSafe(|| Program::compile(source)));
+    let mut expression = match parsed {
+        Ok(Ok(program)) => program.expression().clone(),
+        Ok(Err(errors)) => return Err(wrong(first_of(&errors))),
+        Err(_) => return Err(wrong("this is not a CEL expression")),
+    };
+    let mut found = Found::default();
+    let mut walk = Walk { found: &mut found, bound: Vec::new() };
+    walk.bounded(&mut expression, 0);
+    if found.errors.is_empty() {
+        Ok((expression, found))
+    } else {
+        Err(found.errors.drain(..).flat_map(wrong).collect())
+    }
+}
+
+/// Refuses what would recurse deeply, before anything recurses. Texts inside the expression are counted too, which is
+/// stricter than needed and cannot be fooled.
+fn measure(source: &str) -> Result<(), String> {
+    if source.len() > MAX_LENGTH {
+        return Err(format!("the expression is longer than {MAX_LENGTH} bytes"));
+    }
+    let brackets = source.bytes().filter(|b| b"([{".contains(b)).count();
+    if brackets > MAX_BRACKETS {
+        return Err(format!("the expression has more than {MAX_BRACKETS} brackets"));
+    }
+    let words = source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| *word == "in").count();
+    let operators = source.bytes().filter(|b| b".+-*/%!?<>=&|".contains(b)).count() + words;
+    if operators > MAX_OPERATORS {
+        return Err(format!("the expression has more than {MAX_OPERATORS} operators"));
+    }
+    Ok(())
+}
+
+fn first_of(errors: &ParseErrors) -> String {
+    let first = errors.errors.first();
+    let told: String = first.map(|error| error.msg.chars().take(200).collect()).unwrap_or_default();
+    let (line, column) = first.map(|error| error.pos).unwrap_or_default();
+    format!("this is not a CEL expression: line {line}, column {column} of it: {told}")
+}
+
+struct Walk<'f> {
+    found: &'f mut Found,
+    /// Variables of the loops around.
+    bound: Vec<String>,
+}
+
+impl Walk<'_> {
+    fn bounded(&mut self, node: &mut IdedExpr, depth: usize) {
+        if depth > MAX_DEPTH {
+            self.found.errors = vec![format!("the expression nests more than {MAX_DEPTH} deep")];
+            return;
+        }
+        if let Some((root, path)) = chain(node) {
+            return self.refer(root, &path);
+        }
+        let depth = depth + 1;
+        match &mut node.expr {
+            Expr::Ident(_) | Expr::Literal(_) => {}
+            Expr::Select(select) => self.bounded(&mut select.operand, depth),
+            Expr::Call(call) => self.call(call, depth),
+            Expr::List(list) => list.elements.iter_mut().for_each(|each| self.bounded(each, depth)),
+            Expr::Map(map) => map.entries.iter_mut().for_each(|entry| self.entry(entry, depth)),
+            Expr::Comprehension(looping) => {
+                self.found.loops = true;
+                let range = &mut looping.iter_range;
+                self.bounded(range, depth);
+                let inner = std::mem::take(range);
+                *range = called(functions::OVER, vec![inner]);
+                self.bounded(&mut looping.accu_init, depth);
+                let outside = self.bound.len();
+                self.bound.extend([looping.iter_var.clone(), looping.accu_var.clone()]);
+                for part in [&mut looping.loop_cond, &mut looping.loop_step, &mut looping.result] {
+                    self.bounded(part, depth);
+                }
+                self.bound.truncate(outside);
+            }
+            Expr::Struct(message) => {
+                let name = message.type_name.clone();
+                self.refuse(format!("messages such as {} cannot be made here", Quoted(&name)));
+            }
+            Expr::Unspecified => self.refuse("this is not a CEL expression".to_owned()),
+        }
+    }
+
+    fn call(&mut self, call: &mut CallExpr, depth: usize) {
+        if let Some(target) = &mut call.target {
+            self.bounded(target, depth);
+        }
+        call.args.iter_mut().for_each(|each| self.bounded(each, depth));
+        let is_word = call.func_name.starts_with(|c: char| c.is_ascii_alphabetic());
+        match call.func_name.as_str() {
+            operators::ADD => call.func_name = functions::ADD.to_owned(),
+            operators::NEGATE => call.func_name = functions::NEGATE.to_owned(),
+            operators::OPT_INDEX | operators::OPT_SELECT => self.refuse("optional values are not supported".to_owned()),
+            name if is_word && !functions::CALLABLE.contains(&name) => {
+                let message = match closest(name, functions::CALLABLE) {
+                    Some(near) => format!("there is no function {}: did you mean `{near}`?", Quoted(name)),
+                    None => format!("there is no function {}", Quoted(name)),
+                };
+                self.refuse(message);
+            }
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, entry: &mut IdedEntryExpr, depth: usize) {
+        match &mut entry.expr {
+            EntryExpr::MapEntry(entry) => {
+                self.bounded(&mut entry.key, depth);
+                self.bounded(&mut entry.value, depth);
+            }
+            EntryExpr::StructField(_) => self.refuse("messages cannot be made here".to_owned()),
+        }
+    }
+
+    fn refer(&mut self, root: String, path: &[String]) {
+        if !root.starts_with('@') && !self.bound.contains(&root) {
+            self.found.wanted.entry(root).or_default().mark(path);
+        }
+    }
+
+    fn refuse(&mut self, message: String) {
+        self.found.errors.push(message);
+    }
+}
+
+/// `a.b.c` as its variable and fields.
+fn chain(node: &IdedExpr) -> Option<(String, Vec<String>)> {
+    let mut path = Vec::new();
+    let mut at = node;
+    loop {
+        match &at.expr {
+            Expr::Select(select) => {
+                path.push(select.field.clone());
+                at = &select.operand;
+            }
+            Expr::Ident(name) => {
+                path.reverse();
+                return Some((name.clone(), path));
+            }
+            _ => return None,
+        }
+    }
+}
+
+fn called(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
+    IdedExpr { id: 0, expr: Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }) }
+}
