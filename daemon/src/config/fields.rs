@@ -46,6 +46,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node).filter(|node| !node.is_null())
     }
 
+    /// Where a key stands that has no value.
+    pub(super) fn blank(&self, name: &str) -> Option<Place> {
+        self.entries.iter().find(|entry| entry.key == name && entry.node.is_null()).map(|entry| entry.place)
+    }
+
     /// Where a problem with a key belongs: at its value, or where the value is missing.
     pub(super) fn place_of(&self, name: &str) -> Place {
         self.written(name).map_or(self.place, |node| node.place)
@@ -80,7 +85,7 @@ impl<'n> Fields<'n> {
                 None
             }
             Presence::Required => {
-                findings.report(self.place, format!("`{name}` is missing: {}", key.help));
+                findings.report(self.place, format!("`{name}` is missing under `{}`: {}", self.section.path, key.help));
                 None
             }
             Presence::Default(text) => {

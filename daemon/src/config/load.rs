@@ -15,7 +15,7 @@ use super::marked::{self, Node};
 use super::revision::{Source, git_commit, hash};
 use super::rules::Rulebook;
 use super::secret::Surroundings;
-use super::table::{GITHUB, LOGGING, QUEUE, RETENTION, ROOT, RULES_FILE, SERVER};
+use super::table::{GITHUB, Key, LOGGING, QUEUE, RETENTION, ROOT, RULES_FILE, SERVER};
 use super::{Config, Problem, Problems, Revision, database, sections, values};
 use crate::core::intent::ActionKind;
 use crate::core::rule::Mode;
@@ -74,11 +74,8 @@ pub fn sources(path: &Path) -> Sources {
     let Some(root) = read_root(path, &mut read, &mut findings) else { return found };
     let mut fields = Fields::open(&root, &ROOT, &mut findings);
     let here = path.parent().unwrap_or(Path::new(""));
-    let written = fields.read("include", &mut findings, |node, key, findings| {
-        let read = values::texts(node, key, findings)?;
-        Some(read.into_iter().map(|(_, pattern)| pattern).collect::<Vec<_>>())
-    });
-    for pattern in written.unwrap_or_default() {
+    let written = fields.read("include", &mut findings, patterns);
+    for (_, pattern) in written.unwrap_or_default() {
         found.files.extend(expand(here, &pattern).unwrap_or_default());
         found.patterns.push(here.join(pattern));
     }
@@ -145,12 +142,9 @@ fn include(
     findings: &mut Findings,
 ) {
     let here = path.parent().unwrap_or(Path::new(""));
-    let patterns = top.read("include", findings, |node, key, findings| {
-        let read = values::texts(node, key, findings)?;
-        Some(read.into_iter().map(|(item, pattern)| (item.place, pattern)).collect::<Vec<_>>())
-    });
+    let written = top.read("include", findings, patterns);
     let mut seen = vec![real(path)];
-    for (place, pattern) in patterns.unwrap_or_default() {
+    for (place, pattern) in written.unwrap_or_default() {
         let files = match expand(here, &pattern) {
             Ok(files) => files,
             Err(reason) => {
@@ -175,6 +169,11 @@ fn include(
             }
         }
     }
+}
+
+fn patterns(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<(Place, String)>> {
+    let items = values::one_or_more(node, key, findings)?;
+    Some(items.iter().filter_map(|item| Some((item.place, values::text(item, key, findings)?))).collect())
 }
 
 fn read_rules(source: Source, sources: &mut Vec<Source>, rulebook: &mut Rulebook<'_>, findings: &mut Findings) {

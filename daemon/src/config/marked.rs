@@ -159,7 +159,8 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<(String, Place)> },
+    /// `key` waits for its value; one that is no text was reported, and its value is dropped.
+    Map { entries: Vec<Entry>, key: Option<(Option<String>, Place)> },
 }
 
 impl Builder<'_> {
@@ -235,7 +236,8 @@ impl Builder<'_> {
             Some(Content::List(items)) => items.push(node),
             Some(Content::Map { entries, key }) => match key.take() {
                 None => *key = Some(key_of(&node, self.findings)),
-                Some((name, place)) => match entries.iter().find(|entry| entry.key == name) {
+                Some((None, _)) => {}
+                Some((Some(name), place)) => match entries.iter().find(|entry| entry.key == name) {
                     Some(first) => {
                         let first = self.findings.name_of(first.place);
                         self.findings.report(place, format!("`{name}` stands here twice: first at {first}"));
@@ -264,13 +266,13 @@ impl Builder<'_> {
     }
 }
 
-fn key_of(node: &Node, findings: &mut Findings) -> (String, Place) {
+fn key_of(node: &Node, findings: &mut Findings) -> (Option<String>, Place) {
     let name = match &node.tree {
-        Tree::Scalar(Value::String(text)) => text.clone(),
-        Tree::Scalar(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
+        Tree::Scalar(Value::String(text)) => Some(text.clone()),
+        Tree::Scalar(value @ (Value::Bool(_) | Value::Number(_))) => Some(value.to_string()),
         _ => {
             findings.report(node.place, format!("a key is text, not {}", node.kind()));
-            String::new()
+            None
         }
     };
     (name, node.place)

@@ -10,7 +10,7 @@ use super::marked::{Entry, Node, Tree};
 use super::suggest::did_you_mean;
 use super::table::{Key, LIMITS, RULE};
 use super::triggers::{EVENTS, is_known};
-use super::values::{count, list, one_of, refuse, text, texts};
+use super::values::{count, list, one_of, one_or_more, refuse, text};
 use crate::core::condition::Condition;
 use crate::core::intent::{ActionKind, ActionSpec};
 use crate::core::pattern::{Case, Globs};
@@ -50,10 +50,13 @@ impl<'a> Rulebook<'a> {
         if let Some(on) = &on {
             fields.shown.insert("on".to_owned(), on.iter().map(Trigger::to_string).collect());
         }
-        let when = match fields.written("if") {
-            Some(_) => Some(fields.read("if", findings, condition)),
-            None => fields.read("if", findings, |_, _, _| None::<Option<Condition>>),
-        };
+        // All conditions commented out must not turn a rule into one that always acts.
+        if let Some(place) = fields.blank("if") {
+            findings.report(place, "`if` has no condition: leave the key out for a rule that needs none");
+        }
+        // Written and wrong is not the same as not written.
+        let has_condition = fields.written("if").is_some();
+        let when = fields.read("if", findings, condition);
         let then = fields.read("then", findings, |node, key, findings| actions(self.actions, node, key, findings));
         if let Some(then) = &then {
             fields.shown.insert("then".to_owned(), then.iter().map(|spec| json!({&spec.name: spec.params})).collect());
@@ -64,8 +67,7 @@ impl<'a> Rulebook<'a> {
             name: name?,
             repositories: repositories?,
             on: on?,
-            // Written and wrong is not the same as not written.
-            when: when.map_or(Some(None), |read| read.map(Some))?,
+            when: if has_condition { Some(when?) } else { None },
             then: then?,
             mode: mode?,
             limits,
@@ -102,36 +104,41 @@ fn limits(fields: &mut Fields<'_>, findings: &mut Findings) -> Limits {
 }
 
 fn repositories(node: &Node, key: &Key, findings: &mut Findings) -> Option<Repositories> {
-    let written = texts(node, key, findings)?;
-    if written.is_empty() {
+    let items = one_or_more(node, key, findings)?;
+    if items.is_empty() {
         return refuse(node, findings, "`repositories` is empty: leave it out for all of them");
     }
-    let before = written.len();
-    let mut globs = Vec::with_capacity(before);
-    for (item, glob) in written {
-        let bare = glob.strip_prefix('!').unwrap_or(&glob);
-        if !bare.contains('/') && bare != "**" {
-            findings.report(item.place, format!("`{glob}` fits no repository: write owner/name, owner/* or **"));
-        } else if let Err(error) = Globs::parse(std::slice::from_ref(&glob), Case::Insensitive) {
-            findings.report(item.place, error.to_string());
-        } else {
-            globs.push(glob);
-        }
+    let read: Vec<_> = items.iter().map(|item| repository(item, key, findings)).collect();
+    let globs: Vec<String> = read.into_iter().collect::<Option<_>>()?;
+    match Globs::parse(&globs, Case::Insensitive) {
+        Ok(globs) => Some(Repositories(globs)),
+        Err(error) => refuse(node, findings, error.to_string()),
     }
-    (globs.len() == before).then(|| Globs::parse(&globs, Case::Insensitive).ok().map(Repositories))?
+}
+
+fn repository(node: &Node, key: &Key, findings: &mut Findings) -> Option<String> {
+    let glob = text(node, key, findings)?;
+    let bare = glob.strip_prefix('!').unwrap_or(&glob);
+    if !bare.contains('/') && bare != "**" {
+        return refuse(node, findings, format!("`{glob}` fits no repository: write owner/name, owner/* or **"));
+    }
+    match Globs::parse(std::slice::from_ref(&glob), Case::Insensitive) {
+        Ok(_) => Some(glob),
+        Err(error) => refuse(node, findings, error.to_string()),
+    }
 }
 
 fn triggers(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<Trigger>> {
-    let written = texts(node, key, findings)?;
-    if written.is_empty() {
+    let items = one_or_more(node, key, findings)?;
+    if items.is_empty() {
         return refuse(node, findings, "`on` is empty: without a trigger the rule never runs");
     }
-    let read: Vec<_> = written.iter().map(|(item, text)| trigger(item, text, findings)).collect();
+    let read: Vec<_> = items.iter().map(|item| trigger(item, key, findings)).collect();
     read.into_iter().collect()
 }
 
-fn trigger(node: &Node, text: &str, findings: &mut Findings) -> Option<Trigger> {
-    let trigger = match Trigger::parse(text) {
+fn trigger(node: &Node, key: &Key, findings: &mut Findings) -> Option<Trigger> {
+    let trigger = match Trigger::parse(&text(node, key, findings)?) {
         Ok(trigger) => trigger,
         Err(error) => return refuse(node, findings, error.to_string()),
     };

@@ -141,7 +141,7 @@ pub(super) fn url(node: &Node, key: &Key, findings: &mut Findings) -> Option<htt
     }
 }
 
-/// A word of a fixed list, by its index in it.
+/// A word of a fixed list.
 pub(super) fn one_of(node: &Node, key: &Key, findings: &mut Findings) -> Option<&'static str> {
     let Kind::OneOf(words) = key.kind else { return None };
     let written = node.as_text().unwrap_or_default();
@@ -159,14 +159,12 @@ pub(super) fn list<'n>(node: &'n Node, key: &Key, findings: &mut Findings) -> Op
     }
 }
 
-/// Texts: a list of them, or one alone.
-pub(super) fn texts<'n>(node: &'n Node, key: &Key, findings: &mut Findings) -> Option<Vec<(&'n Node, String)>> {
-    let items = match &node.tree {
-        Tree::Scalar(_) => std::slice::from_ref(node),
-        _ => list(node, key, findings)?,
-    };
-    let read: Vec<_> = items.iter().map(|item| text(item, key, findings).map(|text| (item, text))).collect();
-    read.into_iter().collect()
+/// The items of a list, or the one thing that stands alone in its place.
+pub(super) fn one_or_more<'n>(node: &'n Node, key: &Key, findings: &mut Findings) -> Option<&'n [Node]> {
+    match node.tree {
+        Tree::Scalar(_) => Some(std::slice::from_ref(node)),
+        _ => list(node, key, findings),
+    }
 }
 
 pub(super) fn networks(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<IpNet>> {
