@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::columns::{Micros, from_json, to_json};
 use super::{Db, StoreError};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,12 +20,50 @@ pub struct ConfigRevisionRow {
 
 impl Db {
     /// Records that a revision was loaded (again).
-    pub async fn record_config(&self, _row: &ConfigRevisionRow) -> Result<(), StoreError> {
-        unimplemented!()
+    pub async fn record_config(&self, row: &ConfigRevisionRow) -> Result<(), StoreError> {
+        let effective = to_json(&row.effective)?;
+        let mut tx = self.begin().await?;
+        // config_revisions: primary key.
+        on_tx!(tx, conn => {
+            sqlx::query(
+                "INSERT INTO config_revisions (revision, git_commit, path, effective, loaded_at)
+                 VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (revision) DO UPDATE SET git_commit = excluded.git_commit, path = excluded.path,
+                    effective = excluded.effective, loaded_at = excluded.loaded_at",
+            )
+            .bind(row.revision.as_str())
+            .bind(row.git_commit.as_deref())
+            .bind(row.path.as_str())
+            .bind(effective)
+            .bind(Micros::from(row.loaded_at))
+            .execute(&mut *conn)
+            .await?;
+        });
+        Ok(tx.commit().await?)
     }
 
     /// Newest first.
-    pub async fn config_revisions(&self, _limit: u32) -> Result<Vec<ConfigRevisionRow>, StoreError> {
-        unimplemented!()
+    pub async fn config_revisions(&self, limit: u32) -> Result<Vec<ConfigRevisionRow>, StoreError> {
+        type Found = (String, Option<String>, String, String, Micros);
+        // config_revisions_loaded_at.
+        let found: Vec<Found> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT revision, git_commit, path, effective, loaded_at FROM config_revisions
+                 ORDER BY loaded_at DESC LIMIT $1",
+            )
+            .bind(i64::from(limit))
+            .fetch_all(conn)
+            .await
+        })?;
+        let row = |(revision, git_commit, path, effective, loaded_at): Found| {
+            Ok(ConfigRevisionRow {
+                revision,
+                git_commit,
+                path,
+                effective: from_json("effective", &effective)?,
+                loaded_at: loaded_at.try_into()?,
+            })
+        };
+        found.into_iter().map(row).collect()
     }
 }

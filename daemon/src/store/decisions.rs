@@ -1,9 +1,16 @@
 //! Decisions with their explanation: `decisions`.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::columns::{Micros, clean, from_json, from_word, signed, to_json, word};
+use super::dialect::{Bulk, Tx};
+use super::effects::{Plan, plan_effects};
+use super::hand_changes::store_hand;
 use super::jobs::JobId;
 use super::{Db, StoreError};
 use crate::core::decide::{Decision, Verdict};
@@ -36,32 +43,263 @@ pub struct DecisionRow {
     pub decided_at: DateTime<Utc>,
 }
 
+/// One row of `decisions`.
+#[derive(sqlx::FromRow)]
+struct DecisionSql {
+    id: Uuid,
+    event_id: Uuid,
+    rule: String,
+    mode: String,
+    verdict: String,
+    explanation: String,
+    config_revision: String,
+    decided_at: Micros,
+}
+
+const SELECT: &str = "SELECT d.id, d.event_id, d.rule, d.mode, d.verdict, d.explanation, d.config_revision, d.decided_at
+    FROM decisions d";
+
+impl TryFrom<DecisionSql> for DecisionRow {
+    type Error = StoreError;
+
+    fn try_from(row: DecisionSql) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            event: EventId(row.event_id),
+            rule: from_word("rule", row.rule)?,
+            mode: from_word("mode", row.mode)?,
+            verdict: from_word("verdict", row.verdict)?,
+            explanation: from_json("explanation", &row.explanation)?,
+            config_revision: row.config_revision,
+            decided_at: row.decided_at.try_into()?,
+        })
+    }
+}
+
 impl Db {
     /// Finishes `Process` jobs of one claim in one transaction: decisions, the effects of matched active rules (state
     /// `planned`) with an `Apply` job each in the event's lane, hand changes; each event becomes `processed` and its job
     /// `done`. Decisions of an earlier attempt or replay of the event are replaced; an effect whose id exists is left
-    /// as it is (and gets no second job unless it is `failed`). Shadow rules' intents are stored as effects in state `shadow`, without
-    /// a job.
+    /// as it is (and gets no second job unless it is `failed`). Shadow rules' intents are stored as effects in state
+    /// `shadow`, without a job.
+    ///
+    /// A claim may be finished in parts: its head keeps the lane, so it belongs into the last one.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when a job is neither `owner`'s nor behind one of `owner`'s in its lane; then none is
+    /// finished.
     pub async fn finish_processed(
         &self,
-        _owner: &str,
-        _processed: &[Processed],
-        _now: DateTime<Utc>,
+        owner: &str,
+        processed: &[Processed],
+        now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        let now = Micros::from(now);
+        let rows = decision_rows(processed)?;
+        let mut tx = self.begin().await?;
+        finish_jobs(&mut tx, owner, processed, now).await?;
+        finish_events(&mut tx, processed, now).await?;
+        forget_decisions(&mut tx, processed).await?;
+        insert_decisions(&mut tx, &rows, now).await?;
+        let jobs = plan_effects(&mut tx, &plans(processed), now).await?;
+        for each in processed {
+            for change in &each.hand_changes {
+                store_hand(&mut tx, each.event, change).await?;
+            }
+        }
+        if jobs > 0 {
+            tx.notify().await?;
+        }
+        Ok(tx.commit().await?)
     }
 
-    pub async fn decisions_of(&self, _event: EventId) -> Result<Vec<DecisionRow>, StoreError> {
-        unimplemented!()
+    /// In the order of the config.
+    pub async fn decisions_of(&self, event: EventId) -> Result<Vec<DecisionRow>, StoreError> {
+        // decisions_event.
+        let found: Vec<DecisionSql> = on_db!(self, conn => {
+            let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE d.event_id = $1 ORDER BY d.id"));
+            sqlx::query_as(sql).bind(event.0).fetch_all(conn).await
+        })?;
+        found.into_iter().map(DecisionRow::try_from).collect()
     }
 
     /// Decisions on one item, newest first.
     pub async fn decisions_on(
         &self,
-        _repository: &RepoName,
-        _number: u64,
-        _limit: u32,
+        repository: &RepoName,
+        number: u64,
+        limit: u32,
     ) -> Result<Vec<DecisionRow>, StoreError> {
-        unimplemented!()
+        let Some(id) = self.repository_id(repository).await? else {
+            return Ok(Vec::new());
+        };
+        // event_receipts_item, then decisions_event.
+        let found: Vec<DecisionSql> = on_db!(self, conn => {
+            let sql = sqlx::AssertSqlSafe(format!(
+                "{SELECT} JOIN event_receipts e ON e.id = d.event_id WHERE e.repository_id = $1 AND e.number = $2
+                 ORDER BY e.id DESC, d.id DESC LIMIT $3"
+            ));
+            sqlx::query_as(sql).bind(id).bind(signed(number)).bind(i64::from(limit)).fetch_all(conn).await
+        })?;
+        found.into_iter().map(DecisionRow::try_from).collect()
     }
+}
+
+/// Ends the jobs. The head of a lane is running and ours; what stands behind it is still queued.
+async fn finish_jobs(tx: &mut Tx, owner: &str, processed: &[Processed], now: Micros) -> Result<(), StoreError> {
+    // jobs_state: what runs; jobs: primary key.
+    static BEHIND: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new(
+            "UPDATE jobs SET state = 'done', finished_at = $2 WHERE state = 'queued' AND kind = 'process'
+                AND lane IN (SELECT r.lane FROM jobs r WHERE r.state = 'running' AND r.lease_owner = $1) AND id IN (",
+            "#1",
+            ")",
+            2,
+        )
+    });
+    static HEADS: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new(
+            "UPDATE jobs SET state = 'done', finished_at = $2, lease_owner = NULL, lease_until = NULL
+             WHERE state = 'running' AND kind = 'process' AND lease_owner = $1 AND id IN (",
+            "#1",
+            ")",
+            2,
+        )
+    });
+    let running: Vec<Uuid> = on_tx!(tx, conn => {
+        sqlx::query_scalar("SELECT id FROM jobs WHERE state = 'running' AND lease_owner = $1")
+            .bind(owner)
+            .fetch_all(&mut *conn)
+            .await?
+    });
+    let (heads, behind): (Vec<Uuid>, Vec<Uuid>) =
+        processed.iter().map(|each| each.job.0).partition(|job| running.contains(job));
+    for (bulk, jobs) in [(&*BEHIND, behind), (&*HEADS, heads)] {
+        for (sql, chunk) in bulk.chunks(&jobs) {
+            let done = on_tx!(tx, conn => {
+                let mut query = sqlx::query(sql).bind(owner).bind(now);
+                for job in chunk {
+                    query = query.bind(*job);
+                }
+                query.execute(&mut *conn).await?.rows_affected()
+            });
+            if done != chunk.len() as u64 {
+                return Err(StoreError::LeaseLost);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn finish_events(tx: &mut Tx, processed: &[Processed], now: Micros) -> Result<(), sqlx::Error> {
+    // event_receipts: primary key.
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new(
+            "UPDATE event_receipts SET processing_status = 'processed', error_message = NULL, updated_at = $1
+             WHERE id IN (",
+            "#1",
+            ")",
+            1,
+        )
+    });
+    for (sql, chunk) in SQL.chunks(processed) {
+        on_tx!(tx, conn => {
+            let mut query = sqlx::query(sql).bind(now);
+            for each in chunk {
+                query = query.bind(each.event.0);
+            }
+            query.execute(&mut *conn).await?;
+        });
+    }
+    Ok(())
+}
+
+async fn forget_decisions(tx: &mut Tx, processed: &[Processed]) -> Result<(), sqlx::Error> {
+    // decisions_event.
+    static SQL: LazyLock<Bulk> =
+        LazyLock::new(|| Bulk::new("DELETE FROM decisions WHERE event_id IN (", "#1", ")", 0));
+    for (sql, chunk) in SQL.chunks(processed) {
+        on_tx!(tx, conn => {
+            let mut query = sqlx::query(sql);
+            for each in chunk {
+                query = query.bind(each.event.0);
+            }
+            query.execute(&mut *conn).await?;
+        });
+    }
+    Ok(())
+}
+
+/// A decision as its row wants it.
+struct NewRow<'a> {
+    event: EventId,
+    decision: &'a Decision,
+    mode: String,
+    verdict: String,
+    explanation: String,
+    revision: &'a str,
+}
+
+fn decision_rows(processed: &[Processed]) -> Result<Vec<NewRow<'_>>, StoreError> {
+    let mut rows = Vec::new();
+    for each in processed {
+        for decision in &each.decisions {
+            rows.push(NewRow {
+                event: each.event,
+                decision,
+                mode: word(&decision.mode)?,
+                verdict: word(&decision.verdict)?,
+                explanation: to_json(&decision.explanation)?,
+                revision: &each.config_revision,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+async fn insert_decisions(tx: &mut Tx, rows: &[NewRow<'_>], now: Micros) -> Result<(), sqlx::Error> {
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new(
+            "INSERT INTO decisions (id, event_id, rule, mode, verdict, explanation, config_revision, decided_at) VALUES ",
+            "(#1,#2,#3,#4,#5,#6,#7,$1)",
+            "",
+            1,
+        )
+    });
+    for (sql, chunk) in SQL.chunks(rows) {
+        on_tx!(tx, conn => {
+            let mut query = sqlx::query(sql).bind(now);
+            for row in chunk {
+                query = query
+                    .bind(Uuid::now_v7())
+                    .bind(row.event.0)
+                    .bind(row.decision.rule.as_str())
+                    .bind(row.mode.as_str())
+                    .bind(row.verdict.as_str())
+                    .bind(row.explanation.as_str())
+                    .bind(clean(row.revision));
+            }
+            query.execute(&mut *conn).await?;
+        });
+    }
+    Ok(())
+}
+
+/// What matched rules want done, each intent once.
+fn plans(processed: &[Processed]) -> Vec<Plan<'_>> {
+    let mut seen = HashSet::new();
+    let mut plans = Vec::new();
+    for each in processed {
+        for decision in each.decisions.iter().filter(|decision| decision.verdict == Verdict::Matched) {
+            let shadow = match decision.mode {
+                Mode::Active => false,
+                Mode::Shadow => true,
+                Mode::Off => continue,
+            };
+            for intent in decision.intents.iter().filter(|intent| seen.insert(intent.id)) {
+                plans.push(Plan { intent, shadow, job: each.job, config_revision: &each.config_revision });
+            }
+        }
+    }
+    plans
 }

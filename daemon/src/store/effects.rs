@@ -1,14 +1,18 @@
 //! Effects: intents, and what became of them: `effects`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
+use super::dialect::Tx;
 use super::jobs::JobId;
-use super::{Db, Page, StoreError};
-use crate::core::event::{EventId, RepoName};
-use crate::core::intent::{Intent, IntentId};
+use super::{Db, Page, StoreError, page_limit};
+use crate::core::event::{EventId, InstallationId, RepoName};
+use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::RuleName;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,45 +75,374 @@ pub struct EffectFilter {
     pub after: Option<Uuid>,
 }
 
+/// One row of `effects`.
+#[derive(sqlx::FromRow)]
+struct EffectSql {
+    id: Uuid,
+    cursor: Uuid,
+    event_id: Uuid,
+    rule: String,
+    action: String,
+    repository: String,
+    installation: Option<i64>,
+    number: i64,
+    params: String,
+    state: String,
+    config_revision: String,
+    change: Option<String>,
+    before_state: Option<String>,
+    after_state: Option<String>,
+    note: Option<String>,
+    created_at: Micros,
+    started_at: Option<Micros>,
+    finished_at: Option<Micros>,
+}
+
+const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, params, state,
+    config_revision, change, before_state, after_state, note, created_at, started_at, finished_at FROM effects";
+
+impl TryFrom<EffectSql> for EffectRow {
+    type Error = StoreError;
+
+    fn try_from(row: EffectSql) -> Result<Self, StoreError> {
+        let json = |column: &str, text: Option<String>| text.map(|text| from_json(column, &text)).transpose();
+        Ok(Self {
+            intent: Intent {
+                id: IntentId(row.id),
+                event: EventId(row.event_id),
+                rule: from_word("rule", row.rule)?,
+                action: row.action,
+                target: Target {
+                    repository: repo_name(&row.repository)?,
+                    installation: row.installation.map(InstallationId),
+                    number: unsigned("number", row.number)?,
+                },
+                params: from_json("params", &row.params)?,
+            },
+            state: from_word("state", row.state)?,
+            config_revision: row.config_revision,
+            change: json("change", row.change)?,
+            before: json("before_state", row.before_state)?,
+            after: json("after_state", row.after_state)?,
+            note: row.note,
+            created_at: row.created_at.try_into()?,
+            started_at: time(row.started_at)?,
+            finished_at: time(row.finished_at)?,
+        })
+    }
+}
+
+/// The conditions of a filter, for either database's builder.
+macro_rules! push_conditions {
+    ($query:ident, $filter:ident) => {
+        if let Some(repository) = &$filter.repository {
+            $query.push(" AND lower(repository) = ").push_bind(repository.as_str().to_ascii_lowercase());
+        }
+        if let Some(number) = $filter.number {
+            $query.push(" AND number = ").push_bind(signed(number));
+        }
+        if let Some(rule) = &$filter.rule {
+            $query.push(" AND rule = ").push_bind(rule.as_str().to_owned());
+        }
+        if let Some(event) = $filter.event {
+            $query.push(" AND event_id = ").push_bind(event.0);
+        }
+        if let Some(state) = $filter.state {
+            $query.push(" AND state = ").push_bind(word(&state)?);
+        }
+        if let Some(after) = $filter.after {
+            $query.push(" AND cursor < ").push_bind(after);
+        }
+    };
+}
+
 impl Db {
-    pub async fn effect(&self, _id: IntentId) -> Result<Option<EffectRow>, StoreError> {
-        unimplemented!()
+    pub async fn effect(&self, id: IntentId) -> Result<Option<EffectRow>, StoreError> {
+        // effects: primary key.
+        let found: Option<EffectSql> = on_db!(self, conn => {
+            let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id = $1"));
+            sqlx::query_as(sql).bind(id.0).fetch_optional(conn).await
+        })?;
+        found.map(EffectRow::try_from).transpose()
     }
 
-    pub async fn effects(&self, _filter: &EffectFilter) -> Result<Page<EffectRow>, StoreError> {
-        unimplemented!()
+    pub async fn effects(&self, filter: &EffectFilter) -> Result<Page<EffectRow>, StoreError> {
+        let limit = page_limit(filter.limit);
+        // One filter: effects_repository, _item, _rule, _event, _state; none: effects_cursor. An effect's id is a hash,
+        // so the order of arrival has its own column.
+        let found = on_db!(self, conn => {
+            let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
+            push_conditions!(query, filter);
+            query.push(" ORDER BY cursor DESC LIMIT ").push_bind(limit + 1);
+            query.build_query_as::<EffectSql>().fetch_all(conn).await
+        })?;
+        let page = Page::cut(found, limit, |row: &EffectSql| row.cursor);
+        let rows = page.rows.into_iter().map(EffectRow::try_from).collect::<Result<_, _>>()?;
+        Ok(Page { rows, next: page.next })
     }
 
     /// Before the write: state `writing`, with what was read and what will be written.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when the effect is neither planned nor being written: another finished it.
     pub async fn begin_write(
         &self,
-        _id: IntentId,
-        _before: &Value,
-        _change: &Value,
-        _now: DateTime<Utc>,
+        id: IntentId,
+        before: &Value,
+        change: &Value,
+        now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        let (before, change) = (to_json(before)?, to_json(change)?);
+        let mut tx = self.begin().await?;
+        // effects: primary key.
+        let begun = on_tx!(tx, conn => {
+            sqlx::query(
+                "UPDATE effects SET state = 'writing', before_state = $2, change = $3, started_at = $4
+                 WHERE id = $1 AND state IN ('planned', 'writing')",
+            )
+            .bind(id.0)
+            .bind(before)
+            .bind(change)
+            .bind(Micros::from(now))
+            .execute(&mut *conn)
+            .await?
+            .rows_affected()
+        });
+        if begun == 0 {
+            return Err(StoreError::LeaseLost);
+        }
+        Ok(tx.commit().await?)
     }
 
-    /// The receipt, and the job done, in one transaction.
+    /// The receipt, and the job done, in one transaction. A before-state that the outcome leaves out stays.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
     pub async fn finish_effect(
         &self,
-        _owner: &str,
-        _job: JobId,
-        _id: IntentId,
-        _outcome: &EffectOutcome,
-        _now: DateTime<Utc>,
+        owner: &str,
+        job: JobId,
+        id: IntentId,
+        outcome: &EffectOutcome,
+        now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        let (before, after) = (outcome.before.as_ref().map(to_json), outcome.after.as_ref().map(to_json));
+        let (before, after, state) = (before.transpose()?, after.transpose()?, word(&outcome.state)?);
+        let mut tx = self.begin().await?;
+        // jobs, effects: primary keys.
+        let done = on_tx!(tx, conn => {
+            sqlx::query(
+                "UPDATE jobs SET state = 'done', finished_at = $4, lease_owner = NULL, lease_until = NULL
+                 WHERE id = $1 AND effect_id = $2 AND state = 'running' AND lease_owner = $3",
+            )
+            .bind(job.0)
+            .bind(id.0)
+            .bind(owner)
+            .bind(Micros::from(now))
+            .execute(&mut *conn)
+            .await?
+            .rows_affected()
+        });
+        if done == 0 {
+            return Err(StoreError::LeaseLost);
+        }
+        on_tx!(tx, conn => {
+            sqlx::query(
+                "UPDATE effects SET state = $2, before_state = COALESCE($3, before_state), after_state = $4, note = $5,
+                    finished_at = $6 WHERE id = $1",
+            )
+            .bind(id.0)
+            .bind(state)
+            .bind(before)
+            .bind(after)
+            .bind(outcome.note.as_deref().map(clean))
+            .bind(Micros::from(now))
+            .execute(&mut *conn)
+            .await?;
+        });
+        Ok(tx.commit().await?)
     }
 
     /// Marks an applied effect as taken back.
-    pub async fn mark_undone(&self, _id: IntentId, _note: &str, _now: DateTime<Utc>) -> Result<(), StoreError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] when it is not an applied one.
+    pub async fn mark_undone(&self, id: IntentId, note: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        // effects: primary key.
+        let undone = on_tx!(tx, conn => {
+            sqlx::query(
+                "UPDATE effects SET state = 'undone', note = $2, finished_at = $3 WHERE id = $1 AND state = 'applied'",
+            )
+            .bind(id.0)
+            .bind(clean(note))
+            .bind(Micros::from(now))
+            .execute(&mut *conn)
+            .await?
+            .rows_affected()
+        });
+        if undone == 0 {
+            return Err(StoreError::Failed(format!("effect {id} is not an applied one")));
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Effects of a rule that wrote (state `writing`, `applied` or `undone`) since then: for `actions_per_hour`.
-    pub async fn count_written(&self, _rule: &RuleName, _since: DateTime<Utc>) -> Result<u64, StoreError> {
-        unimplemented!()
+    pub async fn count_written(&self, rule: &RuleName, since: DateTime<Utc>) -> Result<u64, StoreError> {
+        // effects_written.
+        let count: i64 = on_db!(self, conn => {
+            sqlx::query_scalar(
+                "SELECT COUNT(*) FROM effects
+                 WHERE rule = $1 AND started_at >= $2 AND state IN ('writing', 'applied', 'undone')",
+            )
+            .bind(rule.as_str())
+            .bind(Micros::from(since))
+            .fetch_one(conn)
+            .await
+        })?;
+        unsigned("count", count)
     }
+}
+
+/// An intent to store, with the process job that wants it.
+pub(super) struct Plan<'a> {
+    pub(super) intent: &'a Intent,
+    pub(super) shadow: bool,
+    pub(super) job: JobId,
+    pub(super) config_revision: &'a str,
+}
+
+/// Stores intents as effects, and an apply job for each that is to be carried out. One whose id exists is left as it is,
+/// unless it failed. Returns how many jobs there are now for them.
+pub(super) async fn plan_effects(tx: &mut Tx, plans: &[Plan<'_>], now: Micros) -> Result<u64, StoreError> {
+    let mut jobs = 0;
+    let mut lanes: HashMap<JobId, String> = HashMap::new();
+    for plan in plans {
+        let state = effect_state(tx, plan.intent.id).await?;
+        match (state.as_deref(), plan.shadow) {
+            (None, shadow) => {
+                insert_effect(tx, plan, now).await?;
+                if shadow {
+                    continue;
+                }
+            }
+            (Some("failed"), false) => {
+                reopen_effect(tx, plan.intent.id.0).await?;
+                put_away_dead(tx, plan.intent.id, now).await?;
+            }
+            (Some(_), _) => continue,
+        }
+        if !lanes.contains_key(&plan.job) {
+            lanes.insert(plan.job, lane_of(tx, plan.job).await?);
+        }
+        insert_apply_job(tx, plan.intent, &lanes[&plan.job], now).await?;
+        jobs += 1;
+    }
+    Ok(jobs)
+}
+
+async fn effect_state(tx: &mut Tx, id: IntentId) -> Result<Option<String>, sqlx::Error> {
+    // effects: primary key.
+    on_tx!(tx, conn => {
+        sqlx::query_scalar("SELECT state FROM effects WHERE id = $1").bind(id.0).fetch_optional(&mut *conn).await
+    })
+}
+
+async fn lane_of(tx: &mut Tx, job: JobId) -> Result<String, sqlx::Error> {
+    // jobs: primary key.
+    on_tx!(tx, conn => {
+        sqlx::query_scalar("SELECT lane FROM jobs WHERE id = $1").bind(job.0).fetch_one(&mut *conn).await
+    })
+}
+
+async fn insert_effect(tx: &mut Tx, plan: &Plan<'_>, now: Micros) -> Result<(), StoreError> {
+    let intent = plan.intent;
+    let params = to_json(&intent.params)?;
+    on_tx!(tx, conn => {
+        sqlx::query(
+            "INSERT INTO effects (id, cursor, event_id, rule, action, repository, installation, number, params, state,
+                config_revision, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(intent.id.0)
+        .bind(Uuid::now_v7())
+        .bind(intent.event.0)
+        .bind(intent.rule.as_str())
+        .bind(intent.action.as_str())
+        .bind(intent.target.repository.as_str())
+        .bind(intent.target.installation.map(|id| id.0))
+        .bind(signed(intent.target.number))
+        .bind(params)
+        .bind(if plan.shadow { "shadow" } else { "planned" })
+        .bind(plan.config_revision)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?;
+    });
+    Ok(())
+}
+
+async fn insert_apply_job(tx: &mut Tx, intent: &Intent, lane: &str, now: Micros) -> Result<(), sqlx::Error> {
+    on_tx!(tx, conn => {
+        sqlx::query(
+            "INSERT INTO jobs (id, kind, event_id, effect_id, lane, run_at, created_at)
+             VALUES ($1, 'apply', $2, $3, $4, $5, $5)",
+        )
+        .bind(Uuid::now_v7())
+        .bind(intent.event.0)
+        .bind(intent.id.0)
+        .bind(lane)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?;
+    });
+    Ok(())
+}
+
+/// The dead letters of an effect that gets a new job.
+async fn put_away_dead(tx: &mut Tx, id: IntentId, now: Micros) -> Result<(), sqlx::Error> {
+    // jobs_of_effect.
+    on_tx!(tx, conn => {
+        sqlx::query(
+            "UPDATE jobs SET state = 'discarded', finished_at = $2
+             WHERE kind = 'apply' AND effect_id = $1 AND state = 'dead'",
+        )
+        .bind(id.0)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?;
+    });
+    Ok(())
+}
+
+/// A given-up effect is to be tried again. One whose write had begun goes on as `writing`: whoever carries it out must
+/// first check whether it happened (invariant 5).
+pub(super) async fn reopen_effect(tx: &mut Tx, id: Uuid) -> Result<(), sqlx::Error> {
+    // effects: primary key.
+    on_tx!(tx, conn => {
+        sqlx::query(
+            "UPDATE effects SET state = CASE WHEN started_at IS NULL THEN 'planned' ELSE 'writing' END,
+                finished_at = NULL WHERE id = $1 AND state IN ('failed', 'quarantined')",
+        )
+        .bind(id)
+        .execute(&mut *conn)
+        .await?;
+    });
+    Ok(())
+}
+
+/// Its job died. Whether a begun write happened cannot be told.
+pub(super) async fn fail_effect(tx: &mut Tx, id: IntentId, error: &str, now: Micros) -> Result<(), sqlx::Error> {
+    // effects: primary key.
+    on_tx!(tx, conn => {
+        sqlx::query(
+            "UPDATE effects SET state = CASE WHEN state = 'writing' THEN 'quarantined' ELSE 'failed' END, note = $2,
+                finished_at = $3 WHERE id = $1 AND state IN ('planned', 'writing')",
+        )
+        .bind(id.0)
+        .bind(error)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?;
+    });
+    Ok(())
 }

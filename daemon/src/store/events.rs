@@ -1,11 +1,16 @@
 //! Received events and their payloads: `event_receipts`, `event_payloads`.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Db, Page, StoreError};
+use super::columns::{Micros, from_json, from_word, repo_name, signed, time, unsigned};
+use super::dialect::Bulk;
+use super::ingest::requeue;
+use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::{EventId, InstallationId, RepoName};
 
 /// How an event reached us.
@@ -49,6 +54,7 @@ pub struct SeenInstallation {
 /// An authenticated delivery, ready to be stored.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
+    /// Made when the delivery arrived: lists by time look for it within a day of `received_at`.
     pub id: EventId,
     /// GitHub's GUID, as sent (1 to 255 visible ASCII characters).
     pub delivery_id: String,
@@ -127,29 +133,237 @@ pub struct EventFilter {
     pub newer_than: Option<Uuid>,
 }
 
+/// One row of [`SELECT`].
+#[derive(sqlx::FromRow)]
+struct EventSql {
+    id: Uuid,
+    delivery_id: String,
+    source: String,
+    event_type: String,
+    event_action: Option<String>,
+    actor: Option<String>,
+    number: Option<i64>,
+    repository: Option<String>,
+    installation: Option<i64>,
+    target_object_ids: String,
+    received_at: Micros,
+    github_timestamp: Option<Micros>,
+    processing_status: String,
+    error_message: Option<String>,
+    retry_count: i64,
+}
+
+/// `processing` is not written anywhere: an event is being processed while its job runs, also after a crash.
+const SELECT: &str = "SELECT e.id, e.delivery_id, e.source, e.event_type, e.event_action, e.actor, e.number,
+        r.full_name AS repository, i.installation_id AS installation, e.target_object_ids, e.received_at,
+        e.github_timestamp, e.error_message, e.retry_count,
+        CASE WHEN e.processing_status = 'received' AND j.state = 'running' THEN 'processing'
+            ELSE e.processing_status END AS processing_status
+    FROM event_receipts e LEFT JOIN repositories r ON r.id = e.repository_id
+        LEFT JOIN installations i ON i.id = e.installation_id LEFT JOIN jobs j ON j.id = e.id";
+
+impl TryFrom<EventSql> for EventRow {
+    type Error = StoreError;
+
+    fn try_from(row: EventSql) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: EventId(row.id),
+            delivery_id: row.delivery_id,
+            source: from_word("source", row.source)?,
+            event_type: row.event_type,
+            event_action: row.event_action,
+            actor: row.actor,
+            number: row.number.map(|number| unsigned("number", number)).transpose()?,
+            repository: row.repository.as_deref().map(repo_name).transpose()?,
+            installation: row.installation.map(InstallationId),
+            target_object_ids: from_json("target_object_ids", &row.target_object_ids)?,
+            received_at: row.received_at.try_into()?,
+            github_timestamp: time(row.github_timestamp)?,
+            processing_status: from_word("processing_status", row.processing_status)?,
+            error_message: row.error_message,
+            retry_count: unsigned("retry_count", row.retry_count)?,
+        })
+    }
+}
+
+/// The conditions of a filter, for either database's builder. `$repository` is the row id of `$filter.repository`.
+macro_rules! push_conditions {
+    ($query:ident, $filter:ident, $repository:ident) => {
+        if let Some(id) = $repository {
+            $query.push(" AND e.repository_id = ").push_bind(id);
+        }
+        if let Some(number) = $filter.number {
+            $query.push(" AND e.number = ").push_bind(signed(number));
+        }
+        if let Some(name) = &$filter.event_type {
+            $query.push(" AND e.event_type = ").push_bind(name.clone());
+        }
+        if let Some(action) = &$filter.event_action {
+            $query.push(" AND e.event_action = ").push_bind(action.clone());
+        }
+        if let Some(actor) = &$filter.actor {
+            $query.push(" AND e.actor = ").push_bind(actor.clone());
+        }
+        if let Some(status) = $filter.status {
+            $query.push(status_condition(status));
+        }
+        if let Some(since) = $filter.since {
+            $query.push(" AND e.received_at >= ").push_bind(Micros::from(since));
+            $query.push(" AND e.id >= ").push_bind(first_id(since - ID_SLACK));
+        }
+        if let Some(until) = $filter.until {
+            $query.push(" AND e.received_at < ").push_bind(Micros::from(until));
+            $query.push(" AND e.id < ").push_bind(first_id(until + ID_SLACK));
+        }
+        if let Some(after) = $filter.after {
+            $query.push(" AND e.id < ").push_bind(after);
+        }
+        if let Some(newer) = $filter.newer_than {
+            $query.push(" AND e.id > ").push_bind(newer);
+        }
+    };
+}
+
+/// Received and processing events are found by their active jobs: an index on their status would be written twice for
+/// each event, for the sake of rows that soon are no longer there.
+fn status_condition(status: EventStatus) -> &'static str {
+    match status {
+        EventStatus::Received => {
+            " AND e.processing_status = 'received' AND e.id IN (SELECT a.event_id FROM jobs a
+                WHERE a.state IN ('queued', 'running') AND a.state = 'queued' AND a.kind = 'process')"
+        }
+        EventStatus::Processing => {
+            " AND e.processing_status = 'received' AND e.id IN (SELECT a.event_id FROM jobs a
+                WHERE a.state = 'running' AND a.kind = 'process')"
+        }
+        EventStatus::Processed => " AND e.processing_status = 'processed'",
+        EventStatus::Failed => " AND e.processing_status = 'failed'",
+    }
+}
+
+/// How far an id's time and `received_at` may lie apart.
+const ID_SLACK: chrono::TimeDelta = chrono::TimeDelta::days(1);
+
+/// The smallest UUIDv7 of a time: ids carry milliseconds in their first 48 bits.
+fn first_id(at: DateTime<Utc>) -> Uuid {
+    let millis = u128::try_from(at.timestamp_millis()).unwrap_or(0) & 0xffff_ffff_ffff;
+    Uuid::from_u128(millis << 80)
+}
+
 impl Db {
-    /// Stores a batch in one transaction: each event with its payload and its job, repositories and installations it
-    /// names learnt. When this returns, all of it is on disk (invariant 1). One answer for each event, in order; the
-    /// same delivery twice in one batch is one event.
-    pub async fn ingest(&self, _batch: Vec<NewEvent>) -> Result<Vec<Ingested>, StoreError> {
-        unimplemented!()
+    pub async fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
+        Ok(self.events_by_id(&[id]).await?.pop())
     }
 
-    pub async fn event(&self, _id: EventId) -> Result<Option<EventRow>, StoreError> {
-        unimplemented!()
+    /// The events that exist, in order of arrival.
+    pub async fn events_by_id(&self, ids: &[EventId]) -> Result<Vec<EventRow>, StoreError> {
+        // event_receipts, repositories, installations, jobs: primary keys.
+        static SQL: LazyLock<Bulk> =
+            LazyLock::new(|| Bulk::new(&format!("{SELECT} WHERE e.id IN ("), "#1", ") ORDER BY e.id", 0));
+        let mut sorted = ids.to_vec();
+        sorted.sort_unstable();
+        let mut rows: Vec<EventRow> = Vec::with_capacity(ids.len());
+        for (sql, chunk) in SQL.chunks(&sorted) {
+            let found = on_db!(self, conn => {
+                let mut query = sqlx::query_as::<_, EventSql>(sql);
+                for id in chunk {
+                    query = query.bind(id.0);
+                }
+                query.fetch_all(conn).await
+            })?;
+            for row in found {
+                rows.push(row.try_into()?);
+            }
+        }
+        Ok(rows)
     }
 
     /// The payload, decompressed, wherever it is kept. `None`: no such event, or retention has dropped it.
-    pub async fn payload(&self, _id: EventId) -> Result<Option<Bytes>, StoreError> {
-        unimplemented!()
+    pub async fn payload(&self, id: EventId) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.payloads(&[id]).await?.pop().map(|(_, payload)| payload))
     }
 
-    pub async fn events(&self, _filter: &EventFilter) -> Result<Page<EventRow>, StoreError> {
-        unimplemented!()
+    /// The payloads that are there, with their events, in order of arrival.
+    pub async fn payloads(&self, ids: &[EventId]) -> Result<Vec<(EventId, Bytes)>, StoreError> {
+        type Found = (Uuid, Option<String>, Option<i64>, Option<Vec<u8>>);
+        // event_receipts, event_payloads: primary keys.
+        static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+            Bulk::new(
+                "SELECT e.id, e.payload_storage, p.dictionary, p.raw_payload FROM event_receipts e
+                 LEFT JOIN event_payloads p ON p.event_id = e.id WHERE e.id IN (",
+                "#1",
+                ") ORDER BY e.id",
+                0,
+            )
+        });
+        let mut sorted = ids.to_vec();
+        sorted.sort_unstable();
+        let mut payloads = Vec::with_capacity(ids.len());
+        for (sql, chunk) in SQL.chunks(&sorted) {
+            let found: Vec<Found> = on_db!(self, conn => {
+                let mut query = sqlx::query_as(sql);
+                for id in chunk {
+                    query = query.bind(id.0);
+                }
+                query.fetch_all(conn).await
+            })?;
+            for (id, object, dictionary, bytes) in found {
+                let payload = match (object, dictionary, bytes) {
+                    (Some(name), _, _) => self.shared.objects.get(&name).await?,
+                    (None, Some(dictionary), Some(bytes)) => self.unpack(dictionary, &bytes).await?,
+                    _ => continue,
+                };
+                payloads.push((EventId(id), payload));
+            }
+        }
+        Ok(payloads)
     }
 
-    /// Queues a stored event again (replay). False: no such event.
-    pub async fn replay(&self, _id: EventId, _now: DateTime<Utc>) -> Result<bool, StoreError> {
-        unimplemented!()
+    pub async fn events(&self, filter: &EventFilter) -> Result<Page<EventRow>, StoreError> {
+        let repository = match &filter.repository {
+            None => None,
+            Some(name) => match self.repository_id(name).await? {
+                None => return Ok(Page { rows: Vec::new(), next: None }),
+                id => id,
+            },
+        };
+        let limit = page_limit(filter.limit);
+        let order = if filter.newer_than.is_some() { "ASC" } else { "DESC" };
+        // One filter: event_receipts_repository, _item (with a number), _type, _action, _actor, _failed; none or times:
+        // the primary key. Each holds the ids in order, so a page costs its own rows, whatever the table holds.
+        let found = on_db!(self, conn => {
+            let mut query = sqlx::QueryBuilder::new(SELECT);
+            query.push(" WHERE 1 = 1");
+            push_conditions!(query, filter, repository);
+            query.push(" ORDER BY e.id ").push(order).push(" LIMIT ").push_bind(limit + 1);
+            query.build_query_as::<EventSql>().fetch_all(conn).await
+        })?;
+        let rows = found.into_iter().map(EventRow::try_from).collect::<Result<_, _>>()?;
+        Ok(Page::cut(rows, limit, |row: &EventRow| row.id.0))
+    }
+
+    /// Queues a stored event again (replay). False: no such event. One that is queued or running already stays so.
+    pub async fn replay(&self, id: EventId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        if requeue(&mut tx, id.0, now.into()).await? {
+            tx.notify().await?;
+            tx.commit().await?;
+            return Ok(true);
+        }
+        drop(tx);
+        Ok(self.event(id).await?.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_id_of_a_time_is_not_after_ids_made_then() {
+        let id = Uuid::now_v7();
+        let now = Utc::now();
+        assert!(first_id(now - chrono::TimeDelta::seconds(1)) < id);
+        assert!(id < first_id(now + chrono::TimeDelta::seconds(1)));
     }
 }

@@ -1,15 +1,84 @@
 //! What people did by hand to an item: `hand_changes`. No rule changes it back (invariant 7).
 
-
+use super::columns::{Micros, clean, from_json, from_word, signed, word};
+use super::dialect::Tx;
 use super::{Db, StoreError};
-use crate::core::event::RepoName;
+use crate::core::event::{EventId, RepoName};
 
-pub use crate::core::hand::{Hand, HandChange};
+pub use crate::core::hand::{Hand, HandChange, Thing};
 
-impl Db {
-    /// The latest change by hand for each thing on the item.
-    pub async fn hands_on(&self, _repository: &RepoName, _number: u64) -> Result<Vec<HandChange>, StoreError> {
-        unimplemented!()
+/// Kind and name of a thing, as two columns. The state of an item has no name.
+fn thing_columns(thing: &Thing) -> (&'static str, &str) {
+    match thing {
+        Thing::Label(name) => ("label", name),
+        Thing::Assignee(login) => ("assignee", login),
+        Thing::State => ("state", ""),
     }
 }
 
+fn thing(kind: &str, name: String) -> Result<Thing, StoreError> {
+    match kind {
+        "label" => Ok(Thing::Label(name)),
+        "assignee" => Ok(Thing::Assignee(name)),
+        "state" => Ok(Thing::State),
+        _ => from_json("thing", kind),
+    }
+}
+
+/// Stores a change an event told, under the event's repository row: a later rename does not lose it.
+pub(super) async fn store_hand(tx: &mut Tx, event: EventId, change: &HandChange) -> Result<(), StoreError> {
+    // event_receipts, hand_changes: primary keys. Events arrive out of order: an older change never wins.
+    const SQL: &str = "INSERT INTO hand_changes (repository_id, number, thing, name, hand, changed_by, changed_at)
+         SELECT e.repository_id, $2, $3, $4, $5, $6, $7 FROM event_receipts e
+         WHERE e.id = $1 AND e.repository_id IS NOT NULL
+         ON CONFLICT (repository_id, number, thing, name) DO UPDATE SET hand = excluded.hand,
+            changed_by = excluded.changed_by, changed_at = excluded.changed_at
+         WHERE excluded.changed_at >= hand_changes.changed_at";
+    let (kind, name) = thing_columns(&change.thing);
+    let hand = word(&change.hand)?;
+    on_tx!(tx, conn => {
+        sqlx::query(SQL)
+            .bind(event.0)
+            .bind(signed(change.number))
+            .bind(kind)
+            .bind(clean(name))
+            .bind(hand)
+            .bind(clean(&change.by))
+            .bind(Micros::from(change.at))
+            .execute(&mut *conn)
+            .await?;
+    });
+    Ok(())
+}
+
+impl Db {
+    /// The latest change by hand for each thing on the item.
+    pub async fn hands_on(&self, repository: &RepoName, number: u64) -> Result<Vec<HandChange>, StoreError> {
+        type Found = (String, String, String, String, Micros);
+        let Some(id) = self.repository_id(repository).await? else {
+            return Ok(Vec::new());
+        };
+        // hand_changes: primary key.
+        let found: Vec<Found> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT thing, name, hand, changed_by, changed_at FROM hand_changes
+                 WHERE repository_id = $1 AND number = $2 ORDER BY thing, name",
+            )
+            .bind(id)
+            .bind(signed(number))
+            .fetch_all(conn)
+            .await
+        })?;
+        let row = |(kind, name, hand, by, at): Found| {
+            Ok(HandChange {
+                repository: repository.clone(),
+                number,
+                thing: thing(&kind, name)?,
+                hand: from_word("hand", hand)?,
+                by,
+                at: at.try_into()?,
+            })
+        };
+        found.into_iter().map(row).collect()
+    }
+}

@@ -4,13 +4,14 @@
 //! and its jobs run in order of their event's arrival, an event's effects before the next event. A job that waits for
 //! its retry holds its lane; a dead letter frees it.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Db, Page, StoreError};
+use super::columns::{Micros, from_word, time, unsigned};
+use super::effects::reopen_effect;
+use super::ingest::requeue;
+use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
 
@@ -87,77 +88,198 @@ pub struct QueueDepth {
     pub oldest_queued: Option<DateTime<Utc>>,
 }
 
+/// One row of `jobs`.
+#[derive(sqlx::FromRow)]
+pub(super) struct JobSql {
+    pub(super) id: Uuid,
+    kind: String,
+    event_id: Uuid,
+    effect_id: Option<Uuid>,
+    lane: String,
+    state: String,
+    attempts: i64,
+    max_attempts: i64,
+    run_at: Micros,
+    lease_owner: Option<String>,
+    lease_until: Option<Micros>,
+    last_error: Option<String>,
+    created_at: Micros,
+    finished_at: Option<Micros>,
+}
+
+pub(super) const COLUMNS: &str = "j.id, j.kind, j.event_id, j.effect_id, j.lane, j.state, j.attempts, j.max_attempts,
+    j.run_at, j.lease_owner, j.lease_until, j.last_error, j.created_at, j.finished_at";
+
+/// What the columns `kind`, `event_id` and `effect_id` say.
+pub(super) fn work(kind: &str, event: Uuid, effect: Option<Uuid>) -> Result<Work, StoreError> {
+    let event = EventId(event);
+    match (kind, effect) {
+        ("process", None) => Ok(Work::Process { event }),
+        ("apply", Some(intent)) => Ok(Work::Apply { event, intent: IntentId(intent) }),
+        _ => Err(StoreError::Corrupt(format!("`{kind}` is not the kind of a job"))),
+    }
+}
+
+impl TryFrom<JobSql> for JobRow {
+    type Error = StoreError;
+
+    fn try_from(row: JobSql) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: JobId(row.id),
+            work: work(&row.kind, row.event_id, row.effect_id)?,
+            lane: row.lane,
+            state: from_word("state", row.state)?,
+            attempts: unsigned("attempts", row.attempts)?,
+            max_attempts: unsigned("max_attempts", row.max_attempts)?,
+            run_at: row.run_at.try_into()?,
+            lease_owner: row.lease_owner,
+            lease_until: time(row.lease_until)?,
+            last_error: row.last_error,
+            created_at: row.created_at.try_into()?,
+            finished_at: time(row.finished_at)?,
+        })
+    }
+}
+
+/// The conditions of a filter, for either database's builder.
+macro_rules! push_conditions {
+    ($query:ident, $filter:ident) => {
+        if let Some(state) = $filter.state {
+            $query.push(state_condition(state));
+        }
+        if let Some(lane) = &$filter.lane {
+            $query.push(" AND j.lane = ").push_bind(lane.clone());
+        }
+        if let Some(event) = $filter.event {
+            $query.push(" AND (j.id = ").push_bind(event.0);
+            $query.push(" OR j.kind = 'apply' AND j.event_id = ").push_bind(event.0).push(")");
+        }
+        if let Some(after) = $filter.after {
+            $query.push(" AND j.id < ").push_bind(after);
+        }
+    };
+}
+
+/// Queued jobs are told apart inside the index of active ones.
+fn state_condition(state: JobState) -> &'static str {
+    match state {
+        JobState::Queued => {
+            " AND j.id IN (SELECT a.id FROM jobs a WHERE a.state IN ('queued', 'running') AND a.state = 'queued')"
+        }
+        JobState::Running => " AND j.state = 'running'",
+        JobState::Done => " AND j.state = 'done'",
+        JobState::Dead => " AND j.state = 'dead'",
+        JobState::Discarded => " AND j.state = 'discarded'",
+    }
+}
+
 impl Db {
-    /// Takes up to `limit` jobs that may run now, at most one a lane, oldest first, each under a lease of `owner`.
-    /// Leases that ran out count as free. Raises `attempts`.
-    pub async fn claim(
-        &self,
-        _owner: &str,
-        _now: DateTime<Utc>,
-        _lease: Duration,
-        _limit: u32,
-        _following: u32,
-    ) -> Result<Vec<Claim>, StoreError> {
-        unimplemented!()
+    pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, StoreError> {
+        // jobs: primary key.
+        let found: Option<JobSql> = on_db!(self, conn => {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM jobs j WHERE j.id = $1"));
+            sqlx::query_as(sql).bind(id.0).fetch_optional(conn).await
+        })?;
+        found.map(JobRow::try_from).transpose()
+    }
+
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Page<JobRow>, StoreError> {
+        let limit = page_limit(filter.limit);
+        // State: jobs_active, jobs_state; event: primary key and jobs_of_event; else the primary key.
+        let found = on_db!(self, conn => {
+            let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs j WHERE 1 = 1"));
+            push_conditions!(query, filter);
+            query.push(" ORDER BY j.id DESC LIMIT ").push_bind(limit + 1);
+            query.build_query_as::<JobSql>().fetch_all(conn).await
+        })?;
+        let rows = found.into_iter().map(JobRow::try_from).collect::<Result<_, _>>()?;
+        Ok(Page::cut(rows, limit, |row: &JobRow| row.id.0))
     }
 
     /// When the earliest queued job that waits for its time may run; `None`: nothing waits.
-    pub async fn next_run_at(&self, _now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-        unimplemented!()
-    }
-
-    /// Renews leases; returns the jobs that are no longer ours.
-    pub async fn renew(
-        &self,
-        _owner: &str,
-        _jobs: &[JobId],
-        _now: DateTime<Utc>,
-        _lease: Duration,
-    ) -> Result<Vec<JobId>, StoreError> {
-        unimplemented!()
-    }
-
-    /// A failed attempt: back to the queue, not before `run_at`. The event shows the error.
-    pub async fn retry_later(
-        &self,
-        _owner: &str,
-        _job: JobId,
-        _error: &str,
-        _run_at: DateTime<Utc>,
-        _now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-
-    /// To the dead letters; a `Process` job's event becomes `failed`. Frees the lane.
-    pub async fn bury(&self, _owner: &str, _job: JobId, _error: &str, _now: DateTime<Utc>) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-
-    /// Gives claimed jobs back unharmed at shutdown: queued again, the attempt not counted.
-    pub async fn give_back(&self, _owner: &str, _jobs: &[JobId], _now: DateTime<Utc>) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-
-    pub async fn job(&self, _id: JobId) -> Result<Option<JobRow>, StoreError> {
-        unimplemented!()
-    }
-
-    pub async fn jobs(&self, _filter: &JobFilter) -> Result<Page<JobRow>, StoreError> {
-        unimplemented!()
+    pub async fn next_run_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        // jobs_waiting. Only a job that was tried waits.
+        let found: Option<Micros> = on_db!(self, conn => {
+            sqlx::query_scalar(
+                "SELECT run_at FROM jobs WHERE state = 'queued' AND attempts > 0 AND run_at > $1
+                 ORDER BY run_at LIMIT 1",
+            )
+            .bind(Micros::from(now))
+            .fetch_optional(conn)
+            .await
+        })?;
+        time(found)
     }
 
     /// A dead letter back to the queue with fresh attempts. False: no such dead letter.
-    pub async fn retry_dead(&self, _id: JobId, _now: DateTime<Utc>) -> Result<bool, StoreError> {
-        unimplemented!()
+    pub async fn retry_dead(&self, id: JobId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let now = Micros::from(now);
+        let mut tx = self.begin().await?;
+        // jobs: primary key.
+        let found: Option<(Uuid, String, Option<Uuid>)> = on_tx!(tx, conn => {
+            sqlx::query_as(
+                "UPDATE jobs SET state = 'queued', attempts = 0, run_at = $2, finished_at = NULL
+                 WHERE id = $1 AND state = 'dead' AND kind = 'apply' RETURNING id, kind, effect_id",
+            )
+            .bind(id.0)
+            .bind(now)
+            .fetch_optional(&mut *conn)
+            .await?
+        });
+        let retried = match found {
+            Some((_, _, Some(effect))) => {
+                reopen_effect(&mut tx, effect).await?;
+                true
+            }
+            Some(_) => return Err(StoreError::Corrupt(format!("job {} names no effect", id.0))),
+            None => {
+                let dead: Option<i32> = on_tx!(tx, conn => {
+                    sqlx::query_scalar("SELECT 1 FROM jobs WHERE id = $1 AND state = 'dead'")
+                        .bind(id.0)
+                        .fetch_optional(&mut *conn)
+                        .await?
+                });
+                dead.is_some() && requeue(&mut tx, id.0, now).await?
+            }
+        };
+        tx.notify().await?;
+        tx.commit().await?;
+        Ok(retried)
     }
 
     /// Puts a dead letter away. False: no such dead letter.
-    pub async fn discard(&self, _id: JobId, _now: DateTime<Utc>) -> Result<bool, StoreError> {
-        unimplemented!()
+    pub async fn discard(&self, id: JobId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        // jobs: primary key.
+        let discarded = on_tx!(tx, conn => {
+            sqlx::query("UPDATE jobs SET state = 'discarded', finished_at = $2 WHERE id = $1 AND state = 'dead'")
+                .bind(id.0)
+                .bind(Micros::from(now))
+                .execute(&mut *conn)
+                .await?
+                .rows_affected()
+        });
+        tx.commit().await?;
+        Ok(discarded > 0)
     }
 
     pub async fn queue_depth(&self) -> Result<QueueDepth, StoreError> {
-        unimplemented!()
+        // jobs_state for the rare states; jobs_active, all of it, for the queue.
+        let (queued, oldest, running, dead): (i64, Option<Micros>, i64, i64) = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT COUNT(*), MIN(a.created_at),
+                    (SELECT COUNT(*) FROM jobs r WHERE r.state = 'running'),
+                    (SELECT COUNT(*) FROM jobs d WHERE d.state = 'dead')
+                 FROM jobs a WHERE a.state IN ('queued', 'running') AND a.state = 'queued'",
+            )
+            .fetch_one(conn)
+            .await
+        })?;
+        Ok(QueueDepth {
+            queued: unsigned("queued", queued)?,
+            running: unsigned("running", running)?,
+            dead: unsigned("dead", dead)?,
+            oldest_queued: time(oldest)?,
+        })
     }
 }

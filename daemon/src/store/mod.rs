@@ -6,15 +6,30 @@
 //! Invariants: a method that returned `Ok` from a write has it on disk; no transaction is open across anything but the
 //! database itself (invariant 8).
 
+#[macro_use]
+mod dialect;
+mod claim;
+mod columns;
 pub mod config_revisions;
 pub mod decisions;
 pub mod effects;
+mod error;
 pub mod events;
 pub mod hand_changes;
+mod ingest;
 pub mod jobs;
+mod learn;
+mod objects;
+mod open;
+mod payload;
 pub mod repositories;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use dialect::Wakeups;
+pub use error::{OpenError, StoreError};
+pub use ingest::Packed;
 
 /// Where the store lives.
 #[derive(Clone, Debug)]
@@ -25,20 +40,6 @@ pub struct StoreOptions {
     pub objects: PathBuf,
 }
 
-/// What a caller can do about a failing store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Full disk, locked file, lost connection: the same call may work later.
-    #[error("the store is not available: {0}")]
-    Unavailable(String),
-    /// A row or object that should be there and readable is not.
-    #[error("the store holds something unreadable: {0}")]
-    Corrupt(String),
-    /// Anything else: a bug or a foreign change of the schema.
-    #[error("the store failed: {0}")]
-    Failed(String),
-}
-
 /// A page of a list, newest first, and the cursor of the next one.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Page<T> {
@@ -47,6 +48,38 @@ pub struct Page<T> {
     pub next: Option<uuid::Uuid>,
 }
 
-/// The database. Cheap to clone.
+/// Most rows of one page.
+const MAX_PAGE: u32 = 1_000;
+
+impl<T> Page<T> {
+    /// Makes a page of rows read with one more than `limit`: the extra one says that there is a next page.
+    fn cut(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> uuid::Uuid) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if more { rows.last().map(cursor) } else { None };
+        Self { rows, next }
+    }
+}
+
+/// Rows to read for a page of `limit` (at least 1, at most [`MAX_PAGE`]).
+fn page_limit(limit: u32) -> i64 {
+    i64::from(limit.clamp(1, MAX_PAGE))
+}
+
+/// The database. Cheap to clone; the last clone to go closes it and frees its lock.
 #[derive(Clone, Debug)]
-pub enum Db {}
+pub struct Db {
+    pools: dialect::Pools,
+    shared: Arc<Shared>,
+}
+
+/// What every clone of a [`Db`] shares.
+#[derive(Debug)]
+struct Shared {
+    codec: payload::Codec,
+    objects: objects::Objects,
+    learnt: std::sync::Mutex<learn::Learnt>,
+    /// Held for the life of the database: a second daemon on the same SQLite file is refused.
+    _lock: Option<std::fs::File>,
+}

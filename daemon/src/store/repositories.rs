@@ -3,6 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use uuid::Uuid;
+
+use super::columns::{Micros, repo_name, time, unsigned};
 use super::{Db, StoreError};
 use crate::core::event::{InstallationId, RepoName};
 
@@ -25,11 +28,64 @@ pub struct InstallationRow {
 }
 
 impl Db {
+    /// By name.
     pub async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError> {
-        unimplemented!()
+        type Found = (i64, String, bool, String, Option<Micros>, i64);
+        // repositories_full_name.
+        let found: Vec<Found> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT github_id, full_name, is_private, default_branch, last_event_at, event_count
+                 FROM repositories ORDER BY lower(full_name), id",
+            )
+            .fetch_all(conn)
+            .await
+        })?;
+        let row = |(github_id, name, is_private, default_branch, last, count): Found| {
+            Ok(RepositoryRow {
+                github_id,
+                name: repo_name(&name)?,
+                is_private,
+                default_branch,
+                last_event_at: time(last)?,
+                event_count: unsigned("event_count", count)?,
+            })
+        };
+        found.into_iter().map(row).collect()
     }
 
+    /// By GitHub's id.
     pub async fn installations(&self) -> Result<Vec<InstallationRow>, StoreError> {
-        unimplemented!()
+        type Found = (i64, String, String, bool);
+        // installations_installation_id.
+        let found: Vec<Found> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT installation_id, account_login, account_type, is_suspended FROM installations
+                 ORDER BY installation_id",
+            )
+            .fetch_all(conn)
+            .await
+        })?;
+        let row = |(id, account_login, account_type, is_suspended): Found| InstallationRow {
+            id: InstallationId(id),
+            account_login,
+            account_type,
+            is_suspended,
+        };
+        Ok(found.into_iter().map(row).collect())
+    }
+
+    /// The row of the repository that has this name now, in any spelling of case. A deleted repository keeps its name:
+    /// the one with the latest event counts.
+    pub(super) async fn repository_id(&self, name: &RepoName) -> Result<Option<Uuid>, StoreError> {
+        // repositories_full_name.
+        Ok(on_db!(self, conn => {
+            sqlx::query_scalar(
+                "SELECT id FROM repositories WHERE lower(full_name) = $1
+                 ORDER BY COALESCE(last_event_at, 0) DESC, id DESC LIMIT 1",
+            )
+            .bind(name.as_str().to_ascii_lowercase())
+            .fetch_optional(conn)
+            .await
+        })?)
     }
 }

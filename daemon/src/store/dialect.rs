@@ -1,0 +1,227 @@
+//! The one place that knows there are two databases: the pools, the macros that give one body two statically typed
+//! arms, and the few statements that differ.
+
+use std::sync::Arc;
+
+use sqlx::postgres::PgListener;
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+use super::{Db, StoreError};
+
+#[derive(Clone, Debug)]
+pub(super) enum Pools {
+    /// Several readers, one writer: SQLite lets one write at a time, and a queue in front of it is fairer than its lock.
+    Sqlite { read: SqlitePool, write: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// A transaction that writes. Dropped without [`Tx::commit`], it is rolled back.
+pub(super) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Runs one body against the database's readers: `$conn` is a pool.
+macro_rules! on_db {
+    ($db:expr, $conn:ident => $body:expr) => {
+        match &$db.pools {
+            $crate::store::dialect::Pools::Sqlite { read: $conn, .. } => $body,
+            $crate::store::dialect::Pools::Postgres($conn) => $body,
+        }
+    };
+}
+
+/// Runs one body inside a transaction: `$conn` is a connection; pass `&mut *$conn`.
+macro_rules! on_tx {
+    ($tx:expr, $conn:ident => $body:expr) => {
+        match $tx.arms() {
+            $crate::store::dialect::Tx::Sqlite(tx) => {
+                let $conn = &mut **tx;
+                $body
+            }
+            $crate::store::dialect::Tx::Postgres(tx) => {
+                let $conn = &mut **tx;
+                $body
+            }
+        }
+    };
+}
+
+impl Db {
+    pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        Ok(match &self.pools {
+            // A deferred transaction that reads before it writes can fail at the write; this one has the lock at once.
+            Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Whether the store takes writes now: on SQLite a real write reaches the disk, on PostgreSQL the server says that
+    /// it is no standby.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        match &self.pools {
+            Pools::Sqlite { write, .. } => {
+                // Rewrites one page; nothing reads the number.
+                sqlx::query("PRAGMA user_version = 1").execute(write).await?;
+            }
+            Pools::Postgres(pool) => {
+                let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(pool).await?;
+                if standby {
+                    return Err(StoreError::Unavailable("the PostgreSQL server is a read-only standby".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for running statements and closes every connection. Later calls fail as unavailable.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { read, write } => {
+                // The writer last: the last connection to close folds the write-ahead log into the file.
+                read.close().await;
+                write.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Wake-ups from every daemon on this database.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached.
+    pub async fn listen(&self) -> Result<Wakeups, StoreError> {
+        Ok(Wakeups(match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::Postgres(pool) => {
+                let mut listener = PgListener::connect_with(pool).await?;
+                listener.ignore_pool_close_event(true);
+                listener.listen(CHANNEL).await?;
+                Some(listener)
+            }
+        }))
+    }
+}
+
+/// PostgreSQL channel on which daemons tell each other that there are new jobs.
+const CHANNEL: &str = "orchd_jobs";
+
+/// Says when another daemon may have made work. Holds one connection on PostgreSQL.
+#[derive(Debug)]
+pub struct Wakeups(Option<PgListener>);
+
+impl Wakeups {
+    /// Waits for the next wake-up. On SQLite, where there is no other daemon, it never comes. Wake-ups while the
+    /// connection was down are lost, so a reconnect counts as one.
+    ///
+    /// # Errors
+    /// When the connection broke and could not be made again: wait a little, then call again.
+    pub async fn next(&mut self) -> Result<(), StoreError> {
+        match &mut self.0 {
+            None => std::future::pending().await,
+            Some(listener) => {
+                listener.try_recv().await?;
+                // Many notifications are one wake-up.
+                while listener.next_buffered().is_some() {}
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Tx {
+    /// For [`on_tx!`], which takes a transaction and a reference to one alike.
+    pub(super) fn arms(&mut self) -> &mut Self {
+        self
+    }
+
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    /// Tells every daemon, once this commits, that there are jobs.
+    pub(super) async fn notify(&mut self) -> Result<(), sqlx::Error> {
+        if let Self::Postgres(tx) = self {
+            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+
+    /// The end of a SELECT of rows that this transaction will change: passes over those that another daemon is
+    /// changing. SQLite needs nothing, its transaction has the only write lock.
+    pub(super) fn lock_free_rows(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE OF j SKIP LOCKED",
+        }
+    }
+}
+
+/// A statement over many rows, in a few fixed sizes so that each is prepared once.
+///
+/// Every execution on SQLite is a trip to its worker thread: few big statements beat many small ones.
+pub(super) struct Bulk {
+    texts: [(usize, Arc<str>); 4],
+}
+
+impl Bulk {
+    /// `head` row `,` row … `tail`. In `row`, `#1` … `#n` are the row's own parameters; `$1` … `$shared` are the same
+    /// for all rows.
+    pub(super) fn new(head: &str, row: &str, tail: &str, shared: usize) -> Self {
+        let own = (1..).take_while(|n| row.contains(&format!("#{n}"))).count();
+        let text = |rows: usize| -> Arc<str> {
+            let mut sql = head.to_owned();
+            for index in 0..rows {
+                if index > 0 {
+                    sql.push(',');
+                }
+                // From the last, so that `#1` does not hit `#12`.
+                sql += &(1..=own).rev().fold(row.to_owned(), |row, n| {
+                    row.replace(&format!("#{n}"), &format!("${}", shared + index * own + n))
+                });
+            }
+            (sql + tail).into()
+        };
+        Self { texts: [64, 16, 4, 1].map(|rows| (rows, text(rows))) }
+    }
+
+    /// Cuts items into the prepared sizes, biggest first.
+    pub(super) fn chunks<'a, T>(&'a self, items: &'a [T]) -> impl Iterator<Item = (sqlx::AssertSqlSafe<Arc<str>>, &'a [T])> {
+        let mut rest = items;
+        std::iter::from_fn(move || {
+            let (rows, sql) = self.texts.iter().find(|(rows, _)| *rows <= rest.len())?;
+            let (chunk, left) = rest.split_at(*rows);
+            rest = left;
+            Some((sqlx::AssertSqlSafe(sql.clone()), chunk))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bulk_statement_numbers_its_parameters_row_by_row() {
+        let bulk = Bulk::new("INSERT INTO t VALUES ", "(#1,#2,#1,$1)", " RETURNING x", 1);
+        let (rows, text) = &bulk.texts[2];
+        assert_eq!(*rows, 4);
+        assert_eq!(&**text, "INSERT INTO t VALUES ($2,$3,$2,$1),($4,$5,$4,$1),($6,$7,$6,$1),($8,$9,$8,$1) RETURNING x");
+    }
+
+    #[test]
+    fn chunks_cover_every_item_once() {
+        let bulk = Bulk::new("", "#1", "", 0);
+        for length in [0, 1, 3, 5, 63, 64, 85, 300] {
+            let items: Vec<usize> = (0..length).collect();
+            let seen: Vec<usize> = bulk.chunks(&items).flat_map(|(_, chunk)| chunk.to_vec()).collect();
+            assert_eq!(seen, items);
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Ingest: a batch of deliveries becomes rows and jobs, in one transaction (group commit).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::columns::{Micros, clean, signed, to_json, word};
+use super::dialect::{Bulk, Tx};
+use super::error::is_collision;
+use super::events::{IngestStatus, Ingested, NewEvent};
+use super::learn::{Lesson, count_events};
+use super::payload::{Compressed, compress};
+use super::{Db, StoreError};
+use crate::core::event::EventId;
+
+/// Payloads over this go to the object store. Bytes, uncompressed.
+const ROW_LIMIT: usize = 1 << 20;
+
+/// How often a transaction that met another daemon's is started over.
+const ATTEMPTS: u32 = 4;
+
+/// The lane of events without a repository.
+pub(super) const NO_LANE: &str = "-";
+
+/// An event with its payload compressed: what [`Db::ingest_packed`] takes.
+///
+/// Packing is most of ingest's own work, needs no database, and so belongs where deliveries are handled in parallel
+/// and not in the one task that writes them.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    event: NewEvent,
+    lane: String,
+    source: String,
+    targets: String,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    Row(Compressed),
+    Object(Bytes),
+}
+
+impl Packed {
+    /// Takes some microseconds for an ordinary payload.
+    ///
+    /// # Errors
+    /// None that an event can cause.
+    pub fn new(mut event: NewEvent) -> Result<Self, StoreError> {
+        let payload = std::mem::take(&mut event.payload);
+        let body =
+            if payload.len() > ROW_LIMIT { Body::Object(payload) } else { Body::Row(compress(&payload)?) };
+        let lane = event.repository.as_ref().map_or_else(
+            || NO_LANE.to_owned(),
+            |repository| repository.name.as_str().to_ascii_lowercase(),
+        );
+        Ok(Self { lane, source: word(&event.source)?, targets: to_json(&event.target_object_ids)?, event, body })
+    }
+}
+
+/// A packed event with the name of its object, if its payload became one.
+struct Row<'a> {
+    packed: &'a Packed,
+    object: Option<String>,
+}
+
+impl Row<'_> {
+    fn id(&self) -> Uuid {
+        self.packed.event.id.0
+    }
+}
+
+/// What one transaction came to: ids that are new, and for the others the row that was there.
+struct Stored {
+    new: HashSet<Uuid>,
+    old: HashMap<String, Ingested>,
+}
+
+impl Db {
+    /// Stores a batch in one transaction: each event with its payload and its job, repositories and installations it
+    /// names learnt. When this returns, all of it is on disk (invariant 1). One answer for each event, in order; the
+    /// same delivery twice in one batch is one event.
+    pub async fn ingest(&self, batch: Vec<NewEvent>) -> Result<Vec<Ingested>, StoreError> {
+        self.ingest_packed(batch.into_iter().map(Packed::new).collect::<Result<_, _>>()?).await
+    }
+
+    /// [`Db::ingest`] of events that were packed where they arrived.
+    pub async fn ingest_packed(&self, batch: Vec<Packed>) -> Result<Vec<Ingested>, StoreError> {
+        let mut seen = HashSet::with_capacity(batch.len());
+        let mut rows = Vec::with_capacity(batch.len());
+        for packed in batch.iter().filter(|packed| seen.insert(packed.event.delivery_id.as_str())) {
+            let object = match &packed.body {
+                Body::Row(_) => None,
+                Body::Object(payload) => Some(self.shared.objects.put(packed.event.id.0, payload.clone()).await?),
+            };
+            rows.push(Row { packed, object });
+        }
+        let stored = self.store(&rows).await;
+        for row in &rows {
+            let kept = stored.as_ref().is_ok_and(|stored| stored.new.contains(&row.id()));
+            if let (Some(object), false) = (&row.object, kept) {
+                self.shared.objects.discard(object).await;
+            }
+        }
+        let stored = stored?;
+        let mut answered = HashSet::with_capacity(rows.len());
+        let first: HashMap<&str, EventId> =
+            rows.iter().map(|row| (row.packed.event.delivery_id.as_str(), row.packed.event.id)).collect();
+        batch.iter().map(|packed| answer(&stored, &first, &mut answered, &packed.event)).collect()
+    }
+
+    /// The transaction, started over when another daemon's was in its way.
+    async fn store(&self, rows: &[Row<'_>]) -> Result<Stored, StoreError> {
+        let mut attempt = 1;
+        loop {
+            match self.try_store(rows).await {
+                Err(error) if is_collision(&error) && attempt < ATTEMPTS => attempt += 1,
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    async fn try_store(&self, rows: &[Row<'_>]) -> Result<Stored, sqlx::Error> {
+        let now = Micros::from(Utc::now());
+        let mut tx = self.begin().await?;
+        let events: Vec<&NewEvent> = rows.iter().map(|row| &row.packed.event).collect();
+        let lesson = self.learn(&mut tx, &events, now).await?;
+        let new = insert_events(&mut tx, rows, &lesson, now).await?;
+        let (fresh, known): (Vec<_>, Vec<_>) = rows.iter().partition(|row| new.contains(&row.id()));
+        insert_payloads(&mut tx, &fresh).await?;
+        insert_jobs(&mut tx, &fresh, now).await?;
+        let old = requeue_failed(&mut tx, &known, now).await?;
+        let mut counts = BTreeMap::new();
+        for event in fresh.iter().map(|row| &row.packed.event) {
+            if let Some(repository) = lesson.repository(event) {
+                let (count, last) = counts.entry(repository).or_insert((0, Micros(i64::MIN)));
+                *count += 1;
+                *last = (*last).max(event.received_at.into());
+            }
+        }
+        count_events(&mut tx, &counts).await?;
+        let queued = old.values().any(|it| it.status == IngestStatus::Requeued);
+        if queued || !fresh.is_empty() {
+            tx.notify().await?;
+        }
+        tx.commit().await?;
+        self.remember(lesson);
+        Ok(Stored { new, old })
+    }
+}
+
+fn answer<'a>(
+    stored: &Stored,
+    first: &HashMap<&'a str, EventId>,
+    answered: &mut HashSet<&'a str>,
+    event: &'a NewEvent,
+) -> Result<Ingested, StoreError> {
+    let delivery = event.delivery_id.as_str();
+    let again = !answered.insert(delivery);
+    let known = match stored.old.get(delivery) {
+        Some(old) => Some(*old),
+        None => first.get(delivery).map(|id| Ingested { id: *id, status: IngestStatus::Accepted }),
+    };
+    // A row that made the insert do nothing and then was gone: retention dropped it in between. GitHub's next attempt
+    // will be stored.
+    let gone = || StoreError::Unavailable("a delivery was dropped while it was stored again".to_owned());
+    let mut known = known.filter(|it| it.status != IngestStatus::Accepted || stored.new.contains(&it.id.0)).ok_or_else(gone)?;
+    if again {
+        known.status = IngestStatus::Duplicate;
+    }
+    Ok(known)
+}
+
+/// Inserts what is new; returns the ids that were.
+async fn insert_events(tx: &mut Tx, rows: &[Row<'_>], lesson: &Lesson, now: Micros) -> Result<HashSet<Uuid>, sqlx::Error> {
+    // event_receipts_delivery_id decides.
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new(
+            "INSERT INTO event_receipts (id, delivery_id, source, event_type, event_action, actor, number,
+                target_object_ids, received_at, github_timestamp, repository_id, installation_id, payload_storage,
+                created_at, updated_at) VALUES ",
+            "(#1,#2,#3,#4,#5,#6,#7,#8,#9,#10,#11,#12,#13,$1,$1)",
+            " ON CONFLICT (delivery_id) DO NOTHING",
+            1,
+        )
+    });
+    let mut new = HashSet::with_capacity(rows.len());
+    for (sql, chunk) in SQL.chunks(rows) {
+        let inserted = on_tx!(tx, conn => {
+            let mut query = sqlx::query(sql).bind(now);
+            for row in chunk {
+                let event = &row.packed.event;
+                query = query
+                    .bind(row.id())
+                    .bind(event.delivery_id.as_str())
+                    .bind(row.packed.source.as_str())
+                    .bind(clean(&event.event_type))
+                    .bind(event.event_action.as_deref().map(clean))
+                    .bind(event.actor.as_deref().map(clean))
+                    .bind(event.number.map(signed))
+                    .bind(row.packed.targets.as_str())
+                    .bind(Micros::from(event.received_at))
+                    .bind(event.github_timestamp.map(Micros::from))
+                    .bind(lesson.repository(event))
+                    .bind(lesson.installation(event))
+                    .bind(row.object.as_deref());
+            }
+            query.execute(&mut *conn).await?.rows_affected()
+        });
+        if inserted == chunk.len() as u64 {
+            new.extend(chunk.iter().map(Row::id));
+        } else if inserted > 0 {
+            new.extend(present(tx, chunk).await?);
+        }
+    }
+    Ok(new)
+}
+
+/// Which of these ids have a row.
+async fn present(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error> {
+    // event_receipts: primary key.
+    static SQL: LazyLock<Bulk> =
+        LazyLock::new(|| Bulk::new("SELECT id FROM event_receipts WHERE id IN (", "#1", ")", 0));
+    let mut found = Vec::new();
+    for (sql, chunk) in SQL.chunks(rows) {
+        found.extend(on_tx!(tx, conn => {
+            let mut query = sqlx::query_scalar::<_, Uuid>(sql);
+            for row in chunk {
+                query = query.bind(row.id());
+            }
+            query.fetch_all(&mut *conn).await?
+        }));
+    }
+    Ok(found)
+}
+
+async fn insert_payloads(tx: &mut Tx, rows: &[&Row<'_>]) -> Result<(), sqlx::Error> {
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new("INSERT INTO event_payloads (event_id, dictionary, raw_payload) VALUES ", "(#1,#2,#3)", "", 0)
+    });
+    let in_rows: Vec<(Uuid, &Compressed)> = rows
+        .iter()
+        .filter_map(|row| match &row.packed.body {
+            Body::Row(payload) => Some((row.id(), payload)),
+            Body::Object(_) => None,
+        })
+        .collect();
+    for (sql, chunk) in SQL.chunks(&in_rows) {
+        on_tx!(tx, conn => {
+            let mut query = sqlx::query(sql);
+            for (event, payload) in chunk {
+                query = query.bind(*event).bind(payload.dictionary).bind(payload.bytes.as_slice());
+            }
+            query.execute(&mut *conn).await?;
+        });
+    }
+    Ok(())
+}
+
+/// A process job has its event's id: one index serves both, and an event never has two.
+async fn insert_jobs(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<(), sqlx::Error> {
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new("INSERT INTO jobs (id, event_id, lane, run_at, created_at) VALUES ", "(#1,#1,#2,$1,$1)", "", 1)
+    });
+    for (sql, chunk) in SQL.chunks(rows) {
+        on_tx!(tx, conn => {
+            let mut query = sqlx::query(sql).bind(now);
+            for row in chunk {
+                query = query.bind(row.id()).bind(row.packed.lane.as_str());
+            }
+            query.execute(&mut *conn).await?;
+        });
+    }
+    Ok(())
+}
+
+/// Deliveries that were stored before: one whose processing failed is queued again, the others are left alone.
+async fn requeue_failed(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<HashMap<String, Ingested>, sqlx::Error> {
+    // event_receipts_delivery_id.
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new(
+            "SELECT id, delivery_id, processing_status FROM event_receipts WHERE delivery_id IN (",
+            "#1",
+            ") ORDER BY id",
+            0,
+        )
+    });
+    let mut old = HashMap::with_capacity(rows.len());
+    for (sql, chunk) in SQL.chunks(rows) {
+        let found = on_tx!(tx, conn => {
+            let mut query = sqlx::query_as::<_, (Uuid, String, String)>(sql);
+            for row in chunk {
+                query = query.bind(row.packed.event.delivery_id.as_str());
+            }
+            query.fetch_all(&mut *conn).await?
+        });
+        for (id, delivery, status) in found {
+            let requeued = status == "failed" && requeue(tx, id, now).await?;
+            let status = if requeued { IngestStatus::Requeued } else { IngestStatus::Duplicate };
+            old.insert(delivery, Ingested { id: EventId(id), status });
+        }
+    }
+    Ok(old)
+}
+
+/// Queues an event's process job again with fresh attempts, unless it is queued or running. False: it is, or there is
+/// no such event.
+pub(super) async fn requeue(tx: &mut Tx, event: Uuid, now: Micros) -> Result<bool, sqlx::Error> {
+    // jobs, event_receipts: primary keys.
+    let changed = on_tx!(tx, conn => {
+        let changed = sqlx::query(
+            "UPDATE jobs SET state = 'queued', attempts = 0, run_at = $2, last_error = NULL, finished_at = NULL
+             WHERE id = $1 AND state NOT IN ('queued', 'running')",
+        )
+        .bind(event)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+        if changed > 0 {
+            sqlx::query(
+                "UPDATE event_receipts SET processing_status = 'received', error_message = NULL, updated_at = $2
+                 WHERE id = $1",
+            )
+            .bind(event)
+            .bind(now)
+            .execute(&mut *conn)
+            .await?;
+        }
+        changed
+    });
+    Ok(changed > 0)
+}

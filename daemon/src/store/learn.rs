@@ -1,0 +1,231 @@
+//! What ingest learns from payloads: which repositories and installations there are.
+//!
+//! Almost every delivery names a repository we know already, so what was stored is remembered in RAM and an unchanged
+//! one costs no statement.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{LazyLock, PoisonError};
+
+use uuid::Uuid;
+
+use super::Db;
+use super::columns::{Micros, clean};
+use super::dialect::{Bulk, Tx};
+use super::events::{NewEvent, SeenInstallation, SeenRepository};
+
+/// What is known to stand in the database.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Learnt {
+    /// By GitHub's id: what was stored, as a hash, and the row's id.
+    repositories: HashMap<i64, (u64, Uuid)>,
+    installations: HashMap<i64, (u64, Uuid)>,
+    /// Installation and repository rows that are linked.
+    links: HashSet<(Uuid, Uuid)>,
+}
+
+impl Learnt {
+    fn absorb(&mut self, new: Self) {
+        self.repositories.extend(new.repositories);
+        self.installations.extend(new.installations);
+        self.links.extend(new.links);
+    }
+}
+
+/// Row ids of what one batch names, and what to remember once its transaction is on disk.
+pub(super) struct Lesson {
+    repositories: HashMap<i64, Uuid>,
+    installations: HashMap<i64, Uuid>,
+    new: Learnt,
+}
+
+impl Lesson {
+    pub(super) fn repository(&self, event: &NewEvent) -> Option<Uuid> {
+        self.repositories.get(&event.repository.as_ref()?.github_id).copied()
+    }
+
+    pub(super) fn installation(&self, event: &NewEvent) -> Option<Uuid> {
+        self.installations.get(&event.installation.as_ref()?.id.0).copied()
+    }
+}
+
+fn fingerprint(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn repository_print(seen: &SeenRepository) -> u64 {
+    fingerprint((seen.name.as_str(), &seen.description, &seen.url, seen.is_private, &seen.default_branch))
+}
+
+/// 0: nothing but the id was told.
+fn installation_print(seen: &SeenInstallation) -> u64 {
+    match (&seen.account_login, &seen.account_type) {
+        (None, None) => 0,
+        told => fingerprint(told).max(1),
+    }
+}
+
+impl Db {
+    /// Brings repositories, installations and their links up to what the batch says. The last mention of a thing in
+    /// the batch counts. Rows are written in the order of their ids, so two daemons cannot wait for each other.
+    pub(super) async fn learn(&self, tx: &mut Tx, batch: &[&NewEvent], now: Micros) -> Result<Lesson, sqlx::Error> {
+        let known = |lesson: &mut Lesson, repositories: &mut BTreeMap<_, _>, installations: &mut BTreeMap<_, _>| {
+            let learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+            repositories.retain(|id, seen: &mut &SeenRepository| match learnt.repositories.get(id) {
+                Some((print, row)) if *print == repository_print(seen) => lesson.repositories.insert(*id, *row).is_some(),
+                _ => true,
+            });
+            installations.retain(|id, (seen, _): &mut (&SeenInstallation, _)| match learnt.installations.get(id) {
+                Some((print, row)) if [*print, 0].contains(&installation_print(seen)) => {
+                    lesson.installations.insert(*id, *row).is_some()
+                }
+                _ => true,
+            });
+        };
+        let mut repositories = BTreeMap::new();
+        let mut installations = BTreeMap::new();
+        for event in batch {
+            if let Some(seen) = &event.repository {
+                repositories.insert(seen.github_id, seen);
+            }
+            if let Some(seen) = &event.installation {
+                let owner = event.repository.as_ref().map(|repository| repository.name.owner());
+                let told = installation_print(seen) != 0;
+                if told || !installations.contains_key(&seen.id.0) {
+                    installations.insert(seen.id.0, (seen, owner));
+                }
+            }
+        }
+        let mut lesson =
+            Lesson { repositories: HashMap::new(), installations: HashMap::new(), new: Learnt::default() };
+        known(&mut lesson, &mut repositories, &mut installations);
+        for (id, seen) in repositories {
+            let row = store_repository(tx, seen, now).await?;
+            lesson.repositories.insert(id, row);
+            lesson.new.repositories.insert(id, (repository_print(seen), row));
+        }
+        for (id, (seen, owner)) in installations {
+            let row = store_installation(tx, seen, owner, now).await?;
+            lesson.installations.insert(id, row);
+            lesson.new.installations.insert(id, (installation_print(seen), row));
+        }
+        self.link(tx, batch, &mut lesson, now).await?;
+        Ok(lesson)
+    }
+
+    async fn link(&self, tx: &mut Tx, batch: &[&NewEvent], lesson: &mut Lesson, now: Micros) -> Result<(), sqlx::Error> {
+        let mut links: Vec<(Uuid, Uuid)> = {
+            let learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+            let named = batch.iter().filter_map(|event| Some((lesson.installation(event)?, lesson.repository(event)?)));
+            named.filter(|link| !learnt.links.contains(link)).collect()
+        };
+        links.sort_unstable();
+        links.dedup();
+        for (installation, repository) in links {
+            on_tx!(tx, conn => {
+                sqlx::query(
+                    "INSERT INTO installation_repositories (id, installation_id, repository_id, created_at)
+                     VALUES ($1, $2, $3, $4) ON CONFLICT (installation_id, repository_id) DO NOTHING",
+                )
+                .bind(Uuid::now_v7())
+                .bind(installation)
+                .bind(repository)
+                .bind(now)
+                .execute(&mut *conn)
+                .await?;
+            });
+            lesson.new.links.insert((installation, repository));
+        }
+        Ok(())
+    }
+
+    /// Remembers a lesson, once it is on disk.
+    pub(super) fn remember(&self, lesson: Lesson) {
+        self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner).absorb(lesson.new);
+    }
+}
+
+async fn store_repository(tx: &mut Tx, seen: &SeenRepository, now: Micros) -> Result<Uuid, sqlx::Error> {
+    // repositories_github_id. A rename changes `full_name` of the same row.
+    const SQL: &str = "INSERT INTO repositories (id, github_id, owner, name, full_name, description, url, is_private,
+            default_branch, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+         ON CONFLICT (github_id) DO UPDATE SET owner = excluded.owner, name = excluded.name,
+            full_name = excluded.full_name, description = excluded.description, url = excluded.url,
+            is_private = excluded.is_private, default_branch = excluded.default_branch,
+            updated_at = excluded.updated_at
+         RETURNING id";
+    on_tx!(tx, conn => {
+        sqlx::query_scalar(SQL)
+            .bind(Uuid::now_v7())
+            .bind(seen.github_id)
+            .bind(seen.name.owner())
+            .bind(seen.name.name())
+            .bind(seen.name.as_str())
+            .bind(seen.description.as_deref().map(clean))
+            .bind(clean(&seen.url))
+            .bind(seen.is_private)
+            .bind(clean(&seen.default_branch))
+            .bind(now)
+            .fetch_one(&mut *conn)
+            .await
+    })
+}
+
+/// Most payloads tell only the installation's id: until one tells more, its account is the repository's owner, who it
+/// always is.
+async fn store_installation(
+    tx: &mut Tx,
+    seen: &SeenInstallation,
+    owner: Option<&str>,
+    now: Micros,
+) -> Result<Uuid, sqlx::Error> {
+    // installations_installation_id.
+    const SQL: &str = "INSERT INTO installations (id, installation_id, account_login, account_type, target_type,
+            created_at, updated_at)
+         VALUES ($1, $2, COALESCE($3, $4, ''), COALESCE($5, ''), COALESCE($5, ''), $6, $6)
+         ON CONFLICT (installation_id) DO UPDATE SET account_login = COALESCE($3, installations.account_login),
+            account_type = COALESCE($5, installations.account_type),
+            target_type = COALESCE($5, installations.target_type), updated_at = excluded.updated_at
+         RETURNING id";
+    on_tx!(tx, conn => {
+        sqlx::query_scalar(SQL)
+            .bind(Uuid::now_v7())
+            .bind(seen.id.0)
+            .bind(seen.account_login.as_deref().map(clean))
+            .bind(owner)
+            .bind(seen.account_type.as_deref().map(clean))
+            .bind(now)
+            .fetch_one(&mut *conn)
+            .await
+    })
+}
+
+/// Counts new events, one entry a repository. Last in the transaction: on PostgreSQL these rows are what two daemons
+/// that ingest at once have to wait for.
+pub(super) async fn count_events(tx: &mut Tx, counts: &BTreeMap<Uuid, (i64, Micros)>) -> Result<(), sqlx::Error> {
+    // repositories: primary key.
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+        Bulk::new(
+            "UPDATE repositories SET event_count = event_count + v.column2,
+                last_event_at = CASE WHEN last_event_at > v.column3 THEN last_event_at ELSE v.column3 END
+             FROM (VALUES ",
+            "(#1,#2,#3)",
+            ") AS v WHERE repositories.id = v.column1",
+            0,
+        )
+    });
+    let rows: Vec<_> = counts.iter().collect();
+    for (sql, chunk) in SQL.chunks(&rows) {
+        on_tx!(tx, conn => {
+            let mut query = sqlx::query(sql);
+            for (id, (count, last)) in chunk {
+                query = query.bind(**id).bind(*count).bind(*last);
+            }
+            query.execute(&mut *conn).await?;
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Opening: the lock, the file, the pools, the migrations, the dictionaries.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::dialect::Pools;
+use super::objects::Objects;
+use super::payload::Codec;
+use super::{Db, OpenError, Shared, StoreError, StoreOptions};
+
+static SQLITE_TABLES: Migrator = sqlx::migrate!("../migrations/sqlite");
+static POSTGRES_TABLES: Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// How long a statement waits for a connection or a lock before the store counts as unavailable.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Db {
+    /// Opens the database, creates it (SQLite: the file, mode 0600) and brings its tables to this version.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] when another process has the SQLite file open as a daemon.
+    pub async fn open(options: &StoreOptions) -> Result<Self, OpenError> {
+        let url = options.url.expose_secret();
+        let objects = Objects::open(&options.objects).map_err(|e| OpenError::Files(options.objects.clone(), e))?;
+        let (pools, lock) = if url.starts_with("sqlite:") {
+            let (pools, lock) = open_sqlite(url).await?;
+            (pools, Some(lock))
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            (open_postgres(url).await?, None)
+        } else {
+            // Not the URL itself: what follows the scheme may hold a password.
+            return Err(OpenError::BadUrl("unknown scheme".to_owned()));
+        };
+        let shared = Shared { codec: Codec::new(), objects, learnt: Default::default(), _lock: lock };
+        let db = Self { pools, shared: Arc::new(shared) };
+        db.keep_dictionaries().await?;
+        Ok(db)
+    }
+}
+
+async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| OpenError::BadUrl(error.to_string()))?;
+    let path = options.get_filename().to_owned();
+    let lock = lock(&path)?;
+    let owned = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    owned.map_err(|error| OpenError::Files(path.clone(), error))?;
+    let options = options
+        .page_size(4096)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE)
+        // Nothing but our own code writes here, and ingest writes parents and children together.
+        .foreign_keys(true)
+        .pragma("temp_store", "MEMORY");
+    let writer = options
+        .clone()
+        // Pages of the log (16 MB) before they are folded into the file: often rewritten pages are folded once.
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("journal_size_limit", "67108864")
+        // Kibibytes.
+        .pragma("cache_size", "-16384");
+    let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
+    let write = pool.clone().min_connections(1).max_connections(1).test_before_acquire(false);
+    let write = write.connect_with(writer).await.map_err(StoreError::from)?;
+    SQLITE_TABLES.run(&write).await.map_err(migration)?;
+    let reader = options.read_only(true).pragma("cache_size", "-4096").pragma("mmap_size", "268435456");
+    let read = pool.max_connections(4).test_before_acquire(false).connect_lazy_with(reader);
+    Ok((Pools::Sqlite { read, write }, lock))
+}
+
+/// The lock file beside the database, held by an open file handle: the kernel frees it however the process ends.
+fn lock(database: &Path) -> Result<File, OpenError> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let failed = |error| OpenError::Files(path.clone(), error);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned(), path)),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+async fn open_postgres(url: &str) -> Result<Pools, OpenError> {
+    // The parser's error is not shown: it could quote the password.
+    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl("not a PostgreSQL URL".to_owned()))?;
+    let options = options.application_name("orchd").options([("lock_timeout", "5s")]);
+    let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).max_connections(16).connect_with(options).await;
+    let pool = pool.map_err(StoreError::from)?;
+    POSTGRES_TABLES.run(&pool).await.map_err(migration)?;
+    Ok(Pools::Postgres(pool))
+}
+
+fn migration(error: MigrateError) -> OpenError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match StoreError::from(error) {
+            passing @ StoreError::Unavailable(_) => passing.into(),
+            other => OpenError::Migration(other.to_string()),
+        },
+        MigrateError::VersionMissing(version) => {
+            OpenError::Migration(format!("a newer orchd has used it (its version {version} is unknown here)"))
+        }
+        other => OpenError::Migration(other.to_string()),
+    }
+}

@@ -1,0 +1,192 @@
+//! The payload codec: zstd with a shared dictionary.
+//!
+//! GitHub's payloads repeat the same keys and URLs; a dictionary trained on such text halves what a row takes. A
+//! dictionary file never changes once released: a better one gets the next number, and every database keeps a copy of
+//! each dictionary it has used, so no row ever becomes unreadable.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::dict::{DecoderDictionary, EncoderDictionary};
+
+use super::{Db, StoreError};
+
+/// Every dictionary this binary brings, by number. The last one compresses. Number 0 means none.
+const DICTIONARIES: &[(i64, &[u8])] = &[(1, include_bytes!("../../dictionaries/payload-1.dict"))];
+
+/// Chosen by measuring on payloads: levels above cost more time than they save space.
+const LEVEL: i32 = 1;
+
+/// Most bytes a payload in a row may unpack to; a larger claim is damage.
+const MAX_UNPACKED: u64 = 64 << 20;
+
+const NEWEST: (i64, &[u8]) = DICTIONARIES[DICTIONARIES.len() - 1];
+
+static ENCODER: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| EncoderDictionary::copy(NEWEST.1, LEVEL));
+
+thread_local! {
+    // Setting up a context costs more than compressing a payload with it.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// A payload as it stands in `event_payloads`.
+#[derive(Clone, Debug)]
+pub(super) struct Compressed {
+    pub(super) dictionary: i64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Compresses with the newest dictionary.
+pub(super) fn compress(payload: &[u8]) -> Result<Compressed, StoreError> {
+    let bytes = COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(Compressor::with_prepared_dictionary(&ENCODER)?),
+        };
+        compressor.compress(payload)
+    });
+    let bytes = bytes.map_err(|error| StoreError::Failed(format!("payload cannot be compressed: {error}")))?;
+    Ok(Compressed { dictionary: NEWEST.0, bytes })
+}
+
+/// Reads what any version wrote.
+#[derive(Default)]
+pub(super) struct Codec {
+    known: Mutex<HashMap<i64, Arc<DecoderDictionary<'static>>>>,
+}
+
+impl std::fmt::Debug for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Codec")
+    }
+}
+
+impl Codec {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    fn dictionary(&self, number: i64) -> Option<Arc<DecoderDictionary<'static>>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dictionary) = known.get(&number) {
+            return Some(dictionary.clone());
+        }
+        let (_, bytes) = DICTIONARIES.iter().find(|(each, _)| *each == number)?;
+        let dictionary = Arc::new(DecoderDictionary::copy(bytes));
+        known.insert(number, dictionary.clone());
+        Some(dictionary)
+    }
+
+    fn learn(&self, number: i64, bytes: &[u8]) -> Arc<DecoderDictionary<'static>> {
+        let dictionary = Arc::new(DecoderDictionary::copy(bytes));
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(number, dictionary.clone());
+        dictionary
+    }
+}
+
+fn decompress(dictionary: Option<&DecoderDictionary<'static>>, bytes: &[u8]) -> Result<Bytes, StoreError> {
+    let damaged = |what: String| StoreError::Corrupt(format!("payload: {what}"));
+    let length = match zstd::zstd_safe::get_frame_content_size(bytes) {
+        Ok(Some(length)) if length <= MAX_UNPACKED => length,
+        other => return Err(damaged(format!("no plausible length ({other:?})"))),
+    };
+    let decompressor = match dictionary {
+        Some(dictionary) => Decompressor::with_prepared_dictionary(dictionary),
+        None => Decompressor::new(),
+    };
+    let capacity = usize::try_from(length).unwrap_or(usize::MAX);
+    let plain = decompressor.and_then(|mut it| it.decompress(bytes, capacity));
+    plain.map(Bytes::from).map_err(|error| damaged(error.to_string()))
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Db {
+    /// Puts this binary's dictionaries into the database, and refuses one whose number stands for other bytes there.
+    pub(super) async fn keep_dictionaries(&self) -> Result<(), StoreError> {
+        // payload_dictionaries: a handful of rows, read whole.
+        let kept: Vec<(i64, String)> =
+            on_db!(self, conn => sqlx::query_as("SELECT id, sha256 FROM payload_dictionaries").fetch_all(conn).await)?;
+        for (number, bytes) in DICTIONARIES {
+            let hash = sha256(bytes);
+            match kept.iter().find(|(id, _)| id == number) {
+                Some((_, kept)) if *kept == hash => {}
+                Some(_) => {
+                    return Err(StoreError::Corrupt(format!("dictionary {number} is another one in this database")));
+                }
+                None => self.keep_dictionary(*number, &hash, bytes).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep_dictionary(&self, number: i64, hash: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        on_tx!(tx, conn => {
+            sqlx::query("INSERT INTO payload_dictionaries (id, sha256, bytes) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING")
+                .bind(number)
+                .bind(hash.to_owned())
+                .bind(bytes.to_vec())
+                .execute(&mut *conn)
+                .await?;
+        });
+        Ok(tx.commit().await?)
+    }
+
+    pub(super) async fn unpack(&self, number: i64, bytes: &[u8]) -> Result<Bytes, StoreError> {
+        if number == 0 {
+            return decompress(None, bytes);
+        }
+        let dictionary = match self.shared.codec.dictionary(number) {
+            Some(dictionary) => dictionary,
+            None => self.foreign_dictionary(number).await?,
+        };
+        decompress(Some(&dictionary), bytes)
+    }
+
+    /// One that this binary no longer (or does not yet) bring.
+    async fn foreign_dictionary(&self, number: i64) -> Result<Arc<DecoderDictionary<'static>>, StoreError> {
+        // payload_dictionaries: primary key.
+        let bytes: Option<Vec<u8>> = on_db!(self, conn => {
+            sqlx::query_scalar("SELECT bytes FROM payload_dictionaries WHERE id = $1").bind(number).fetch_optional(conn).await
+        })?;
+        let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("dictionary {number} is missing")))?;
+        Ok(self.shared.codec.learn(number, &bytes))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_dictionary_never_changes() {
+        assert_eq!(sha256(DICTIONARIES[0].1), "3c74a01bcf5f53b5409bea3e898f1de44701c8cb2b607e7acef3fd2be4da0acb");
+    }
+
+    #[test]
+    fn what_is_compressed_comes_back() {
+        let codec = Codec::new();
+        for payload in ["", "{}", r#"{"title":"ünïcödé \u0000 🦀"}"#, &"x".repeat(1 << 20)] {
+            let packed = compress(payload.as_bytes()).unwrap();
+            let dictionary = codec.dictionary(packed.dictionary).unwrap();
+            assert_eq!(decompress(Some(&dictionary), &packed.bytes).unwrap(), payload.as_bytes());
+        }
+    }
+
+    #[test]
+    fn rows_without_a_dictionary_are_read_and_damage_is_told() {
+        let plain = zstd::bulk::compress(b"{\"a\":1}", 1).unwrap();
+        assert_eq!(decompress(None, &plain).unwrap(), &b"{\"a\":1}"[..]);
+        for damaged in [&b""[..], b"not zstd", &plain[..plain.len() - 2]] {
+            assert!(matches!(decompress(None, damaged), Err(StoreError::Corrupt(_))));
+        }
+    }
+}
