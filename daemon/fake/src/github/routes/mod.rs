@@ -1,0 +1,141 @@
+//! Who asks, what they may see, and the map from path to resource.
+
+mod app;
+mod comments;
+mod issues;
+mod labels;
+mod pulls;
+
+use std::collections::BTreeSet;
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::call::{Answer, Call};
+use super::change::Actor;
+use super::world::World;
+use crate::model::{Item, Repository};
+use crate::payload::objects;
+
+/// Who a request comes from.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    Nobody,
+    /// With the App's JWT.
+    App,
+    /// With a token; `repositories` are those it was narrowed to.
+    Installation { id: i64, repositories: Option<BTreeSet<String>> },
+}
+
+/// Who asks, or the 401.
+pub(crate) fn caller(world: &World, call: &Call) -> Result<Caller, Answer> {
+    let Some(bearer) = call.bearer() else { return Ok(Caller::Nobody) };
+    if bearer.starts_with("gh") {
+        let token = world.tokens.get(bearer).filter(|token| token.expires_at > Utc::now());
+        let token = token.ok_or_else(|| Answer::error(401, "Bad credentials"))?;
+        return Ok(Caller::Installation { id: token.installation, repositories: token.repositories.clone() });
+    }
+    let issuers = [world.app.id.to_string(), world.app.client_id.clone()];
+    match world.app.key.check_jwt(bearer, &issuers, Utc::now().timestamp()) {
+        Ok(()) => Ok(Caller::App),
+        Err(message) => Err(Answer::error(401, message)),
+    }
+}
+
+pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer {
+    let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    match (segments.as_slice(), caller) {
+        (["meta"], _) => app::meta(world),
+        (["rate_limit"], _) => Answer::ok(json!({"resources": {"core": {"limit": 5000}}})),
+        (["app", rest @ ..], Caller::App) => app::handle(world, call, rest),
+        (["app", ..], Caller::Nobody) => Answer::error(401, "A JSON web token could not be decoded"),
+        (["app", ..], Caller::Installation { .. }) => {
+            Answer::error(403, "This endpoint requires a JSON web token of a GitHub App")
+        }
+        (["installation", "repositories"], Caller::Installation { id, repositories }) => {
+            app::repositories(world, call, *id, repositories.as_ref())
+        }
+        (["repos", owner, name, rest @ ..], Caller::Installation { id, repositories }) => {
+            let full_name = format!("{owner}/{name}");
+            match access(world, &full_name, *id, repositories.as_ref()) {
+                Access::None => Answer::not_found(),
+                Access::Read if call.method != "GET" => Answer::error(403, "Resource not accessible by integration"),
+                Access::Read | Access::Write => resource(world, call, &full_name, rest),
+            }
+        }
+        (_, Caller::Nobody) => Answer::error(401, "Requires authentication"),
+        _ => Answer::not_found(),
+    }
+}
+
+enum Access {
+    None,
+    /// A public repository outside the installation.
+    Read,
+    Write,
+}
+
+fn access(world: &World, full_name: &str, installation: i64, narrowed: Option<&BTreeSet<String>>) -> Access {
+    let name = full_name.to_lowercase();
+    let Some(repository) = world.repository(&name) else { return Access::None };
+    let covered = world.installations.get(&installation).is_some_and(|each| each.repositories.contains(&name));
+    if covered && narrowed.is_none_or(|names| names.contains(&name)) {
+        Access::Write
+    } else if repository.private {
+        Access::None
+    } else {
+        Access::Read
+    }
+}
+
+/// Below `/repos/{owner}/{repo}`.
+fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> Answer {
+    let actor = Actor { user: world.app.bot(), request: Some(call.seq) };
+    let at = Place { call, full_name, actor };
+    match (call.method.as_str(), rest) {
+        ("GET", []) => at.repository(world, |repo| Answer::ok(objects::repository(repo))),
+        ("GET", ["labels"]) => at.repository(world, |repo| {
+            Answer::page(call, repo.labels.values().map(|each| objects::label(repo, each)).collect())
+        }),
+        ("GET", ["milestones"]) => at.repository(world, |repo| {
+            Answer::page(call, repo.milestones.iter().map(|each| objects::milestone(repo, each)).collect())
+        }),
+        ("GET", ["collaborators", login] | ["assignees", login]) => at.repository(world, |repo| {
+            if repo.collaborators.contains(*login) { Answer::empty(204) } else { Answer::not_found() }
+        }),
+        (_, ["issues", "comments", id]) => comments::one(world, &at, id),
+        (_, ["issues", number, "comments"]) => at.numbered(number, |n| comments::of_item(world, &at, n)),
+        (_, ["issues", number, "labels", rest @ ..]) => at.numbered(number, |n| labels::handle(world, &at, n, rest)),
+        (_, ["issues", rest @ ..]) => issues::handle(world, &at, rest),
+        (_, ["pulls", rest @ ..]) => pulls::handle(world, &at, rest),
+        ("GET", ["commits", sha, "check-runs"]) => pulls::check_runs(world, &at, sha),
+        ("GET", ["commits", sha, "status"]) => pulls::status(world, &at, sha),
+        _ => Answer::not_found(),
+    }
+}
+
+/// Where a request below `/repos` goes, and who it is.
+pub(crate) struct Place<'a> {
+    call: &'a Call,
+    full_name: &'a str,
+    actor: Actor,
+}
+
+impl Place<'_> {
+    fn repository(&self, world: &World, show: impl FnOnce(&Repository) -> Answer) -> Answer {
+        world.repository(self.full_name).map_or_else(Answer::not_found, show)
+    }
+
+    fn item(&self, world: &World, number: u64, show: impl FnOnce(&Repository, &Item) -> Answer) -> Answer {
+        self.repository(world, |repo| repo.items.get(&number).map_or_else(Answer::not_found, |item| show(repo, item)))
+    }
+
+    fn numbered(&self, number: &str, then: impl FnOnce(u64) -> Answer) -> Answer {
+        number.parse().map_or_else(|_| Answer::not_found(), then)
+    }
+}
+
+/// The texts of a list in a body.
+fn texts(body: &Value) -> Option<Vec<String>> {
+    body.as_array()?.iter().map(|each| each.as_str().map(str::to_owned)).collect()
+}

@@ -1,0 +1,109 @@
+//! Pull requests, their files and reviews, and the checks of a commit.
+
+use serde_json::{Value, json};
+
+use super::{Place, texts};
+use crate::github::call::Answer;
+use crate::github::journal::Change;
+use crate::github::world::World;
+use crate::model::{Item, Pull, Repository, Status};
+use crate::payload::objects::{API, repository};
+use crate::payload::{ci, items};
+
+/// GitHub lists no more files than this.
+const MOST_FILES: usize = 3_000;
+
+pub(super) fn handle(world: &mut World, at: &Place<'_>, rest: &[&str]) -> Answer {
+    match (at.call.method.as_str(), rest) {
+        ("GET", []) => list(world, at),
+        ("GET", [number]) => {
+            one(world, at, number, |repo, item, pull| Answer::ok(items::pull_request(repo, item, pull)))
+        }
+        ("GET", [number, "files"]) => one(world, at, number, |repo, _, pull| {
+            let files = pull.files.iter().take(MOST_FILES);
+            Answer::page(at.call, files.map(|file| items::file(repo, &pull.head_sha, file)).collect())
+        }),
+        ("GET", [number, "reviews"]) => one(world, at, number, |repo, item, pull| {
+            Answer::page(at.call, pull.reviews.iter().map(|each| items::review(repo, item, each)).collect())
+        }),
+        ("POST", [number, "requested_reviewers"]) => at.numbered(number, |n| request_review(world, at, n)),
+        _ => Answer::not_found(),
+    }
+}
+
+fn one(world: &World, at: &Place<'_>, number: &str, show: impl FnOnce(&Repository, &Item, &Pull) -> Answer) -> Answer {
+    at.numbered(number, |n| {
+        at.item(world, n, |repo, item| match &item.pull {
+            Some(pull) => show(repo, item, pull),
+            None => Answer::not_found(),
+        })
+    })
+}
+
+fn list(world: &World, at: &Place<'_>) -> Answer {
+    let query = &at.call.query;
+    let state = query.get("state").map_or("open", String::as_str);
+    at.repository(world, |repo| {
+        let fits = repo.items.values().rev().filter_map(|item| {
+            let pull = item.pull.as_ref()?;
+            let in_state = state == "all" || item.open == (state == "open");
+            let on_base = query.get("base").is_none_or(|base| *base == pull.base_ref);
+            (in_state && on_base).then(|| items::pull_in_list(repo, item, pull))
+        });
+        Answer::page(at.call, fits.collect())
+    })
+}
+
+fn request_review(world: &mut World, at: &Place<'_>, number: u64) -> Answer {
+    let logins = at.call.body.get("reviewers").and_then(texts).unwrap_or_default();
+    let Some(repo) = world.repository(at.full_name) else { return Answer::not_found() };
+    if !logins.iter().all(|login| repo.collaborators.contains(login)) {
+        return Answer::error(422, "Reviews may only be requested from collaborators.");
+    }
+    for login in logins {
+        if world.change(&at.actor, at.full_name, number, Change::ReviewRequested(login)).is_none() {
+            return Answer::not_found();
+        }
+    }
+    at.item(world, number, |repo, item| match &item.pull {
+        Some(pull) => Answer::new(201, items::pull_in_list(repo, item, pull)),
+        None => Answer::not_found(),
+    })
+}
+
+pub(super) fn check_runs(world: &World, at: &Place<'_>, sha: &str) -> Answer {
+    at.repository(world, |repo| {
+        let runs = repo.checks.iter().filter(|run| run.sha == sha);
+        Answer::named_page(at.call, "check_runs", runs.map(|run| ci::check_run(repo, run)).collect())
+    })
+}
+
+/// The combined status: the latest of each context counts.
+pub(super) fn status(world: &World, at: &Place<'_>, sha: &str) -> Answer {
+    at.repository(world, |repo| {
+        let mut latest: Vec<&Status> = Vec::new();
+        for status in repo.statuses.iter().filter(|status| status.sha == sha) {
+            latest.retain(|each| each.context != status.context);
+            latest.push(status);
+        }
+        let any = |state: &str| latest.iter().any(|each| each.state == state);
+        let state = if any("failure") || any("error") {
+            "failure"
+        } else if latest.is_empty() || any("pending") {
+            "pending"
+        } else {
+            "success"
+        };
+        let shown: Vec<Value> = latest.iter().map(|each| ci::status(repo, each)).collect();
+        let url = format!("{API}/repos/{}/commits/{sha}", repo.full_name());
+        let mut answer = Answer::named_page(at.call, "statuses", shown);
+        if let Some(Value::Object(body)) = &mut answer.body {
+            body.insert("state".to_owned(), state.into());
+            body.insert("sha".to_owned(), sha.into());
+            body.insert("repository".to_owned(), repository(repo));
+            body.insert("commit_url".to_owned(), url.clone().into());
+            body.insert("url".to_owned(), json!(format!("{url}/status")));
+        }
+        answer
+    })
+}

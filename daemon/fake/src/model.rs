@@ -1,0 +1,242 @@
+//! What GitHub is about, as far as the fake goes: plain data that both the fake's state and the payload generator use.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::seed::Seed;
+
+pub type Time = DateTime<Utc>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserKind {
+    User,
+    Bot,
+    Organization,
+}
+
+impl UserKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Bot => "Bot",
+            Self::Organization => "Organization",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub id: i64,
+    pub login: String,
+    pub kind: UserKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub id: i64,
+    pub name: String,
+    pub color: String,
+    pub description: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Milestone {
+    pub id: i64,
+    pub number: u64,
+    pub title: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Comment {
+    pub id: i64,
+    pub author: User,
+    pub body: String,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+#[derive(Clone, Debug)]
+pub struct Review {
+    pub id: i64,
+    pub author: User,
+    /// `APPROVED`, `CHANGES_REQUESTED`, `COMMENTED` or `DISMISSED`.
+    pub state: String,
+    pub body: String,
+    pub commit: String,
+    pub submitted_at: Time,
+}
+
+/// A file of a pull request.
+#[derive(Clone, Debug)]
+pub struct File {
+    pub path: String,
+    /// `added`, `modified`, `removed` or `renamed`.
+    pub status: String,
+    pub additions: u64,
+    pub deletions: u64,
+}
+
+impl File {
+    pub fn modified(path: impl Into<String>) -> Self {
+        Self { path: path.into(), status: "modified".to_owned(), additions: 7, deletions: 2 }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct CheckRun {
+    pub id: i64,
+    pub name: String,
+    pub sha: String,
+    /// `queued`, `in_progress` or `completed`.
+    pub status: String,
+    pub conclusion: Option<String>,
+    pub started_at: Time,
+}
+
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub id: i64,
+    pub context: String,
+    pub sha: String,
+    /// `pending`, `success`, `failure` or `error`.
+    pub state: String,
+    pub description: String,
+    pub at: Time,
+}
+
+/// What only a pull request has.
+#[derive(Clone, Debug)]
+pub struct Pull {
+    pub id: i64,
+    pub draft: bool,
+    pub base_ref: String,
+    pub base_sha: String,
+    pub head_ref: String,
+    pub head_sha: String,
+    /// Owner of the fork the head branch lives in; `None`: the same repository.
+    pub fork_owner: Option<User>,
+    pub merged_at: Option<Time>,
+    pub merged_by: Option<User>,
+    pub commits: u64,
+    pub files: Vec<File>,
+    pub reviews: Vec<Review>,
+    pub requested_reviewers: Vec<User>,
+}
+
+/// One thing that happened on an item, for its timeline.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    pub id: i64,
+    /// GitHub's word: `labeled`, `unlabeled`, `assigned`, `closed`, …
+    pub event: String,
+    pub actor: User,
+    /// What the event is about: a label, a login, a comment id, a commit.
+    pub subject: Option<String>,
+    pub at: Time,
+}
+
+/// An issue or a pull request.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub id: i64,
+    pub number: u64,
+    pub title: String,
+    pub body: Option<String>,
+    pub open: bool,
+    pub state_reason: Option<String>,
+    pub author: User,
+    pub author_association: String,
+    pub labels: Vec<Label>,
+    pub assignees: Vec<User>,
+    pub milestone: Option<Milestone>,
+    pub locked: bool,
+    pub comments: Vec<Comment>,
+    pub timeline: Vec<Moment>,
+    pub created_at: Time,
+    pub updated_at: Time,
+    pub closed_at: Option<Time>,
+    pub pull: Option<Pull>,
+}
+
+impl Item {
+    pub fn is_pull(&self) -> bool {
+        self.pull.is_some()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Repository {
+    pub id: i64,
+    pub owner: User,
+    pub name: String,
+    pub private: bool,
+    pub description: Option<String>,
+    pub homepage: Option<String>,
+    pub language: Option<String>,
+    pub topics: Vec<String>,
+    pub default_branch: String,
+    pub stars: u64,
+    pub size: u64,
+    pub created_at: Time,
+    pub labels: BTreeMap<String, Label>,
+    pub milestones: Vec<Milestone>,
+    /// Logins that may be assigned.
+    pub collaborators: BTreeSet<String>,
+    pub items: BTreeMap<u64, Item>,
+    pub checks: Vec<CheckRun>,
+    pub statuses: Vec<Status>,
+}
+
+impl Repository {
+    /// An empty repository with GitHub's usual labels.
+    pub fn new(seed: &mut Seed, owner: User, name: &str, created_at: Time) -> Self {
+        let mut repository = Self {
+            id: seed.id(),
+            owner,
+            name: name.to_owned(),
+            private: false,
+            description: None,
+            homepage: None,
+            language: Some("Rust".to_owned()),
+            topics: Vec::new(),
+            default_branch: "main".to_owned(),
+            stars: seed.below(900),
+            size: seed.below(90_000),
+            created_at,
+            labels: BTreeMap::new(),
+            milestones: Vec::new(),
+            collaborators: BTreeSet::new(),
+            items: BTreeMap::new(),
+            checks: Vec::new(),
+            statuses: Vec::new(),
+        };
+        for (name, color) in USUAL_LABELS {
+            let label = Label { id: seed.id(), name: name.to_owned(), color: color.to_owned(), description: None };
+            repository.labels.insert(name.to_lowercase(), label);
+        }
+        repository
+    }
+
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.owner.login, self.name)
+    }
+
+    pub fn open_items(&self) -> u64 {
+        self.items.values().filter(|item| item.open).count() as u64
+    }
+
+    pub fn next_number(&self) -> u64 {
+        self.items.keys().next_back().map_or(1, |last| last + 1)
+    }
+}
+
+const USUAL_LABELS: [(&str, &str); 7] = [
+    ("bug", "d73a4a"),
+    ("documentation", "0075ca"),
+    ("duplicate", "cfd3d7"),
+    ("enhancement", "a2eeef"),
+    ("good first issue", "7057ff"),
+    ("help wanted", "008672"),
+    ("question", "d876e3"),
+];
