@@ -1,5 +1,9 @@
 pub mod actions;
+pub mod app;
 pub mod config;
 pub mod core;
+pub mod engine;
 pub mod github;
+pub mod http;
 pub mod store;
+pub mod telemetry;

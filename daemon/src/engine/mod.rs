@@ -1,0 +1,3 @@
+//! Turns what is stored into effects.
+
+pub mod ingest;
