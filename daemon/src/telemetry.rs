@@ -29,9 +29,9 @@ const SECONDS_BUCKETS: [f64; 17] = [
 ];
 
 /// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// The journal when systemd connected standard error to it, else text.
+    /// The journal when systemd connected standard error to it, text on a terminal, JSON elsewhere.
     Auto,
     /// Lines for people, on standard error.
     Text,
@@ -41,24 +41,34 @@ pub enum LogFormat {
     Journal,
 }
 
+impl LogFormat {
+    fn settle(self) -> Self {
+        match self {
+            Self::Auto if systemd_journal_logger::connected_to_journal() => Self::Journal,
+            Self::Auto if !io::stderr().is_terminal() => Self::Json,
+            Self::Auto => Self::Text,
+            chosen => chosen,
+        }
+    }
+}
+
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("{LEVEL_VARIABLE} cannot be read: {0}; write it as info or as orchd=debug,sqlx=warn")]
+    #[error("the log level cannot be read: {0}; write it as info or as orchd=debug,sqlx=warn")]
     Level(#[from] tracing_subscriber::filter::ParseError),
-    #[error("the journal cannot be reached: {0}; use --log-format text or json")]
+    #[error("the journal cannot be reached: {0}; log as text or JSON instead")]
     Journal(io::Error),
     #[error("logging is set up already: {0}")]
     Twice(#[from] TryInitError),
 }
 
-/// Sets up logging for the process. Call once.
-pub fn install_logs(format: LogFormat) -> Result<(), TelemetryError> {
-    let level = std::env::var(LEVEL_VARIABLE).unwrap_or_else(|_| USUAL_LEVEL.to_owned());
+/// Sets up logging for the process. Call once. `level` is the config's; the environment goes before it.
+pub fn install_logs(format: LogFormat, level: Option<&str>) -> Result<(), TelemetryError> {
+    let level = std::env::var(LEVEL_VARIABLE).unwrap_or_else(|_| level.unwrap_or(USUAL_LEVEL).to_owned());
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(level)?);
     let stderr = || Redacting(io::stderr());
-    match format {
-        LogFormat::Auto if systemd_journal_logger::connected_to_journal() => install_logs(LogFormat::Journal)?,
+    match format.settle() {
         LogFormat::Auto | LogFormat::Text => {
             let lines = tracing_subscriber::fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(stderr);
             registry.with(lines).try_init()?;
@@ -161,7 +171,9 @@ impl Visit for Fields {
 
 impl Source for Fields {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), KvError> {
-        self.named.iter().try_for_each(|(name, value)| visitor.visit_pair(Key::from(name.as_str()), Value::from(value.as_str())))
+        self.named
+            .iter()
+            .try_for_each(|(name, value)| visitor.visit_pair(Key::from(name.as_str()), Value::from(value.as_str())))
     }
 }
 
@@ -198,16 +210,17 @@ where
             }
         }
         let metadata = event.metadata();
-        let record = log::Record::builder()
-            .level(level_of(metadata.level()))
-            .target(metadata.target())
-            .module_path(metadata.module_path())
-            .file(metadata.file())
-            .line(metadata.line())
-            .key_values(&fields)
-            .args(format_args!("{}", fields.message))
-            .build();
-        self.0.log(&record);
+        self.0.log(
+            &log::Record::builder()
+                .level(level_of(metadata.level()))
+                .target(metadata.target())
+                .module_path(metadata.module_path())
+                .file(metadata.file())
+                .line(metadata.line())
+                .key_values(&fields)
+                .args(format_args!("{}", fields.message))
+                .build(),
+        );
     }
 }
 

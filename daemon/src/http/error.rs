@@ -32,8 +32,13 @@ pub(super) enum HttpError {
     TooLarge(u64),
     UnsupportedMedia(String),
     /// Trying again later may help.
-    Unavailable { detail: String, cause: Option<String> },
-    Internal { cause: String },
+    Unavailable {
+        detail: String,
+        cause: Option<String>,
+    },
+    Internal {
+        cause: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -146,7 +151,9 @@ impl HttpError {
                 let cause = cause.as_deref().unwrap_or(detail);
                 tracing::warn!(%request_id, cause, "a request was turned away for now");
             }
-            other => tracing::debug!(%request_id, status = other.status().as_u16(), detail = other.detail(), "a request was refused"),
+            other => {
+                tracing::debug!(%request_id, status = other.status().as_u16(), detail = other.detail(), "a request was refused")
+            }
         }
     }
 }

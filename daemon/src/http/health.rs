@@ -91,7 +91,7 @@ async fn show(app: App) -> Result<Response, HttpError> {
         Err(_elapsed) => (Database { status: Status::Failing, error: Some("the store does not answer") }, None),
     };
     let config = ConfigHealth::of(&app);
-    let directory = database_directory(&app.config.load());
+    let directory = database_directory(&app.config());
     let disk = tokio::task::spawn_blocking(move || Disk::of(free_bytes(&directory)))
         .await
         .map_err(|error| HttpError::Internal { cause: error.to_string() })?;
@@ -108,8 +108,8 @@ async fn show(app: App) -> Result<Response, HttpError> {
 
 impl ConfigHealth {
     pub(super) fn of(app: &App) -> Self {
-        let config = app.config.load();
-        let error = app.config_error.load().as_deref().cloned();
+        let config = app.config();
+        let error = app.config_error();
         Self {
             status: if error.is_some() { Status::Degraded } else { Status::Ok },
             revision: config.revision.hash.clone(),

@@ -98,12 +98,7 @@ impl Connections {
     fn new(routes: Routes, limits: Limits) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_header_size(limits.header_bytes);
-        Self {
-            http,
-            routes,
-            places: Arc::new(Semaphore::new(limits.connections)),
-            graceful: GracefulShutdown::new(),
-        }
+        Self { http, routes, places: Arc::new(Semaphore::new(limits.connections)), graceful: GracefulShutdown::new() }
     }
 
     /// The next connection, once there is a place for it.

@@ -114,8 +114,8 @@ pub(super) fn age_seconds(then: chrono::DateTime<chrono::Utc>, now: chrono::Date
 
 /// What is true at this moment only: written by hand, because a recorder would keep every revision there ever was.
 fn push_info(text: &mut String, app: &App, store_is_up: bool) {
-    let config = app.config.load();
-    let config_is_stale = app.config_error.load().is_some();
+    let config = app.config();
+    let config_is_stale = app.config_error().is_some();
     let (version, revision) = (env!("CARGO_PKG_VERSION"), &config.revision.hash);
     // Writing to a String cannot fail.
     let _ = write!(

@@ -9,8 +9,8 @@
 pub mod allowlist;
 mod api;
 mod arrival;
-mod body;
 mod bind;
+mod body;
 mod error;
 mod event_names;
 mod health;
@@ -62,6 +62,16 @@ impl App {
     /// Registers the metrics of this folder: the recorder must be installed before.
     pub fn new(site: Site) -> Self {
         Self(Arc::new(Shared { site, events: EventCounters::new() }))
+    }
+
+    /// The config in use now.
+    fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Why the config on disk is not the one in use.
+    fn config_error(&self) -> Option<String> {
+        self.config_error.load().as_deref().cloned()
     }
 
     fn events(&self) -> &EventCounters {

@@ -1,8 +1,8 @@
 //! Answers that are not errors.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use warp::reply::Response;
 

@@ -15,9 +15,9 @@
 
 use std::convert::Infallible;
 
-use warp::{Filter, Rejection};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
+use warp::{Filter, Rejection};
 
 use super::error::HttpError;
 use super::{App, api, health, metrics, reply, webhook};
@@ -62,7 +62,9 @@ where
     F::Future: Send + 'static,
 {
     areas
-        .recover(|rejection| std::future::ready(Ok::<_, Infallible>(HttpError::from_rejection(&rejection).into_response())))
+        .recover(|rejection| {
+            std::future::ready(Ok::<_, Infallible>(HttpError::from_rejection(&rejection).into_response()))
+        })
         .unify()
         .boxed()
 }

@@ -74,12 +74,17 @@ fn accepted(ingested: Ingested) -> Response {
     reply::json_bytes(StatusCode::ACCEPTED, body)
 }
 
-async fn receive<S, B>(arrival: Option<&Arrival>, headers: &HeaderMap, body: S, app: &App) -> Result<Ingested, HttpError>
+async fn receive<S, B>(
+    arrival: Option<&Arrival>,
+    headers: &HeaderMap,
+    body: S,
+    app: &App,
+) -> Result<Ingested, HttpError>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    let config = app.config.load_full();
+    let config = app.config();
     check_address(arrival, headers, app, &config.server)?;
     let encoding = encoding_of(headers)?;
     let body = body::read(body, headers, config.server.max_body, config.server.read_timeout).await?;
@@ -156,9 +161,8 @@ fn delivery_headers(headers: &HeaderMap) -> Result<Headers, HttpError> {
             .map(str::to_owned)
             .ok_or(value.is_some())
     };
-    let delivery_id = text("x-github-delivery", 255, |b| b.is_ascii_graphic()).map_err(|present| {
-        bad_header("X-GitHub-Delivery", present, "1 to 255 visible ASCII characters")
-    })?;
+    let delivery_id = text("x-github-delivery", 255, |b| b.is_ascii_graphic())
+        .map_err(|present| bad_header("X-GitHub-Delivery", present, "1 to 255 visible ASCII characters"))?;
     let event_type = text("x-github-event", 100, |b| b.is_ascii_lowercase() || b == b'_')
         .map_err(|present| bad_header("X-GitHub-Event", present, "1 to 100 of the characters a-z and _"))?;
     Ok(Headers { delivery_id, event_type })

@@ -34,7 +34,7 @@ async fn show(app: App) -> Result<Response, HttpError> {
     let queue = Queue::of(app.db.queue_depth().await?);
     let repositories = app.db.repositories().await?.len();
     let installations = app.db.installations().await?.len();
-    let config = app.config.load_full();
+    let config = app.config();
     reply::json(&Status {
         version: env!("CARGO_PKG_VERSION"),
         started_at: app.started_at,
