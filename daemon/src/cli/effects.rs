@@ -42,7 +42,10 @@ pub(super) enum Command {
         after: Option<Uuid>,
     },
     /// Show an effect with its receipt: the state before and after.
-    Show { id: Uuid },
+    Show {
+        /// The effect's id.
+        id: Uuid,
+    },
 }
 
 impl Command {

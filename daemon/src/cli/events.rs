@@ -28,6 +28,7 @@ pub(super) enum Command {
     },
     /// Show an event with its decisions and effects.
     Show {
+        /// The event's id.
         id: Uuid,
         /// With GitHub's payload.
         #[arg(long)]
@@ -39,7 +40,10 @@ pub(super) enum Command {
         filters: Filters,
     },
     /// Process an event again, with the rules of now. Nothing is done twice.
-    Replay { id: Uuid },
+    Replay {
+        /// The event's id.
+        id: Uuid,
+    },
 }
 
 /// Which events.

@@ -30,11 +30,20 @@ pub(super) enum Command {
         after: Option<Uuid>,
     },
     /// Show a job.
-    Show { id: Uuid },
+    Show {
+        /// The job's id.
+        id: Uuid,
+    },
     /// Put a dead letter back into the queue, with fresh attempts.
-    Retry { id: Uuid },
+    Retry {
+        /// The job's id.
+        id: Uuid,
+    },
     /// Put a dead letter away.
-    Discard { id: Uuid },
+    Discard {
+        /// The job's id.
+        id: Uuid,
+    },
 }
 
 impl Command {

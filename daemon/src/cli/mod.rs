@@ -33,6 +33,9 @@ Exit codes:
   3  the daemon cannot be reached
   4  there is no such thing";
 
+/// Heading of the options that every command takes.
+const GLOBAL: &str = "Global options";
+
 /// A GitHub orchestrator you run yourself: it never loses a webhook, does the repetitive repository work you describe
 /// in YAML, tells you why it did each thing, and can take it back.
 #[derive(Debug, Parser)]
@@ -48,13 +51,21 @@ struct Cli {
 #[derive(Debug, Args)]
 struct Global {
     /// The config file.
-    #[arg(long, global = true, value_name = "FILE", env = "ORCHD_CONFIG", default_value = "/etc/orchd/orchd.yaml")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ORCHD_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/orchd/orchd.yaml",
+        help_heading = GLOBAL
+    )]
     config: PathBuf,
     /// The daemon's admin socket [default: `server.admin_socket` of the config].
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
     socket: Option<PathBuf>,
     /// Write JSON: one document, or one line for each row of a list.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
 
-pub mod schema;
-
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

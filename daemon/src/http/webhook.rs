@@ -36,7 +36,7 @@ pub(super) fn routes(app: &App) -> Routes {
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .and(with(app))
-        .then(|arrival, headers, body, app| answer(arrival, headers, body, app))
+        .then(answer)
         .boxed()
 }
 
