@@ -1,17 +1,43 @@
 //! The config: YAML on disk in, a whole and valid [`Config`] out, or every error with its place.
 //!
+//! A file becomes a tree in which everything knows its place (`marked`), is read against the one table of keys
+//! (`table`, `fields`, `values`), and every problem is gathered (`findings`) before anyone is told. `live` holds the
+//! config in use and swaps it, `watch` says when its files changed, `schema` and `reference` describe it.
+//!
 //! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::core::intent::ActionKind;
 use crate::core::rule::Rule;
+
+mod database;
+mod fields;
+mod findings;
+mod include;
+pub mod live;
+mod load;
+mod marked;
+pub mod reference;
+mod revision;
+mod rules;
+pub mod schema;
+mod secret;
+mod sections;
+mod suggest;
+mod table;
+#[cfg(test)]
+mod tests;
+mod triggers;
+mod values;
+pub mod watch;
+
+pub use load::{Sources, load, sources};
 
 /// A loaded config. Whoever holds one holds a valid one.
 #[derive(Clone, Debug)]
@@ -22,9 +48,12 @@ pub struct Config {
     pub github: GitHub,
     pub retention: Retention,
     pub queue: Queue,
+    pub logging: Logging,
     pub rules: Arc<[Rule]>,
     /// The effective config with every default filled in and secrets masked: what `config show` prints.
     pub effective: serde_json::Value,
+    /// Worth telling whoever wrote it, but no reason to refuse it.
+    pub notes: Vec<Problem>,
 }
 
 /// Which config this is.
@@ -106,6 +135,22 @@ pub struct Queue {
     pub backoff_cap: Duration,
 }
 
+/// What is logged, and in which form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logging {
+    pub format: LogFormat,
+    /// A filter of `tracing-subscriber`'s `EnvFilter`; default `info`.
+    pub level: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The journal under systemd, text on a terminal, JSON elsewhere.
+    Auto,
+    Json,
+    Text,
+}
+
 /// One thing wrong, and where. Lines and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
@@ -119,8 +164,3 @@ pub struct Problem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(|p| format!("{}:{}:{}: {}", p.file.display(), p.line, p.column, p.message)).collect::<Vec<_>>().join("\n"))]
 pub struct Problems(pub Vec<Problem>);
-
-/// Reads, includes, validates. `now` becomes the revision's `loaded_at`.
-pub fn load(_path: &Path, _actions: &[ActionKind], _now: DateTime<Utc>) -> Result<Config, Problems> {
-    unimplemented!()
-}

@@ -1,0 +1,76 @@
+//! What is wrong, gathered from every file before anyone is told.
+
+use std::path::{Path, PathBuf};
+
+use super::{Problem, Problems};
+
+/// Where something stands. Lines and columns count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) file: usize,
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+impl Place {
+    /// The beginning of a file: where what is missing is reported.
+    pub(super) fn start_of(file: usize) -> Self {
+        Self { file, line: 1, column: 1 }
+    }
+}
+
+/// Problems and notes, and the files they are about, in the order in which these were read.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    files: Vec<PathBuf>,
+    problems: Vec<(Place, String)>,
+    notes: Vec<(Place, String)>,
+}
+
+impl Findings {
+    /// Makes a file known; the answer goes into every [`Place`] of that file.
+    pub(super) fn add_file(&mut self, path: &Path) -> usize {
+        self.files.push(path.to_owned());
+        self.files.len() - 1
+    }
+
+    pub(super) fn report(&mut self, place: Place, message: impl Into<String>) {
+        self.problems.push((place, message.into()));
+    }
+
+    /// Worth telling, but no reason to refuse the config.
+    pub(super) fn note(&mut self, place: Place, message: impl Into<String>) {
+        self.notes.push((place, message.into()));
+    }
+
+    /// `file:line:column`, for a message that names another place.
+    pub(super) fn name_of(&self, place: Place) -> String {
+        format!("{}:{}:{}", self.file(place).display(), place.line, place.column)
+    }
+
+    /// The notes when nothing is wrong, else every problem in the order of files, lines and columns.
+    pub(super) fn finish(self) -> Result<Vec<Problem>, Problems> {
+        if self.problems.is_empty() {
+            Ok(self.sorted(&self.notes))
+        } else {
+            Err(Problems(self.sorted(&self.problems)))
+        }
+    }
+
+    fn sorted(&self, found: &[(Place, String)]) -> Vec<Problem> {
+        let mut found: Vec<_> = found.iter().collect();
+        found.sort_by_key(|(place, _)| *place);
+        found.dedup();
+        let problem = |(place, message): &(Place, String)| Problem {
+            file: self.file(*place).to_owned(),
+            line: place.line,
+            column: place.column,
+            message: message.clone(),
+        };
+        found.into_iter().map(problem).collect()
+    }
+
+    fn file(&self, place: Place) -> &Path {
+        self.files.get(place.file).map_or(Path::new(""), PathBuf::as_path)
+    }
+}

@@ -1,0 +1,263 @@
+//! Files to a [`Config`]: reads, includes, checks across sections.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::fields::Fields;
+use super::findings::{Findings, Place};
+use super::include::expand;
+use super::marked::{self, Node};
+use super::revision::{Source, git_commit, hash};
+use super::rules::Rulebook;
+use super::secret::Surroundings;
+use super::table::{GITHUB, Key, LOGGING, QUEUE, RETENTION, ROOT, RULES_FILE, SERVER};
+use super::{Config, Problem, Problems, Revision, database, sections, values};
+use crate::core::intent::ActionKind;
+use crate::core::rule::Mode;
+
+/// Largest config file, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// What a config is made of on disk, as far as it can be told even when it is wrong: what to watch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The config file and what it includes.
+    pub files: Vec<PathBuf>,
+    /// The patterns of `include`, joined to the config file's directory.
+    pub patterns: Vec<PathBuf>,
+}
+
+/// Reads, includes, validates. `now` becomes the revision's `loaded_at`.
+///
+/// # Errors
+/// Everything that is wrong in all files, not just the first.
+pub fn load(path: &Path, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Config, Problems> {
+    load_in(path, actions, now, &|name| std::env::var_os(name))
+}
+
+/// As [`load`], with the environment passed in.
+pub(super) fn load_in(
+    path: &Path,
+    actions: &[ActionKind],
+    now: DateTime<Utc>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Config, Problems> {
+    let mut findings = Findings::default();
+    let mut sources = Vec::new();
+    let Some(root) = read_root(path, &mut sources, &mut findings) else {
+        return Err(findings.finish().err().unwrap_or_else(|| Problems(Vec::new())));
+    };
+    let dir = directory_of(path);
+    let parts = build(&root, path, Surroundings { dir: &dir, env }, actions, &mut sources, &mut findings);
+    let notes = findings.finish()?;
+    // Every part that is missing was reported, so there are parts when there is no problem.
+    let parts = parts.ok_or_else(|| Problems(Vec::new()))?;
+    let revision = Revision {
+        hash: hash(path.parent().unwrap_or(Path::new("")), &sources),
+        git_commit: git_commit(&dir),
+        path: path.to_owned(),
+        loaded_at: now,
+    };
+    Ok(parts(revision, notes))
+}
+
+/// What to watch for changes of the config at `path`. Patterns that cannot be read now are simply not in it.
+pub fn sources(path: &Path) -> Sources {
+    let mut findings = Findings::default();
+    let mut read = Vec::new();
+    let mut found = Sources { files: vec![path.to_owned()], patterns: Vec::new() };
+    let Some(root) = read_root(path, &mut read, &mut findings) else { return found };
+    let mut fields = Fields::open(&root, &ROOT, &mut findings);
+    let here = path.parent().unwrap_or(Path::new(""));
+    let written = fields.read("include", &mut findings, patterns);
+    for (_, pattern) in written.unwrap_or_default() {
+        found.files.extend(expand(here, &pattern).unwrap_or_default());
+        found.patterns.push(here.join(pattern));
+    }
+    found
+}
+
+fn build(
+    root: &Node,
+    path: &Path,
+    around: Surroundings<'_>,
+    actions: &[ActionKind],
+    sources: &mut Vec<Source>,
+    findings: &mut Findings,
+) -> Option<impl FnOnce(Revision, Vec<Problem>) -> Config + use<>> {
+    let mut top = Fields::open(root, &ROOT, findings);
+    let mut server_fields = top.section("server", &SERVER, findings);
+    let server = sections::server(&mut server_fields, around.dir, findings);
+    let database = top.read("database", findings, |node, key, findings| database::database(around, node, key, findings));
+    let mut github_fields = top.section("github", &GITHUB, findings);
+    let github = sections::github(&mut github_fields, around, findings);
+    let mut retention_fields = top.section("retention", &RETENTION, findings);
+    let retention = sections::retention(&mut retention_fields, findings);
+    let mut queue_fields = top.section("queue", &QUEUE, findings);
+    let queue = sections::queue(&mut queue_fields, findings);
+    let mut logging_fields = top.section("logging", &LOGGING, findings);
+    let logging = sections::logging(&mut logging_fields, findings);
+    let mut rulebook = Rulebook::new(actions);
+    top.read("rules", findings, |node, key, findings| rulebook.read(node, key, findings));
+    include(&mut top, path, sources, &mut rulebook, findings);
+    check_credentials(&github_fields, &rulebook, findings);
+    let database = database?;
+    let effective = json!({
+        "server": server_fields.shown,
+        "database": database.shown,
+        "github": github_fields.shown,
+        "retention": retention_fields.shown,
+        "queue": queue_fields.shown,
+        "logging": logging_fields.shown,
+        "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
+        "rules": rulebook.shown,
+    });
+    let (server, github, retention, queue, logging) = (server?, github?, retention?, queue?, logging?);
+    let (database, rules) = (database.database, rulebook.rules.into());
+    Some(move |revision, notes| Config {
+        revision,
+        server,
+        database,
+        github,
+        retention,
+        queue,
+        logging,
+        rules,
+        effective,
+        notes,
+    })
+}
+
+/// Reads the files that `include` names, each once, and their rules.
+fn include(
+    top: &mut Fields<'_>,
+    path: &Path,
+    sources: &mut Vec<Source>,
+    rulebook: &mut Rulebook<'_>,
+    findings: &mut Findings,
+) {
+    let here = path.parent().unwrap_or(Path::new(""));
+    let written = top.read("include", findings, patterns);
+    let mut seen = vec![real(path)];
+    for (place, pattern) in written.unwrap_or_default() {
+        let files = match expand(here, &pattern) {
+            Ok(files) => files,
+            Err(reason) => {
+                findings.report(place, reason);
+                continue;
+            }
+        };
+        for file in files {
+            if seen.contains(&real(&file)) {
+                continue;
+            }
+            seen.push(real(&file));
+            match read_text(&file) {
+                Ok(text) => read_rules(Source { path: file, text }, sources, rulebook, findings),
+                Err(Unreadable::Content { line, column, message }) => {
+                    let file = findings.add_file(&file);
+                    findings.report(Place { file, line, column }, message);
+                }
+                Err(Unreadable::File(reason)) => {
+                    findings.report(place, format!("{} cannot be included: {reason}", file.display()));
+                }
+            }
+        }
+    }
+}
+
+fn patterns(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<(Place, String)>> {
+    let items = values::one_or_more(node, key, findings)?;
+    Some(items.iter().filter_map(|item| Some((item.place, values::text(item, key, findings)?))).collect())
+}
+
+fn read_rules(source: Source, sources: &mut Vec<Source>, rulebook: &mut Rulebook<'_>, findings: &mut Findings) {
+    let file = findings.add_file(&source.path);
+    if let Some(root) = marked::parse(&source.text, file, findings) {
+        let mut fields = Fields::open(&root, &RULES_FILE, findings);
+        fields.read("rules", findings, |node, key, findings| rulebook.read(node, key, findings));
+    }
+    sources.push(source);
+}
+
+/// Events can be kept with a webhook secret alone; a rule that acts needs to sign in as the App.
+fn check_credentials(github: &Fields<'_>, rulebook: &Rulebook<'_>, findings: &mut Findings) {
+    let mut missing = Vec::new();
+    if github.written("client_id").is_none() && github.written("app_id").is_none() {
+        missing.push("`client_id` (or `app_id`)");
+    }
+    if github.written("private_key").is_none() {
+        missing.push("`private_key`");
+    }
+    if missing.is_empty() {
+        return;
+    }
+    let missing = missing.join(" and ");
+    match rulebook.rules.iter().find(|rule| rule.mode == Mode::Active) {
+        Some(rule) => {
+            let message = format!("`github` lacks {missing}, which the active rule `{}` needs to act", rule.name);
+            findings.report(github.place, message);
+        }
+        None => findings.note(github.place, format!("`github` lacks {missing}: events are kept, nothing can be done")),
+    }
+}
+
+fn read_root(path: &Path, sources: &mut Vec<Source>, findings: &mut Findings) -> Option<Node> {
+    let file = findings.add_file(path);
+    match read_text(path) {
+        Ok(text) => {
+            let root = marked::parse(&text, file, findings);
+            sources.push(Source { path: path.to_owned(), text });
+            root
+        }
+        Err(Unreadable::Content { line, column, message }) => {
+            findings.report(Place { file, line, column }, message);
+            None
+        }
+        Err(Unreadable::File(reason)) => {
+            findings.report(Place::start_of(file), format!("the config cannot be read: {reason}"));
+            None
+        }
+    }
+}
+
+enum Unreadable {
+    File(String),
+    Content { line: usize, column: usize, message: String },
+}
+
+fn read_text(path: &Path) -> Result<String, Unreadable> {
+    let failed = |error: std::io::Error| Unreadable::File(error.to_string());
+    // A FIFO would block for ever.
+    if !path.metadata().map_err(failed)?.is_file() {
+        return Err(Unreadable::File("it is not a file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Unreadable::File("it is larger than 1 MiB".to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        let last = valid.rsplit('\n').next().unwrap_or_default();
+        Unreadable::Content {
+            line: valid.matches('\n').count() + 1,
+            column: last.chars().count() + 1,
+            message: "not UTF-8".to_owned(),
+        }
+    })
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}

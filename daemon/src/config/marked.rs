@@ -1,0 +1,294 @@
+//! YAML as a tree in which every value and every key knows its place.
+//!
+//! `saphyr-parser` gives events with positions; `serde_yaml` says what a plain scalar means (`yes` is text, `0x10` a
+//! number), so that both readers of YAML agree.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
+use serde_json::{Number, Value};
+
+use super::findings::{Findings, Place};
+
+/// Deepest nesting of lists and maps in a file.
+const MAX_DEPTH: usize = 64;
+/// Most values in a file once its aliases are written out: an alias bomb ends here.
+const MAX_NODES: usize = 100_000;
+
+/// A value with its place.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) tree: Tree,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Tree {
+    /// Null, a boolean, a number or text.
+    Scalar(Value),
+    List(Vec<Node>),
+    /// In the order of the file. A key stands here once: a second one was reported.
+    Map(Vec<Entry>),
+}
+
+/// A key of a map with its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) place: Place,
+    pub(super) node: Node,
+}
+
+impl Node {
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self.tree, Tree::Scalar(Value::Null))
+    }
+
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match &self.tree {
+            Tree::Scalar(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        match &self.tree {
+            Tree::Scalar(value) => value.clone(),
+            Tree::List(items) => items.iter().map(Self::to_json).collect(),
+            Tree::Map(entries) => {
+                let pair = |entry: &Entry| (entry.key.clone(), entry.node.to_json());
+                Value::Object(entries.iter().map(pair).collect())
+            }
+        }
+    }
+
+    /// What was written, for "expected …, not …". Never the value itself: it may be a secret in the wrong place.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.tree {
+            Tree::Scalar(Value::Null) => "nothing",
+            Tree::Scalar(Value::Bool(_)) => "true or false",
+            Tree::Scalar(Value::Number(_)) => "a number",
+            Tree::Scalar(_) => "text",
+            Tree::List(_) => "a list",
+            Tree::Map(_) => "a map",
+        }
+    }
+
+    /// The place of what `path` (keys and indexes) leads to, or of the last step that exists.
+    /// A key stands for its value, because that is what a person looks for.
+    pub(super) fn place_of(&self, path: &[String]) -> Place {
+        let (mut node, mut place) = (self, self.place);
+        for step in path {
+            let next = match &node.tree {
+                Tree::Map(entries) => entries.iter().find(|entry| entry.key == *step).map(|e| (&e.node, e.place)),
+                Tree::List(items) => step.parse().ok().and_then(|at: usize| items.get(at)).map(|n| (n, n.place)),
+                Tree::Scalar(_) => None,
+            };
+            let Some(found) = next else { break };
+            (node, place) = found;
+        }
+        place
+    }
+
+    fn size(&self) -> usize {
+        1 + match &self.tree {
+            Tree::Scalar(_) => 0,
+            Tree::List(items) => items.iter().map(Self::size).sum(),
+            Tree::Map(entries) => entries.iter().map(|entry| entry.node.size()).sum(),
+        }
+    }
+
+    fn depth(&self) -> usize {
+        match &self.tree {
+            Tree::Scalar(_) => 0,
+            Tree::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Tree::Map(entries) => 1 + entries.iter().map(|entry| entry.node.depth()).max().unwrap_or(0),
+        }
+    }
+}
+
+/// Parses the one document of a file. `None`: it is not YAML, or not ours, and that was reported.
+/// An empty file is null.
+pub(super) fn parse(text: &str, file: usize, findings: &mut Findings) -> Option<Node> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut parser = Parser::new_from_str(text);
+    let mut builder = Builder { file, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None, findings };
+    while let Some(next) = parser.next_event() {
+        let taken = match next {
+            Ok((event, span)) => builder.take(event, Place { file, line: span.start.line(), column: span.start.col() + 1 }),
+            Err(error) => Err(syntax_error(file, &error)),
+        };
+        if let Err((place, message)) = taken {
+            builder.findings.report(place, message);
+            return None;
+        }
+    }
+    let nothing = || Node { place: Place::start_of(file), tree: Tree::Scalar(Value::Null) };
+    Some(builder.root.take().unwrap_or_else(nothing))
+}
+
+/// Stops the parse of the file.
+type Fatal = (Place, String);
+
+fn syntax_error(file: usize, error: &ScanError) -> Fatal {
+    let mark = error.marker();
+    let place = Place { file, line: mark.line().max(1), column: mark.col() + 1 };
+    let hint = if error.info().contains("anchor") {
+        " (text that starts with `*` or `&` needs quotes: \"*.md\")"
+    } else {
+        ""
+    };
+    (place, format!("not YAML: {}{hint}", error.info()))
+}
+
+struct Builder<'f> {
+    file: usize,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    root: Option<Node>,
+    findings: &'f mut Findings,
+}
+
+/// A list or map whose end has not come yet.
+struct Open {
+    place: Place,
+    anchor: usize,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    /// `key` waits for its value; one that is no text was reported, and its value is dropped.
+    Map { entries: Vec<Entry>, key: Option<(Option<String>, Place)> },
+}
+
+impl Builder<'_> {
+    fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), Fatal> {
+        match event {
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err((place, "a second YAML document: a config file holds one".to_owned()))
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.resolve(&text, style, tag.as_deref(), place);
+                self.place_node(Node { place, tree: Tree::Scalar(value) }, anchor)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse_tag(tag.as_deref(), place);
+                self.begin(Open { place, anchor, content: Content::List(Vec::new()) })
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse_tag(tag.as_deref(), place);
+                self.begin(Open { place, anchor, content: Content::Map { entries: Vec::new(), key: None } })
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Alias(anchor) => self.expand(anchor, place),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
+        }
+    }
+
+    fn begin(&mut self, open: Open) -> Result<(), Fatal> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err((open.place, format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Fatal> {
+        let Some(Open { place, anchor, content }) = self.open.pop() else { return Ok(()) };
+        let tree = match content {
+            Content::List(items) => Tree::List(items),
+            Content::Map { entries, .. } => Tree::Map(entries),
+        };
+        self.place_node(Node { place, tree }, anchor)
+    }
+
+    /// Problems in an alias are reported where its anchor was written: the alias repeats that place.
+    fn expand(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
+        let Some(node) = self.anchors.get(&anchor).cloned() else {
+            return Err((place, "an alias inside its own anchor".to_owned()));
+        };
+        if self.open.len() + node.depth() > MAX_DEPTH {
+            return Err((place, format!("nested deeper than {MAX_DEPTH} levels once its aliases are written out")));
+        }
+        self.count(node.size() - 1, place)?;
+        self.place_node(node, 0)
+    }
+
+    fn count(&mut self, more: usize, place: Place) -> Result<(), Fatal> {
+        self.nodes += more;
+        if self.nodes > MAX_NODES {
+            return Err((place, format!("more than {MAX_NODES} values once aliases are written out")));
+        }
+        Ok(())
+    }
+
+    fn place_node(&mut self, node: Node, anchor: usize) -> Result<(), Fatal> {
+        self.count(1, node.place)?;
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => self.root = Some(node),
+            Some(Content::List(items)) => items.push(node),
+            Some(Content::Map { entries, key }) => match key.take() {
+                None => *key = Some(key_of(&node, self.findings)),
+                Some((None, _)) => {}
+                Some((Some(name), place)) => match entries.iter().find(|entry| entry.key == name) {
+                    Some(first) => {
+                        let first = self.findings.name_of(first.place);
+                        self.findings.report(place, format!("`{name}` stands here twice: first at {first}"));
+                    }
+                    None => entries.push(Entry { key: name, place, node }),
+                },
+            },
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, place: Place) -> Value {
+        let as_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+        if !as_text {
+            self.refuse_tag(tag, place);
+        }
+        if as_text || style != ScalarStyle::Plain { Value::String(text.to_owned()) } else { plain(text) }
+    }
+
+    fn refuse_tag(&mut self, tag: Option<&Tag>, place: Place) {
+        if let Some(tag) = tag {
+            let place = Place { file: self.file, ..place };
+            let message = format!("`{tag}` is a YAML tag, which has no meaning here (text that starts with `!` needs quotes)");
+            self.findings.report(place, message);
+        }
+    }
+}
+
+fn key_of(node: &Node, findings: &mut Findings) -> (Option<String>, Place) {
+    let name = match &node.tree {
+        Tree::Scalar(Value::String(text)) => Some(text.clone()),
+        Tree::Scalar(value @ (Value::Bool(_) | Value::Number(_))) => Some(value.to_string()),
+        _ => {
+            findings.report(node.place, format!("a key is text, not {}", node.kind()));
+            None
+        }
+    };
+    (name, node.place)
+}
+
+/// What an unquoted scalar means.
+fn plain(text: &str) -> Value {
+    let number = |number: serde_yaml::Number| {
+        let whole = number.as_u64().map(Number::from).or_else(|| number.as_i64().map(Number::from));
+        whole.or_else(|| number.as_f64().and_then(Number::from_f64))
+    };
+    match serde_yaml::from_str::<serde_yaml::Value>(text) {
+        Ok(serde_yaml::Value::Null) => Value::Null,
+        Ok(serde_yaml::Value::Bool(flag)) => Value::Bool(flag),
+        // `.inf` and `.nan` have no place in JSON's model: they stay text, and no key takes them.
+        Ok(serde_yaml::Value::Number(found)) => number(found).map_or_else(|| Value::String(text.to_owned()), Value::Number),
+        _ => Value::String(text.to_owned()),
+    }
+}

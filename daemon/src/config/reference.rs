@@ -1,0 +1,139 @@
+//! `docs/configuration.md`: every key, condition and action, from the table of keys and the two registries.
+
+use std::fmt::Write as _;
+
+use super::table::{Kind, Presence, SECTIONS};
+use crate::core::condition;
+use crate::core::intent::ActionKind;
+
+/// A section as the docs need to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SectionDoc {
+    pub title: &'static str,
+    pub help: &'static str,
+    pub keys: Vec<KeyDoc>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDoc {
+    pub name: &'static str,
+    /// In words.
+    pub takes: String,
+    /// As it would be written; `None`: nothing stands in for it.
+    pub default: Option<&'static str>,
+    pub required: bool,
+    pub help: &'static str,
+}
+
+/// Every section with its keys.
+pub fn reference() -> Vec<SectionDoc> {
+    let doc = |section: &&'static super::table::Section| SectionDoc {
+        title: if section.path.is_empty() { "The file" } else { section.path },
+        help: section.help,
+        keys: section
+            .keys
+            .iter()
+            .map(|key| KeyDoc {
+                name: key.name,
+                takes: takes(key.kind),
+                default: match key.presence {
+                    Presence::Default(text) => Some(text),
+                    Presence::Required | Presence::Optional => None,
+                },
+                required: matches!(key.presence, Presence::Required),
+                help: key.help,
+            })
+            .collect(),
+    };
+    SECTIONS.iter().map(doc).collect()
+}
+
+fn takes(kind: Kind) -> String {
+    match kind {
+        Kind::Section(_) => "map".to_owned(),
+        Kind::Text | Kind::RuleName => "text".to_owned(),
+        Kind::Flag => "true or false".to_owned(),
+        Kind::Count { least, most } if most == i64::MAX as u64 => format!("number from {least}"),
+        Kind::Count { least, most } => format!("number, {least} to {most}"),
+        Kind::Duration { least, most } => format!("time, {least} to {most}"),
+        Kind::Size { least, most } => format!("size, {least} to {most}"),
+        Kind::Address => "address:port".to_owned(),
+        Kind::Path => "path".to_owned(),
+        Kind::Url => "URL".to_owned(),
+        Kind::OneOf(words) => words.join(", "),
+        Kind::Secret => "secret".to_owned(),
+        Kind::Secrets => "list of secrets".to_owned(),
+        Kind::Allow | Kind::Networks => "list of networks".to_owned(),
+        Kind::Database => "URL or map".to_owned(),
+        Kind::DatabaseUrl => "URL or secret".to_owned(),
+        Kind::Includes => "path or list of paths".to_owned(),
+        Kind::Repositories => "glob or list of globs".to_owned(),
+        Kind::Triggers => "trigger or list of triggers".to_owned(),
+        Kind::Condition => "condition".to_owned(),
+        Kind::Actions => "list of actions".to_owned(),
+        Kind::Rules => "list of rules".to_owned(),
+    }
+}
+
+const OPENING: &str = "# Configuration
+
+This page is generated from the code. `orchd config check FILE` names everything that is wrong with a config, with
+file, line and column; `orchd config show` prints it with every default; `orchd config schema` prints a JSON Schema for
+editors.
+
+- A key that is not listed here is an error.
+- Times carry a unit: `500ms`, `30s`, `5m`, `1h30m`, `365d`. So do sizes: `64KiB`, `25MiB`.
+- A secret never stands in the config. Write `{credential: NAME}` (a file in systemd's `$CREDENTIALS_DIRECTORY`),
+  `{file: PATH}` or `{env: NAME}`. One newline at its end is not part of it.
+- Relative paths start at the config file's directory.
+- The config is read again when its files change and on SIGHUP; one that does not validate is refused whole, and the
+  one before stays.
+";
+
+/// The page.
+pub fn markdown(actions: &[ActionKind]) -> String {
+    let mut page = OPENING.to_owned();
+    for section in reference() {
+        push_section(&mut page, &section);
+    }
+    page.push_str("\n## Conditions\n\nA condition is a map with one key.\n");
+    let own = [
+        ("all", "Every one of a list of conditions holds.", "all:\n  - draft: false\n  - base: main"),
+        ("any", "At least one of a list of conditions holds.", "any:\n  - label: bug\n  - label: regression"),
+        ("not", "A condition does not hold.", "not: {label: no-bot}"),
+    ];
+    for (name, help, example) in own {
+        push_entry(&mut page, name, help, example);
+    }
+    for kind in condition::kinds() {
+        push_entry(&mut page, kind.name, kind.help, kind.example);
+    }
+    page.push_str("\n## Actions\n\nAn action is a map with one key; its value is the parameters.\n");
+    for kind in actions {
+        push_entry(&mut page, kind.name, kind.help, kind.example);
+        let undo = if kind.undoable { "Can be taken back." } else { "Cannot be taken back." };
+        page.push('\n');
+        page.push_str(undo);
+        page.push('\n');
+    }
+    page
+}
+
+fn push_section(page: &mut String, section: &SectionDoc) {
+    let title = if section.title.contains(' ') { section.title.to_owned() } else { format!("`{}`", section.title) };
+    // Writing to a `String` cannot fail.
+    let _ = write!(page, "\n## {title}\n\n{}\n\n| Key | Takes | Default | Meaning |\n|---|---|---|---|\n", section.help);
+    for key in &section.keys {
+        let default = match key.default {
+            Some(default) => format!("`{default}`"),
+            None if key.required => "required".to_owned(),
+            None => String::new(),
+        };
+        let help = key.help.replace('|', "\\|");
+        let _ = writeln!(page, "| `{}` | {} | {default} | {help} |", key.name, key.takes);
+    }
+}
+
+fn push_entry(page: &mut String, name: &str, help: &str, example: &str) {
+    let _ = write!(page, "\n### `{name}`\n\n{help}\n\n```yaml\n{}\n```\n", example.trim_end());
+}

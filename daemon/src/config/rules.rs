@@ -1,0 +1,196 @@
+//! Rules as written, read into rules that can run.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use super::fields::Fields;
+use super::findings::{Findings, Place};
+use super::marked::{Entry, Node, Tree};
+use super::suggest::did_you_mean;
+use super::table::{Key, LIMITS, RULE};
+use super::triggers::{EVENTS, is_known};
+use super::values::{count, list, one_of, one_or_more, refuse, text};
+use crate::core::condition::Condition;
+use crate::core::intent::{ActionKind, ActionSpec};
+use crate::core::pattern::{Case, Globs};
+use crate::core::rule::{Limits, Mode, Repositories, Rule, RuleName, Trigger};
+
+/// The rules of all files so far.
+pub(super) struct Rulebook<'a> {
+    actions: &'a [ActionKind],
+    pub(super) rules: Vec<Rule>,
+    /// The rules with their defaults filled in.
+    pub(super) shown: Vec<Value>,
+    /// Where each name was first given.
+    names: HashMap<RuleName, Place>,
+}
+
+impl<'a> Rulebook<'a> {
+    pub(super) fn new(actions: &'a [ActionKind]) -> Self {
+        Self { actions, rules: Vec::new(), shown: Vec::new(), names: HashMap::new() }
+    }
+
+    /// Reads the `rules` of one file.
+    pub(super) fn read(&mut self, node: &Node, key: &Key, findings: &mut Findings) -> Option<()> {
+        for item in list(node, key, findings)? {
+            let mut fields = Fields::open(item, &RULE, findings);
+            if let Some(rule) = self.rule(&mut fields, findings) {
+                self.rules.push(rule);
+            }
+            self.shown.push(Value::Object(fields.shown));
+        }
+        Some(())
+    }
+
+    fn rule(&mut self, fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Rule> {
+        let name = fields.read("name", findings, |node, key, findings| self.name(node, key, findings));
+        let repositories = fields.read("repositories", findings, repositories);
+        let on = fields.read("on", findings, triggers);
+        if let Some(on) = &on {
+            fields.shown.insert("on".to_owned(), on.iter().map(Trigger::to_string).collect());
+        }
+        // All conditions commented out must not turn a rule into one that always acts.
+        if let Some(place) = fields.blank("if") {
+            findings.report(place, "`if` has no condition: leave the key out for a rule that needs none");
+        }
+        // Written and wrong is not the same as not written.
+        let has_condition = fields.written("if").is_some();
+        let when = fields.read("if", findings, condition);
+        let then = fields.read("then", findings, |node, key, findings| actions(self.actions, node, key, findings));
+        if let Some(then) = &then {
+            fields.shown.insert("then".to_owned(), then.iter().map(|spec| json!({&spec.name: spec.params})).collect());
+        }
+        let mode = fields.read("mode", findings, one_of).map(mode);
+        let limits = limits(fields, findings);
+        Some(Rule {
+            name: name?,
+            repositories: repositories?,
+            on: on?,
+            when: if has_condition { Some(when?) } else { None },
+            then: then?,
+            mode: mode?,
+            limits,
+        })
+    }
+
+    fn name(&mut self, node: &Node, key: &Key, findings: &mut Findings) -> Option<RuleName> {
+        let name = match RuleName::parse(&text(node, key, findings)?) {
+            Ok(name) => name,
+            Err(error) => return refuse(node, findings, error.to_string()),
+        };
+        if let Some(first) = self.names.get(&name) {
+            let first = findings.name_of(*first);
+            return refuse(node, findings, format!("a rule `{name}` is already there, at {first}: names are unique"));
+        }
+        self.names.insert(name.clone(), node.place);
+        Some(name)
+    }
+}
+
+fn mode(word: &str) -> Mode {
+    match word {
+        "off" => Mode::Off,
+        "shadow" => Mode::Shadow,
+        _ => Mode::Active,
+    }
+}
+
+fn limits(fields: &mut Fields<'_>, findings: &mut Findings) -> Limits {
+    let mut inner = fields.section("limits", &LIMITS, findings);
+    let actions_per_hour = inner.read("actions_per_hour", findings, count).and_then(|most| u32::try_from(most).ok());
+    fields.shown.insert("limits".to_owned(), Value::Object(inner.shown));
+    Limits { actions_per_hour }
+}
+
+fn repositories(node: &Node, key: &Key, findings: &mut Findings) -> Option<Repositories> {
+    let items = one_or_more(node, key, findings)?;
+    if items.is_empty() {
+        return refuse(node, findings, "`repositories` is empty: leave it out for all of them");
+    }
+    let read: Vec<_> = items.iter().map(|item| repository(item, key, findings)).collect();
+    let globs: Vec<String> = read.into_iter().collect::<Option<_>>()?;
+    match Globs::parse(&globs, Case::Insensitive) {
+        Ok(globs) => Some(Repositories(globs)),
+        Err(error) => refuse(node, findings, error.to_string()),
+    }
+}
+
+fn repository(node: &Node, key: &Key, findings: &mut Findings) -> Option<String> {
+    let glob = text(node, key, findings)?;
+    let bare = glob.strip_prefix('!').unwrap_or(&glob);
+    if !bare.contains('/') && bare != "**" {
+        return refuse(node, findings, format!("`{glob}` fits no repository: write owner/name, owner/* or **"));
+    }
+    match Globs::parse(std::slice::from_ref(&glob), Case::Insensitive) {
+        Ok(_) => Some(glob),
+        Err(error) => refuse(node, findings, error.to_string()),
+    }
+}
+
+fn triggers(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<Trigger>> {
+    let items = one_or_more(node, key, findings)?;
+    if items.is_empty() {
+        return refuse(node, findings, "`on` is empty: without a trigger the rule never runs");
+    }
+    let read: Vec<_> = items.iter().map(|item| trigger(item, key, findings)).collect();
+    read.into_iter().collect()
+}
+
+fn trigger(node: &Node, key: &Key, findings: &mut Findings) -> Option<Trigger> {
+    let trigger = match Trigger::parse(&text(node, key, findings)?) {
+        Ok(trigger) => trigger,
+        Err(error) => return refuse(node, findings, error.to_string()),
+    };
+    match trigger.event_name() {
+        Some(name) if !is_known(name) => {
+            let hint = did_you_mean(name, EVENTS);
+            refuse(node, findings, format!("GitHub has no webhook event `{name}`{hint}"))
+        }
+        _ => Some(trigger),
+    }
+}
+
+fn condition(node: &Node, _key: &Key, findings: &mut Findings) -> Option<Condition> {
+    match Condition::parse(&node.to_json()) {
+        Ok(condition) => Some(condition),
+        Err(errors) => {
+            for error in errors {
+                findings.report(node.place_of(&error.at), error.message);
+            }
+            None
+        }
+    }
+}
+
+fn actions(kinds: &[ActionKind], node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<ActionSpec>> {
+    let items = list(node, key, findings)?;
+    if items.is_empty() {
+        return refuse(node, findings, "`then` is empty: a rule without an action does nothing");
+    }
+    let read: Vec<_> = items.iter().map(|item| action(kinds, item, findings)).collect();
+    read.into_iter().collect()
+}
+
+fn action(kinds: &[ActionKind], node: &Node, findings: &mut Findings) -> Option<ActionSpec> {
+    let names = || kinds.iter().map(|kind| kind.name);
+    let Entry { key: name, place, node: params } = match &node.tree {
+        Tree::Map(entries) if entries.len() == 1 => entries.first()?,
+        _ => {
+            let known = names().collect::<Vec<_>>().join(", ");
+            return refuse(node, findings, format!("an action is a map with one key, its name: one of {known}"));
+        }
+    };
+    let Some(kind) = kinds.iter().find(|kind| kind.name == name) else {
+        let known = names().collect::<Vec<_>>().join(", ");
+        let hint = did_you_mean(name, names());
+        let hint = if hint.is_empty() { format!(": there are {known}") } else { hint };
+        findings.report(*place, format!("there is no action `{name}`{hint}"));
+        return None;
+    };
+    let written = if params.is_null() { Value::Object(Map::new()) } else { params.to_json() };
+    match (kind.check)(&written) {
+        Ok(()) => Some(ActionSpec { name: name.clone(), params: written }),
+        Err(reason) => refuse(params, findings, format!("`{name}`: {reason}")),
+    }
+}

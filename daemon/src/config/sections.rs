@@ -1,0 +1,120 @@
+//! The sections of the config file, read into their types.
+
+use std::path::Path;
+
+use jsonwebtoken::EncodingKey;
+use secrecy::{ExposeSecret as _, SecretString};
+use tracing_subscriber::EnvFilter;
+
+use super::fields::Fields;
+use super::findings::Findings;
+use super::marked::Node;
+use super::secret::{Surroundings, secret, secrets};
+use super::table::Key;
+use super::values::{address, allow, count, duration, flag, networks, one_of, path, refuse, size, text, url};
+use super::{GitHub, LogFormat, Logging, Queue, Retention, Server};
+
+/// The kernel's limit on the path of a Unix socket: `sun_path` of unix(7), without its final NUL.
+const MAX_SOCKET_PATH: usize = 107;
+
+pub(super) fn server(fields: &mut Fields<'_>, dir: &Path, findings: &mut Findings) -> Option<Server> {
+    let listen = fields.read("listen", findings, address);
+    let public_url = fields.read("public_url", findings, url);
+    let admin_socket = fields.read("admin_socket", findings, |node, key, findings| {
+        let socket = path(dir, node, key, findings)?;
+        if socket.as_os_str().len() > MAX_SOCKET_PATH {
+            return refuse(node, findings, format!("the path of a socket has at most {MAX_SOCKET_PATH} bytes"));
+        }
+        Some(socket)
+    });
+    let webhook_allow = fields.read("webhook_allow", findings, allow);
+    let trusted_proxies = fields.read("trusted_proxies", findings, networks);
+    let max_body = fields.read("max_body", findings, size);
+    let read_timeout = fields.read("read_timeout", findings, duration);
+    let max_pending = fields.read("max_pending", findings, count);
+    Some(Server {
+        listen: listen?,
+        public_url: public_url.map(|url| url.to_string().trim_end_matches('/').to_owned()),
+        admin_socket,
+        webhook_allow: webhook_allow?,
+        trusted_proxies: trusted_proxies?,
+        max_body: max_body?,
+        read_timeout: read_timeout?,
+        max_pending: usize::try_from(max_pending?).ok()?,
+    })
+}
+
+pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings: &mut Findings) -> Option<GitHub> {
+    let app_id = fields.read("app_id", findings, count);
+    let client_id = fields.read("client_id", findings, text);
+    let private_key = fields.read("private_key", findings, |node, key, findings| rsa_key(around, node, key, findings));
+    let webhook_secrets = fields.read("webhook_secrets", findings, |n, key, findings| secrets(around, n, key, findings));
+    let client_secret = fields.read("client_secret", findings, |n, key, findings| secret(around, n, key, findings));
+    let api_url = fields.read("api_url", findings, url);
+    let timeout = fields.read("timeout", findings, duration);
+    let dry_run = fields.read("dry_run", findings, flag);
+    let read_only = fields.read("read_only", findings, flag);
+    Some(GitHub {
+        app_id,
+        client_id,
+        private_key,
+        webhook_secrets: webhook_secrets?,
+        client_secret,
+        api_url: api_url?,
+        timeout: timeout?,
+        dry_run: dry_run?,
+        read_only: read_only?,
+    })
+}
+
+/// Found out at load, not at the first request.
+fn rsa_key(around: Surroundings<'_>, node: &Node, key: &Key, findings: &mut Findings) -> Option<SecretString> {
+    let pem = secret(around, node, key, findings)?;
+    match EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes()) {
+        Ok(_) => Some(pem),
+        Err(_) => refuse(node, findings, "`private_key` is not an RSA private key in PEM, as GitHub gives it for download"),
+    }
+}
+
+pub(super) fn retention(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Retention> {
+    let events = fields.read("events", findings, duration);
+    let payloads = fields.read("payloads", findings, duration);
+    Some(Retention { events: events?, payloads: payloads? })
+}
+
+pub(super) fn queue(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Queue> {
+    let workers = fields.read("workers", findings, count);
+    let max_attempts = fields.read("max_attempts", findings, count);
+    let lease = fields.read("lease", findings, duration);
+    let backoff = fields.read("backoff", findings, duration);
+    let backoff_cap = fields.read("backoff_cap", findings, duration);
+    if let (Some(backoff), Some(cap)) = (backoff, backoff_cap)
+        && backoff > cap
+    {
+        findings.report(fields.place_of("backoff"), "`backoff` is longer than `backoff_cap`");
+    }
+    Some(Queue {
+        workers: u32::try_from(workers?).ok()?,
+        max_attempts: u32::try_from(max_attempts?).ok()?,
+        lease: lease?,
+        backoff: backoff?,
+        backoff_cap: backoff_cap?,
+    })
+}
+
+pub(super) fn logging(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Logging> {
+    let format = fields.read("format", findings, one_of);
+    let level = fields.read("level", findings, |node, key, findings| {
+        let level = text(node, key, findings)?;
+        match EnvFilter::builder().parse(&level) {
+            Ok(_) => Some(level),
+            Err(error) => refuse(node, findings, format!("`level` is not a log filter: {error}")),
+        }
+    });
+    let format = match format? {
+        "json" => LogFormat::Json,
+        "text" => LogFormat::Text,
+        _ => LogFormat::Auto,
+    };
+    Some(Logging { format, level: level? })
+}

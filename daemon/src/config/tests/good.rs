@@ -1,0 +1,154 @@
+//! Configs that load, and what they become.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use super::{APP, Home};
+use crate::config::{Allow, LogFormat};
+use crate::core::rule::Mode;
+
+#[test]
+fn a_webhook_secret_alone_is_a_config() {
+    let home = Home::new();
+    let config = home.load("github: {webhook_secrets: [{env: HOOK_SECRET}]}").unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.max_body, 25 * 1024 * 1024);
+    assert_eq!(config.server.max_pending, 4096);
+    assert_eq!(config.database.url.expose_secret(), "sqlite:///var/lib/orchd/orchd.db");
+    assert_eq!(config.database.objects.to_str(), Some("/var/lib/orchd/objects"));
+    assert_eq!(config.github.webhook_secrets[0].expose_secret(), "swordfish-of-the-environment");
+    assert_eq!(config.github.api_url, "https://api.github.com/");
+    assert_eq!(config.retention.events, Duration::from_secs(365 * 86_400));
+    assert_eq!((config.queue.workers, config.queue.lease), (8, Duration::from_secs(30)));
+    assert_eq!((config.logging.format, config.logging.level.as_str()), (LogFormat::Auto, "info"));
+    let note = config.notes[0].message.as_str();
+    assert_eq!(note, "`github` lacks `client_id` (or `app_id`) and `private_key`: events are kept, nothing can be done");
+    insta::assert_json_snapshot!(config.effective);
+}
+
+#[test]
+fn every_section_is_read_as_written() {
+    let home = Home::new();
+    let text = format!(
+        "{APP}server:
+  listen: '[::1]:9000'
+  public_url: https://orchd.example.com/
+  admin_socket: run/orchd.sock
+  webhook_allow: [github, 192.0.2.0/24, 2001:db8::1]
+  trusted_proxies: [127.0.0.1]
+  max_body: 1MiB
+  read_timeout: 1m30s
+database: {{url: 'sqlite://state/orchd.db?cache=private', objects: big}}
+queue: {{backoff: 250ms}}
+logging: {{format: json, level: 'info,orchd::engine=debug'}}
+rules:
+  - name: docs
+    repositories: [acme/*, '!acme/secret']
+    on: [pull_request.opened, push]
+    then: [{{label: {{add: [documentation]}}}}, {{reopen: }}]
+    mode: shadow
+    limits: {{actions_per_hour: 100}}
+"
+    );
+    let config = home.load(text).unwrap();
+    assert_eq!(config.server.public_url.as_deref(), Some("https://orchd.example.com"));
+    assert_eq!(config.server.admin_socket, Some(home.path().join("run/orchd.sock")));
+    assert_eq!(config.server.webhook_allow[0], Allow::GitHub);
+    assert_eq!(config.server.webhook_allow[2], Allow::Net("2001:db8::1/128".parse().unwrap()));
+    assert_eq!(config.server.read_timeout, Duration::from_secs(90));
+    let url = format!("sqlite://{}/state/orchd.db?cache=private", home.path().display());
+    assert_eq!(config.database.url.expose_secret(), url);
+    assert_eq!(config.database.objects, home.path().join("big"));
+    let rule = &config.rules[0];
+    assert_eq!((rule.name.as_str(), rule.mode, rule.limits.actions_per_hour), ("docs", Mode::Shadow, Some(100)));
+    assert_eq!(rule.on.iter().map(ToString::to_string).collect::<Vec<_>>(), ["pull_request.opened", "push.*"]);
+    assert_eq!(rule.then[1].params, json!({}));
+    assert!(!rule.repositories.includes(&"Acme/Secret".to_owned().try_into().unwrap()));
+    assert_eq!(config.effective["rules"][0]["then"], json!([{"label": {"add": ["documentation"]}}, {"reopen": {}}]));
+}
+
+#[test]
+fn included_rules_follow_those_of_the_file_in_the_order_of_their_names() {
+    let home = Home::new();
+    let rule = |name: &str| format!("rules: [{{name: {name}, on: push, mode: shadow, then: [reopen: ]}}]\n");
+    home.write("rules.d/20-b.yaml", rule("b"));
+    home.write("rules.d/10-a.yaml", rule("a"));
+    home.write("rules.d/.hidden.yaml", "not: read");
+    home.write("rules.d/empty.yaml", "");
+    home.write("rules.d/notes.txt", "not: read");
+    let text = format!("{APP}include: [rules.d/*.yaml, rules.d/20-b.yaml, 'none/*.yaml', '*.yaml']\n{}", rule("first"));
+    let before = home.load(&text).unwrap();
+    assert_eq!(before.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>(), ["first", "a", "b"]);
+    home.write("rules.d/20-b.yaml", rule("c"));
+    assert_ne!(before.revision.hash, home.load(&text).unwrap().revision.hash);
+}
+
+#[test]
+fn anchors_save_typing() {
+    let home = Home::new();
+    let text = format!(
+        "{APP}rules:
+  - {{name: one, on: &both [push, star], then: [close: &why {{reason: completed}}]}}
+  - {{name: two, on: *both, then: [close: *why]}}
+"
+    );
+    let config = home.load(text).unwrap();
+    assert_eq!(config.rules[0].then, config.rules[1].then);
+    assert_eq!(config.rules[0].on, config.rules[1].on);
+}
+
+/// Invariant 11, as far as the config goes.
+#[test]
+fn secrets_never_appear_in_effective_or_debug() {
+    let home = Home::new();
+    home.write("credentials/database", "postgres://orchd:swordfish-of-the-file@db/orchd\n");
+    let databases = ["'postgres://orchd:swordfish-in-the-url@db/orchd?password=swordfish'", "{url: {credential: database}}"];
+    for database in databases {
+        let text = format!(
+            "database: {database}
+github:
+  client_id: Iv1.abc
+  private_key: {{credential: app.pem}}
+  webhook_secrets: [{{credential: hook}}, {{env: HOOK_SECRET}}]
+  client_secret: {{file: credentials/oauth}}
+"
+        );
+        let config = home.load(text).unwrap();
+        assert!(config.database.url.expose_secret().contains("swordfish"));
+        for shown in [config.effective.to_string(), format!("{config:?}")] {
+            assert!(!shown.contains("swordfish"), "{shown}");
+            assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+        }
+        assert_eq!(config.effective["github"]["private_key"], json!({"credential": "app.pem"}));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_text_makes_the_loader_panic(text in "\\PC{0,80}") {
+        let _ = Home::new().load(text);
+    }
+
+    #[test]
+    fn no_bytes_make_the_loader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Home::new().load(bytes);
+    }
+
+    #[test]
+    fn no_arrangement_of_yaml_makes_the_loader_panic(parts in proptest::collection::vec(part(), 0..40)) {
+        let _ = Home::new().load(parts.concat());
+    }
+}
+
+fn part() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "server", "database", "github", "rules", "include", "name", "on", "then", "if", "webhook_secrets", "listen", ": ",
+        ":", "\n", "\n  ", "\n    ", "- ", "[", "]", "{", "}", ", ", "'", "\"", "&a ", "*a", "!!str ", "!x", "|\n", ">-\n",
+        "? ", "# ", "---\n", "...\n", "%YAML 1.2\n", "\t", "~", "1e400", "0x1f", ".nan", "<<", "\u{feff}", "\u{85}", "é",
+    ])
+}
