@@ -1,0 +1,73 @@
+//! `orchd config`: works on files, needs no daemon.
+
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use clap::Subcommand;
+
+use super::failure::Failure;
+use super::{Global, output};
+use crate::{actions, config};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check a config wholly, and list everything that is wrong with it.
+    Check {
+        /// The file to check [default: that of --config].
+        file: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of a config, for editors.
+    Schema,
+    /// Print the effective config, with every default filled in and secrets masked.
+    Show,
+}
+
+impl Command {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        match self {
+            Self::Check { file } => check(file.as_deref().unwrap_or(&global.config), global.json),
+            Self::Schema => output::print_json(&config::schema::schema(actions::kinds())),
+            Self::Show => show(&global.config, global.json),
+        }
+    }
+}
+
+fn check(file: &Path, json: bool) -> Result<(), Failure> {
+    match (config::load(file, actions::kinds(), Utc::now()), json) {
+        (Ok(config), false) => {
+            let (file, rules) = (output::harmless(&file.display().to_string()), config.rules.len());
+            output::print(&format!("{file} is fine: {rules} rules, revision {}\n", config.revision.hash))
+        }
+        (Ok(config), true) => output::print_json(&serde_json::json!({
+            "ok": true, "revision": config.revision.hash, "rules": config.rules.len(), "problems": [],
+        })),
+        (Err(problems), json) => {
+            if json {
+                output::print_json(&serde_json::json!({ "ok": false, "problems": problems.0 }))?;
+            } else {
+                output::print(&listing(&problems))?;
+            }
+            Err(Failure::failed(counted(problems.0.len(), file)))
+        }
+    }
+}
+
+fn listing(problems: &config::Problems) -> String {
+    problems.to_string().lines().map(|line| output::harmless(line) + "\n").collect()
+}
+
+fn counted(problems: usize, file: &Path) -> String {
+    let noun = if problems == 1 { "problem" } else { "problems" };
+    format!("{} has {problems} {noun}", file.display())
+}
+
+fn show(file: &Path, json: bool) -> Result<(), Failure> {
+    let config = config::load(file, actions::kinds(), Utc::now())
+        .map_err(|problems| Failure::failed(format!("{problems}\n{}", counted(problems.0.len(), file))))?;
+    if json {
+        return output::print_json(&config.effective);
+    }
+    let yaml = serde_yaml::to_string(&config.effective)
+        .map_err(|error| Failure::failed(format!("the config cannot be shown as YAML ({error}): use --json")))?;
+    output::print(&yaml)
+}

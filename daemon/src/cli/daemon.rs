@@ -1,0 +1,203 @@
+//! The running daemon, asked over its admin socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use super::Global;
+use super::failure::{Code, Failure};
+
+/// Longer than any answer takes, a long poll included.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
+
+/// Query parameters; those without a value are left out.
+pub(super) type Parameters<'a> = Vec<(&'static str, Option<String>)>;
+
+/// Where the daemon listens.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    socket: PathBuf,
+}
+
+/// Just enough of a config to find the socket: its secrets need not be readable for that.
+#[derive(Deserialize)]
+struct ConfigFile {
+    server: Option<ServerSection>,
+}
+
+#[derive(Deserialize)]
+struct ServerSection {
+    admin_socket: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    error: String,
+    detail: Option<String>,
+}
+
+impl Daemon {
+    /// By `--socket`, else by the config.
+    pub(super) fn find(global: &Global) -> Result<Self, Failure> {
+        let socket = match &global.socket {
+            Some(socket) => socket.clone(),
+            None => socket_of(&global.config)?,
+        };
+        Ok(Self { socket })
+    }
+
+    /// `path` with parameters, as JSON.
+    pub(super) async fn get(&self, path: &str, parameters: Parameters<'_>) -> Result<Value, Failure> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                query.append_pair(name, &value);
+            }
+        }
+        let query = query.finish();
+        let separator = if query.is_empty() { "" } else { "?" };
+        self.ask(Method::GET, &format!("{path}{separator}{query}")).await
+    }
+
+    pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::POST, path).await
+    }
+
+    async fn ask(&self, method: Method, target: &str) -> Result<Value, Failure> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
+        let answer = tokio::time::timeout(ANSWERS_WITHIN, exchange(stream, method, target)).await;
+        let (status, body) = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(reason)) => return Err(self.broke_off(&reason)),
+            Err(_elapsed) => return Err(self.broke_off("it does not answer")),
+        };
+        if status.is_success() || is_health_report(target, status) {
+            return serde_json::from_slice(&body)
+                .map_err(|error| Failure::failed(format!("the daemon's answer is not JSON: {error}")));
+        }
+        Err(refusal(status, &body))
+    }
+
+    fn unreachable(&self, error: &io::Error) -> Failure {
+        let socket = self.socket.display();
+        Failure::unreachable(match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                format!("you may not use the daemon's socket {socket}: join its group, or use sudo")
+            }
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                format!(
+                    "no daemon listens on {socket}: start it (systemctl start orchd, or orchd serve), or pass --socket"
+                )
+            }
+            _ => format!("the daemon's socket {socket} cannot be used: {error}"),
+        })
+    }
+
+    fn broke_off(&self, reason: &str) -> Failure {
+        Failure::unreachable(format!("the daemon on {} broke off: {reason}", self.socket.display()))
+    }
+}
+
+/// A failing health report is an answer, not a failure.
+fn is_health_report(target: &str, status: StatusCode) -> bool {
+    target == "/health" && status == StatusCode::SERVICE_UNAVAILABLE
+}
+
+async fn exchange(stream: UnixStream, method: Method, target: &str) -> Result<(StatusCode, Bytes), String> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let connection = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header(HOST, "orchd")
+        .header(ACCEPT, "application/json")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+    connection.abort();
+    Ok((status, body))
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> Failure {
+    let code = match status {
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::BAD_REQUEST => Code::Usage,
+        _ => Code::Failed,
+    };
+    let message = match serde_json::from_slice::<Problem>(body) {
+        Ok(Problem { error, detail }) => detail.unwrap_or(error),
+        Err(_) => format!("the daemon answered {status}"),
+    };
+    Failure { code, message }
+}
+
+fn socket_of(config: &Path) -> Result<PathBuf, Failure> {
+    let shown = config.display();
+    let text = std::fs::read_to_string(config).map_err(|error| {
+        Failure::unreachable(format!(
+            "{shown} cannot be read to find the daemon ({error}): pass --config FILE or --socket PATH"
+        ))
+    })?;
+    let file: ConfigFile = serde_yaml::from_str(&text).map_err(|_| {
+        Failure::failed(format!("{shown} is not a config: run `orchd config check {shown}`, or pass --socket PATH"))
+    })?;
+    let socket = file.server.and_then(|server| server.admin_socket).ok_or_else(|| {
+        Failure::unreachable(format!("{shown} has no server.admin_socket: set it, or pass --socket PATH"))
+    })?;
+    // Paths in a config are relative to it.
+    Ok(config.parent().map(|directory| directory.join(&socket)).unwrap_or(socket))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn socket_in(yaml: &str) -> Result<PathBuf, Failure> {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("orchd.yaml");
+        std::fs::write(&config, yaml).unwrap();
+        socket_of(&config).map(|socket| socket.strip_prefix(directory.path()).map(Path::to_owned).unwrap_or(socket))
+    }
+
+    #[test]
+    fn the_socket_is_found_without_reading_secrets() {
+        let yaml = "server: {admin_socket: /run/orchd/orchd.sock}\ngithub: {private_key: {file: /root/none.pem}}\n";
+        assert_eq!(socket_in(yaml).unwrap(), Path::new("/run/orchd/orchd.sock"));
+        assert_eq!(socket_in("server: {admin_socket: orchd.sock}").unwrap(), Path::new("orchd.sock"));
+    }
+
+    #[test]
+    fn a_config_without_a_socket_says_what_to_do() {
+        let failure = socket_in("server: {listen: 127.0.0.1:8080}").unwrap_err();
+        assert_eq!(failure.code, Code::Unreachable);
+        assert!(failure.message.ends_with("has no server.admin_socket: set it, or pass --socket PATH"));
+        assert_eq!(socket_in("[").unwrap_err().code, Code::Failed);
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_exit_code_3() {
+        let daemon = Daemon { socket: "/nonexistent/orchd.sock".into() };
+        let failure = daemon.get("/api/status", vec![]).await.unwrap_err();
+        assert_eq!(failure.code, Code::Unreachable);
+        assert!(failure.message.contains("no daemon listens on /nonexistent/orchd.sock"));
+    }
+
+    #[test]
+    fn a_refusal_keeps_the_daemons_words() {
+        let failure = refusal(StatusCode::NOT_FOUND, br#"{"error":"not found","detail":"there is no job 1"}"#);
+        assert_eq!((failure.code, failure.message.as_str()), (Code::NotFound, "there is no job 1"));
+    }
+}

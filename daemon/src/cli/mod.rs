@@ -1,0 +1,156 @@
+//! The command line: one file a command.
+//!
+//! Owns what a person types and reads. Everything but `serve` and `config` asks the running daemon over its admin
+//! socket; nothing here opens the database. Invariant: text that came from outside reaches no terminal with control
+//! characters in it.
+
+mod completions;
+mod config;
+mod daemon;
+mod effects;
+mod events;
+mod failure;
+mod jobs;
+mod output;
+mod serve;
+mod status;
+mod when;
+mod why;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::daemon::Daemon;
+use self::failure::Failure;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it worked
+  1  it failed or was refused (`config check`: the config has errors)
+  2  the command line is wrong
+  3  the daemon cannot be reached
+  4  there is no such thing";
+
+/// Heading of the options that every command takes.
+const GLOBAL: &str = "Global options";
+
+/// A GitHub orchestrator you run yourself: it never loses a webhook, does the repetitive repository work you describe
+/// in YAML, tells you why it did each thing, and can take it back.
+#[derive(Debug, Parser)]
+#[command(name = "orchd", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// The config file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ORCHD_CONFIG",
+        hide_env_values = true,
+        default_value = "/etc/orchd/orchd.yaml",
+        help_heading = GLOBAL
+    )]
+    config: PathBuf,
+    /// The daemon's admin socket [default: `server.admin_socket` of the config].
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
+    socket: Option<PathBuf>,
+    /// Write JSON: one document, or one line for each row of a list.
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve,
+    /// Check or show the config.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// What arrived from GitHub.
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Work that is queued, running, or given up.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// What was done to GitHub, or would have been.
+    #[command(subcommand)]
+    Effects(effects::Command),
+    /// Why rules did or did not match.
+    Why(why::Why),
+    /// The daemon at a glance.
+    Status,
+    /// Print shell completions.
+    Completions(completions::Completions),
+}
+
+/// Parses the command line and runs the command.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            failure.code.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Serve => serve::run(&global.config),
+        Command::Config(command) => command.run(&global),
+        Command::Completions(completions) => completions.run(),
+        Command::Events(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Jobs(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Effects(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),
+    }
+}
+
+/// Runs a conversation with the daemon; one thread is plenty.
+fn ask(conversation: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::failed(format!("the runtime cannot be started: {error}")))?.block_on(conversation)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_of_every_command() {
+        fn push(command: &mut clap::Command, path: &str, all: &mut String) {
+            let help = command.render_long_help().to_string();
+            all.push_str(&format!("===== {path} =====\n{help}\n"));
+            let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+            for name in names {
+                push(command.find_subcommand_mut(&name).unwrap(), &format!("{path} {name}"), all);
+            }
+        }
+        let mut command = Cli::command().term_width(100).version("VERSION");
+        // Global arguments reach subcommands when the tree is built.
+        command.build();
+        let mut all = String::new();
+        push(&mut command, "orchd", &mut all);
+        insta::assert_snapshot!(all);
+    }
+}

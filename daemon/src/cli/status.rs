@@ -1,0 +1,88 @@
+//! `orchd status`.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::daemon::Daemon;
+use super::failure::Failure;
+use super::output;
+use crate::store::jobs::QueueDepth;
+
+#[derive(Deserialize)]
+struct Status {
+    version: String,
+    uptime_seconds: i64,
+    listen: String,
+    config_path: String,
+    config: Config,
+    rules: usize,
+    dry_run: bool,
+    read_only: bool,
+    queue: QueueDepth,
+    repositories: usize,
+    installations: usize,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    revision: String,
+    git_commit: Option<String>,
+    loaded_at: DateTime<Utc>,
+    error: Option<String>,
+}
+
+pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
+    let answer = daemon.get("/api/status", vec![]).await?;
+    if json {
+        return output::print_json(&answer);
+    }
+    let status: Status = output::read(answer)?;
+    let commit = status.config.git_commit.map(|commit| format!(", commit {commit}")).unwrap_or_default();
+    let mut facts = vec![
+        ("version", status.version),
+        ("up for", duration(status.uptime_seconds)),
+        ("listens on", status.listen),
+        ("config", status.config_path),
+        ("revision", format!("{}{commit}, loaded {}", status.config.revision, output::time(status.config.loaded_at))),
+    ];
+    if let Some(error) = status.config.error {
+        facts.push(("config error", format!("{error} (the revision above keeps running)")));
+    }
+    let writes = match (status.dry_run, status.read_only) {
+        (true, _) => "no: github.dry_run is on",
+        (_, true) => "no: github.read_only is on",
+        _ => "yes",
+    };
+    let queue = status.queue;
+    let oldest = queue.oldest_queued.map(|at| format!(", oldest from {}", output::time(at))).unwrap_or_default();
+    facts.extend([
+        ("rules", status.rules.to_string()),
+        ("may write", writes.to_owned()),
+        ("queue", format!("{} queued{oldest}, {} running, {} dead letters", queue.queued, queue.running, queue.dead)),
+        ("knows", format!("{} repositories in {} installations", status.repositories, status.installations)),
+    ]);
+    output::print(&output::facts(&facts))
+}
+
+/// `3d 4h`, `5m 6s`: the two largest units.
+fn duration(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_have_two_units() {
+        let shown = [0, 59, 61, 3_661, 90_061].map(duration);
+        assert_eq!(shown, ["0s", "59s", "1m 1s", "1h 1m", "1d 1h"]);
+    }
+}

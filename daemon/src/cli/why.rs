@@ -1,0 +1,165 @@
+//! `orchd why`: explanations, with the effects under each rule.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use clap::Args;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::daemon::Daemon;
+use super::events::kind;
+use super::failure::Failure;
+use super::output::{self, harmless, word};
+use crate::core::event::RepoName;
+use crate::core::rule::Mode;
+use crate::store::decisions::DecisionRow;
+use crate::store::effects::EffectRow;
+use crate::store::events::EventRow;
+
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    /// An event, or an issue or pull request.
+    #[arg(value_name = "EVENT_ID|OWNER/REPO#N")]
+    subject: Subject,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Subject {
+    Event(Uuid),
+    Item { repository: RepoName, number: u64 },
+}
+
+impl FromStr for Subject {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(id) = Uuid::parse_str(text) {
+            return Ok(Self::Event(id));
+        }
+        let item = text.rsplit_once('#').and_then(|(repository, number)| {
+            Some(Self::Item { repository: RepoName::parse(repository).ok()?, number: number.parse().ok()? })
+        });
+        item.ok_or("write the id of an event, or owner/repository#number")
+    }
+}
+
+/// An event with what followed from it.
+#[derive(Deserialize)]
+pub(super) struct Story {
+    event: EventRow,
+    decisions: Vec<DecisionRow>,
+    effects: Vec<EffectRow>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    events: Vec<Story>,
+}
+
+impl Why {
+    pub(super) async fn run(&self, daemon: &Daemon, json: bool) -> Result<(), Failure> {
+        let parameter = match &self.subject {
+            Subject::Event(id) => ("event", Some(id.to_string())),
+            Subject::Item { repository, number } => ("item", Some(format!("{repository}#{number}"))),
+        };
+        let answer = daemon.get("/api/why", vec![parameter]).await?;
+        if json {
+            return output::print_json(&answer);
+        }
+        let answer: Answer = output::read(answer)?;
+        output::print(&answer.events.iter().map(tell).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// The story for a person.
+pub(super) fn tell(story: &Story) -> String {
+    let Story { event, decisions, effects } = story;
+    let mut text = String::new();
+    let mut line = |indent: usize, content: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:indent$}{}", "", harmless(content));
+    };
+    let about = match (&event.repository, event.number) {
+        (Some(repository), Some(number)) => format!(" on {repository}#{number}"),
+        (Some(repository), None) => format!(" on {repository}"),
+        (None, _) => String::new(),
+    };
+    let actor = event.actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
+    line(0, &format!("{}{about}{actor}, {} UTC", kind(event), output::time(event.received_at)));
+    line(0, &format!("event {}, {}", event.id, word(&event.processing_status)));
+    if let Some(error) = &event.error_message {
+        line(0, &format!("error: {error}"));
+    }
+    if decisions.is_empty() {
+        line(2, "no rule was triggered");
+    }
+    for decision in decisions {
+        let mode = if decision.mode == Mode::Shadow { " (shadow)" } else { "" };
+        line(2, &format!("rule {}{mode}: {}", decision.rule, word(&decision.verdict).replace('_', " ")));
+        for reason in decision.explanation.lines() {
+            line(4, &reason);
+        }
+        for effect in effects.iter().filter(|effect| effect.intent.rule == decision.rule) {
+            line(4, &effect_line(effect));
+        }
+    }
+    text
+}
+
+/// `→ label {"add":["documentation"]}: applied`.
+fn effect_line(effect: &EffectRow) -> String {
+    let note = effect.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    format!("→ {} {}: {}{note}", effect.intent.action, effect.intent.params, word(&effect.state))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_subject_is_an_event_or_an_item() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(id.to_string().parse(), Ok(Subject::Event(id)));
+        let item = Subject::Item { repository: RepoName::parse("acme/api").unwrap(), number: 12 };
+        assert_eq!("acme/api#12".parse(), Ok(item));
+        for odd in ["", "acme/api", "acme#12", "acme/api#x", "acme/api#-1", "acme/a pi#1"] {
+            assert!(odd.parse::<Subject>().is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_story_reads_from_event_to_effect() {
+        let event = "01980a2b-7c4d-7e5f-8a9b-0c1d2e3f4a5b";
+        let at = "2026-03-10T12:00:00Z";
+        let story: Story = serde_json::from_value(json!({
+            "event": {
+                "id": event, "delivery_id": "d", "source": "webhook", "event_type": "pull_request",
+                "event_action": "opened", "actor": "mona\u{1b}[2J", "number": 12, "repository": "acme/api",
+                "installation": 1, "target_object_ids": {}, "received_at": at, "github_timestamp": null,
+                "processing_status": "processed", "error_message": null, "retry_count": 0
+            },
+            "decisions": [{
+                "id": event, "event": event, "rule": "docs-label", "mode": "active", "verdict": "matched",
+                "explanation": {"truth": "true", "phrase": "all of", "parts": [
+                    {"truth": "true", "phrase": "file `docs/a.md` matches `docs/**`"},
+                    {"truth": "true", "phrase": "label `no-bot` is absent"}
+                ]},
+                "config_revision": "abc", "decided_at": at
+            }],
+            "effects": [{
+                "intent": {
+                    "id": event, "event": event, "rule": "docs-label", "action": "label",
+                    "target": {"repository": "acme/api", "installation": 1, "number": 12},
+                    "params": {"add": ["documentation"]}
+                },
+                "state": "unchanged", "config_revision": "abc", "change": null, "before": null, "after": null,
+                "note": "it is there already", "created_at": at, "started_at": null, "finished_at": null
+            }]
+        }))
+        .unwrap();
+        insta::assert_snapshot!(tell(&story));
+    }
+}

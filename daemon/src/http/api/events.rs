@@ -1,0 +1,120 @@
+//! `/api/events`: list, show, replay.
+
+use bytes::Bytes;
+use chrono::Utc;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+use warp::Filter;
+use warp::reply::Response;
+
+use super::query::{self, Query};
+use crate::core::event::EventId;
+use crate::http::error::{HttpError, answer};
+use crate::http::routes::{Routes, either, with};
+use crate::http::{App, reply};
+use crate::store::decisions::DecisionRow;
+use crate::store::effects::{EffectFilter, EffectRow};
+use crate::store::events::{EventFilter, EventRow};
+
+/// Effects of one event that are shown.
+const MOST_EFFECTS: u32 = 1_000;
+
+/// An event with everything that followed from it.
+#[derive(Serialize)]
+pub(super) struct EventStory {
+    pub(super) event: EventRow,
+    pub(super) decisions: Vec<DecisionRow>,
+    pub(super) effects: Vec<EffectRow>,
+    /// Only when asked for; `null` when retention has dropped it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Option<Box<RawValue>>>,
+}
+
+#[derive(Serialize)]
+struct Replayed {
+    event_id: EventId,
+    status: &'static str,
+}
+
+pub(super) fn routes(app: &App) -> Routes {
+    let list_them = warp::path!("api" / "events")
+        .and(warp::get())
+        .and(query::query())
+        .and(with(app))
+        .then(async |query, app| answer(list(query, app).await))
+        .boxed();
+    let show_one = warp::path!("api" / "events" / String)
+        .and(warp::get())
+        .and(query::query())
+        .and(with(app))
+        .then(async |id: String, query, app| answer(show(&id, query, app).await))
+        .boxed();
+    let replay_one = warp::path!("api" / "events" / String / "replay")
+        .and(warp::post())
+        .and(with(app))
+        .then(async |id: String, app| answer(replay(&id, app).await))
+        .boxed();
+    either(either(list_them, show_one), replay_one)
+}
+
+/// Every filter of a list of events, but not where the page begins.
+pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
+    Ok(EventFilter {
+        repository: query.repository("repo")?,
+        event_type: query.text("type")?,
+        event_action: query.text("action")?,
+        actor: query.text("actor")?,
+        status: query.word("status")?,
+        number: query.parsed("number")?,
+        since: query.parsed("since")?,
+        until: query.parsed("until")?,
+        limit: query.limit()?,
+        after: None,
+        newer_than: None,
+    })
+}
+
+async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
+    let filter = EventFilter { after: query.parsed::<Uuid>("after")?, ..filter(&mut query)? };
+    query.finish()?;
+    reply::json(&app.db.events(&filter).await?)
+}
+
+async fn show(id: &str, mut query: Query, app: App) -> Result<Response, HttpError> {
+    let id = EventId(query::id(id)?);
+    let with_payload = query.parsed::<bool>("payload")?.unwrap_or(false);
+    query.finish()?;
+    let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
+    let mut story = story_of(&app, event).await?;
+    if with_payload {
+        story.payload = Some(app.db.payload(id).await?.map(raw_json).transpose()?);
+    }
+    reply::json(&story)
+}
+
+/// The event's decisions and effects beside it.
+pub(super) async fn story_of(app: &App, event: EventRow) -> Result<EventStory, HttpError> {
+    let decisions = app.db.decisions_of(event.id).await?;
+    let filter = EffectFilter { event: Some(event.id), limit: MOST_EFFECTS, ..EffectFilter::default() };
+    let effects = app.db.effects(&filter).await?.rows;
+    Ok(EventStory { event, decisions, effects, payload: None })
+}
+
+pub(super) fn no_event(id: EventId) -> HttpError {
+    HttpError::NotFound(format!("there is no event {id}"))
+}
+
+/// The stored text as it is, without building the document.
+fn raw_json(payload: Bytes) -> Result<Box<RawValue>, HttpError> {
+    serde_json::from_slice(&payload)
+        .map_err(|error| HttpError::Internal { cause: format!("a stored payload is not JSON: {error}") })
+}
+
+async fn replay(id: &str, app: App) -> Result<Response, HttpError> {
+    let id = EventId(query::id(id)?);
+    if !app.db.replay(id, Utc::now()).await? {
+        return Err(no_event(id));
+    }
+    reply::json(&Replayed { event_id: id, status: "queued" })
+}

@@ -1,0 +1,20 @@
+//! The admin API: JSON over the Unix socket, what the CLI speaks. Whoever may open the socket may do everything.
+
+mod effects;
+mod events;
+mod jobs;
+mod query;
+mod status;
+mod tail;
+mod why;
+
+use super::App;
+use super::routes::{Routes, either};
+
+pub(super) fn routes(app: &App) -> Routes {
+    let areas = either(status::routes(app), tail::routes(app));
+    let areas = either(areas, events::routes(app));
+    let areas = either(areas, jobs::routes(app));
+    let areas = either(areas, effects::routes(app));
+    either(areas, why::routes(app))
+}

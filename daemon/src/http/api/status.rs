@@ -1,0 +1,52 @@
+//! `/api/status`: the daemon at a glance.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use warp::Filter;
+use warp::reply::Response;
+
+use crate::http::error::{HttpError, answer};
+use crate::http::health::{ConfigHealth, Queue};
+use crate::http::routes::{Routes, with};
+use crate::http::{App, reply};
+
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    started_at: DateTime<Utc>,
+    uptime_seconds: i64,
+    listen: String,
+    config_path: String,
+    config: ConfigHealth,
+    rules: usize,
+    dry_run: bool,
+    read_only: bool,
+    queue: Queue,
+    repositories: usize,
+    installations: usize,
+}
+
+pub(super) fn routes(app: &App) -> Routes {
+    warp::path!("api" / "status").and(warp::get()).and(with(app)).then(async |app| answer(show(app).await)).boxed()
+}
+
+async fn show(app: App) -> Result<Response, HttpError> {
+    let queue = Queue::of(app.db.queue_depth().await?);
+    let repositories = app.db.repositories().await?.len();
+    let installations = app.db.installations().await?.len();
+    let config = app.config();
+    reply::json(&Status {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: app.started_at,
+        uptime_seconds: (Utc::now() - app.started_at).num_seconds(),
+        listen: config.server.listen.to_string(),
+        config_path: config.revision.path.display().to_string(),
+        config: ConfigHealth::of(&app),
+        rules: config.rules.len(),
+        dry_run: config.github.dry_run,
+        read_only: config.github.read_only,
+        queue,
+        repositories,
+        installations,
+    })
+}

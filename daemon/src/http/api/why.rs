@@ -1,0 +1,74 @@
+//! `/api/why`: what was decided on an event, or on an issue or pull request, and why.
+
+use serde::Serialize;
+use uuid::Uuid;
+use warp::Filter;
+use warp::reply::Response;
+
+use super::events::{EventStory, no_event, story_of};
+use super::query::{self, Query};
+use crate::core::event::{EventId, RepoName};
+use crate::http::error::{HttpError, answer};
+use crate::http::routes::{Routes, with};
+use crate::http::{App, reply};
+
+/// Decisions on an item that are looked at, newest first.
+const MOST_DECISIONS: u32 = 100;
+
+/// The same shape for an event and for an item: events, newest first, each with its decisions and effects.
+#[derive(Serialize)]
+struct Why {
+    events: Vec<EventStory>,
+}
+
+pub(super) fn routes(app: &App) -> Routes {
+    warp::path!("api" / "why")
+        .and(warp::get())
+        .and(query::query())
+        .and(with(app))
+        .then(async |query, app| answer(why(query, app).await))
+        .boxed()
+}
+
+async fn why(mut query: Query, app: App) -> Result<Response, HttpError> {
+    let event = query.parsed::<Uuid>("event")?.map(EventId);
+    let item = query.text("item")?;
+    query.finish()?;
+    let events = match (event, item) {
+        (Some(id), None) => {
+            let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
+            vec![story_of(&app, event).await?]
+        }
+        (None, Some(item)) => stories_of_item(&app, &item).await?,
+        _ => return Err(HttpError::BadRequest("pass either `event` or `item`".to_owned())),
+    };
+    reply::json(&Why { events })
+}
+
+async fn stories_of_item(app: &App, item: &str) -> Result<Vec<EventStory>, HttpError> {
+    let (repository, number) = parse_item(item).ok_or_else(|| {
+        HttpError::BadRequest("`item` must be owner/repository#number (with # written as %23)".to_owned())
+    })?;
+    let decisions = app.db.decisions_on(&repository, number, MOST_DECISIONS).await?;
+    let mut ids: Vec<EventId> = Vec::new();
+    for decision in &decisions {
+        if !ids.contains(&decision.event) {
+            ids.push(decision.event);
+        }
+    }
+    let mut stories = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(event) = app.db.event(id).await? {
+            stories.push(story_of(app, event).await?);
+        }
+    }
+    if stories.is_empty() {
+        return Err(HttpError::NotFound(format!("no rule has looked at {repository}#{number}")));
+    }
+    Ok(stories)
+}
+
+fn parse_item(item: &str) -> Option<(RepoName, u64)> {
+    let (repository, number) = item.rsplit_once('#')?;
+    Some((RepoName::parse(repository).ok()?, number.parse().ok()?))
+}

@@ -1,0 +1,99 @@
+//! What is known about a request before its URL is looked at: who sends it, and its id.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::{ACCEPT, HeaderName, HeaderValue};
+
+/// Header that carries a request's id, in and out.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id that is taken over from a request.
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// Who is at the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    Network(IpAddr),
+    /// A process of this machine that may open the Unix socket.
+    Local,
+}
+
+/// Put into a request's extensions by the listener.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    pub(super) peer: Peer,
+    pub(super) request_id: RequestId,
+}
+
+/// Id of a request: the client's `X-Request-Id` when it is a harmless word, else 16 random hexadecimal digits.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        match headers.get(X_REQUEST_ID) {
+            Some(sent) if is_harmless(sent.as_bytes()) => Self(sent.clone()),
+            _ => Self::random(),
+        }
+    }
+
+    pub(super) fn random() -> Self {
+        let id = format!("{:016x}", rand::random::<u64>());
+        Self(HeaderValue::from_maybe_shared(bytes::Bytes::from(id)).unwrap_or(HeaderValue::from_static("-")))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or("-")
+    }
+
+    pub(super) fn into_header(self) -> HeaderValue {
+        self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn is_harmless(id: &[u8]) -> bool {
+    !id.is_empty()
+        && id.len() <= LONGEST_REQUEST_ID
+        && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'='))
+}
+
+/// JSON unless the client names text and not JSON.
+pub(super) fn accepts_text_only(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accept.contains("text/") && !accept.contains("json")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_harmless_request_id_is_taken_over_and_another_replaced() {
+        assert_eq!(RequestId::of(&headers(X_REQUEST_ID, "build-7:42")).as_str(), "build-7:42");
+        for odd in ["", "two words", "a\"quote", "<b>"] {
+            let id = RequestId::of(&headers(X_REQUEST_ID, odd));
+            assert_eq!(id.as_str().len(), 16, "{odd:?} became {id}");
+        }
+    }
+
+    #[test]
+    fn text_only_for_who_asks_for_text() {
+        assert!(!accepts_text_only(&HeaderMap::new()));
+        assert!(!accepts_text_only(&headers(ACCEPT, "*/*")));
+        assert!(!accepts_text_only(&headers(ACCEPT, "application/json, text/plain")));
+        assert!(accepts_text_only(&headers(ACCEPT, "text/plain")));
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads a request's body whole, within limits of size and time.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+
+use super::error::HttpError;
+
+/// Most that is allocated on the word of a `Content-Length`, before the bytes are there.
+const LARGEST_HEAD_START: usize = 256 * 1024;
+
+/// The whole body.
+///
+/// # Errors
+/// 413 when it has or announces more than `most` bytes (an announcement is refused before a byte is read), 408 when it
+/// takes longer than `within`, 400 when it ends early.
+pub(super) async fn read<S, B, E>(body: S, headers: &HeaderMap, most: u64, within: Duration) -> Result<Bytes, HttpError>
+where
+    S: Stream<Item = Result<B, E>>,
+    B: Buf,
+{
+    let announced = announced_length(headers);
+    if announced.is_some_and(|length| length > most) {
+        return Err(HttpError::TooLarge(most));
+    }
+    match tokio::time::timeout(within, collect(body, announced, most)).await {
+        Ok(collected) => collected,
+        Err(_elapsed) => Err(HttpError::Timeout),
+    }
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect<S, B, E>(body: S, announced: Option<u64>, most: u64) -> Result<Bytes, HttpError>
+where
+    S: Stream<Item = Result<B, E>>,
+    B: Buf,
+{
+    let mut body = pin!(body);
+    // Most bodies arrive in one piece, which is then passed on without a copy.
+    let Some(first) = body.next().await else { return Ok(Bytes::new()) };
+    let mut first = piece(first, 0, most)?;
+    let first = first.copy_to_bytes(first.remaining());
+    let Some(second) = body.next().await else { return Ok(first) };
+    let second = piece(second, first.len(), most)?;
+
+    let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut whole = BytesMut::with_capacity(expected.min(LARGEST_HEAD_START).max(first.len() + second.remaining()));
+    whole.put(first);
+    whole.put(second);
+    while let Some(next) = body.next().await {
+        let next = piece(next, whole.len(), most)?;
+        whole.put(next);
+    }
+    Ok(whole.freeze())
+}
+
+fn piece<B: Buf, E>(piece: Result<B, E>, so_far: usize, most: u64) -> Result<B, HttpError> {
+    let piece = piece.map_err(|_broken| HttpError::BadRequest("the body ended before it was complete".to_owned()))?;
+    if (so_far as u64).saturating_add(piece.remaining() as u64) > most {
+        return Err(HttpError::TooLarge(most));
+    }
+    Ok(piece)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use http::HeaderValue;
+
+    type Pieces = Vec<Result<Bytes, ()>>;
+
+    async fn read_pieces(pieces: Pieces, most: u64) -> Result<Bytes, HttpError> {
+        read(stream::iter(pieces), &HeaderMap::new(), most, Duration::from_secs(5)).await
+    }
+
+    #[tokio::test]
+    async fn pieces_become_one_body() {
+        let pieces = || ["ab", "cd", "e"].map(|piece| Ok(Bytes::from(piece))).to_vec();
+        assert_eq!(read_pieces(pieces(), 5).await.unwrap(), "abcde");
+        assert!(matches!(read_pieces(pieces(), 4).await, Err(HttpError::TooLarge(4))));
+        assert_eq!(read_pieces(vec![], 4).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_refused() {
+        let broken = vec![Ok(Bytes::from("ab")), Err(())];
+        assert!(matches!(read_pieces(broken, 10).await, Err(HttpError::BadRequest(_))));
+    }
+
+    #[tokio::test]
+    async fn an_announced_giant_is_refused_before_a_byte_is_read() {
+        let headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("11"))]);
+        let never = stream::pending::<Result<Bytes, ()>>();
+        let refused = read(never, &headers, 10, Duration::from_secs(3600)).await;
+        assert!(matches!(refused, Err(HttpError::TooLarge(10))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_is_too_slow_is_cut_off() {
+        let never = stream::pending::<Result<Bytes, ()>>();
+        let refused = read(never, &HeaderMap::new(), 10, Duration::from_secs(10)).await;
+        assert!(matches!(refused, Err(HttpError::Timeout)));
+    }
+}

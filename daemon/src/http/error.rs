@@ -1,0 +1,175 @@
+//! The only place where an error becomes a response.
+//!
+//! A handler returns an [`HttpError`]; it travels to the edge in the response's extensions, where the request's id and
+//! what the client accepts are known, and is rendered there. The cause goes to the log, never into the answer.
+
+use http::StatusCode;
+use http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use serde::Serialize;
+use warp::Rejection;
+use warp::reply::Response;
+
+use super::arrival::RequestId;
+use super::reply;
+use crate::store::StoreError;
+
+/// Seconds after which a client may try again when the store is not writable.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+/// Why a request did not get what it asked for. Texts are for the client: nothing in them is secret.
+#[derive(Clone, Debug)]
+pub(super) enum HttpError {
+    BadRequest(String),
+    Unauthorised(String),
+    Forbidden(String),
+    NotFound(String),
+    MethodNotAllowed,
+    /// The body did not arrive in time.
+    Timeout,
+    /// What is asked for does not fit the state of the thing.
+    Conflict(String),
+    /// Bytes that are allowed.
+    TooLarge(u64),
+    UnsupportedMedia(String),
+    /// Trying again later may help.
+    Unavailable {
+        detail: String,
+        cause: Option<String>,
+    },
+    Internal {
+        cause: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    request_id: &'a str,
+}
+
+impl HttpError {
+    /// What no area wanted.
+    pub(super) fn from_rejection(rejection: &Rejection) -> Self {
+        if rejection.is_not_found() {
+            Self::NotFound("there is nothing at this URL".to_owned())
+        } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+            Self::MethodNotAllowed
+        } else {
+            Self::BadRequest("the request could not be read".to_owned())
+        }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMedia(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad request",
+            Self::Unauthorised(_) => "not authenticated",
+            Self::Forbidden(_) => "not allowed",
+            Self::NotFound(_) => "not found",
+            Self::MethodNotAllowed => "method not allowed",
+            Self::Timeout => "request timed out",
+            Self::Conflict(_) => "conflict",
+            Self::TooLarge(_) => "body too large",
+            Self::UnsupportedMedia(_) => "unsupported media type",
+            Self::Unavailable { .. } => "not available now",
+            Self::Internal { .. } => "internal error",
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::BadRequest(detail)
+            | Self::Unauthorised(detail)
+            | Self::Forbidden(detail)
+            | Self::NotFound(detail)
+            | Self::Conflict(detail)
+            | Self::UnsupportedMedia(detail)
+            | Self::Unavailable { detail, .. } => Some(detail.clone()),
+            Self::MethodNotAllowed => Some("this URL takes another method".to_owned()),
+            Self::Timeout => Some("the body did not arrive in time".to_owned()),
+            Self::TooLarge(most) => Some(format!("a body may have at most {most} bytes")),
+            Self::Internal { .. } => Some("the log has the cause under this request_id".to_owned()),
+        }
+    }
+
+    /// A response that carries the error to the edge.
+    pub(super) fn into_response(self) -> Response {
+        let mut response = Response::default();
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    /// The final response.
+    pub(super) fn render(&self, as_text: bool, request_id: &RequestId) -> Response {
+        let (title, detail) = (self.title(), self.detail());
+        let mut response = if as_text {
+            let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+            reply::text_with(self.status(), format!("{title}{detail} (request {request_id})\n"))
+        } else {
+            let problem = Problem { error: title, detail: detail.as_deref(), request_id: request_id.as_str() };
+            // Three strings always serialise.
+            let mut body = serde_json::to_vec(&problem).unwrap_or_default();
+            body.push(b'\n');
+            reply::json_bytes(self.status(), body)
+        };
+        match self {
+            Self::Unavailable { .. } => {
+                response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+            }
+            // Which of the two a URL takes is not known here; both are all there are.
+            Self::MethodNotAllowed => {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    /// Writes what a person must know about to the log.
+    pub(super) fn log(&self, request_id: &RequestId) {
+        match self {
+            Self::Internal { cause } => tracing::error!(%request_id, cause, "a request failed"),
+            Self::Unavailable { detail, cause } => {
+                let cause = cause.as_deref().unwrap_or(detail);
+                tracing::warn!(%request_id, cause, "a request was turned away for now");
+            }
+            other => {
+                tracing::debug!(%request_id, status = other.status().as_u16(), detail = other.detail(), "a request was refused")
+            }
+        }
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(cause) => {
+                Self::Unavailable { detail: "the store is not available".to_owned(), cause: Some(cause) }
+            }
+            other => Self::Internal { cause: other.to_string() },
+        }
+    }
+}
+
+/// What a handler came to, as a response.
+pub(super) fn answer(result: Result<Response, HttpError>) -> Response {
+    result.unwrap_or_else(HttpError::into_response)
+}

@@ -1,0 +1,175 @@
+//! `GET /health`: 200 while orchd can do its work, 503 when it cannot, and why.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::Utc;
+use http::StatusCode;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use warp::Filter;
+use warp::reply::Response;
+
+use super::error::{HttpError, answer};
+use super::routes::{Routes, with};
+use super::{App, metrics, reply};
+use crate::config::Config;
+use crate::store::jobs::QueueDepth;
+
+/// The store must answer within this.
+const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// Less free space than this is worth a warning.
+const DISK_WARNING: u64 = 500_000_000;
+/// With less free space than this orchd will soon have to refuse deliveries.
+const DISK_FAILING: u64 = 50_000_000;
+/// A queued job older than this says that the queue does not move.
+const QUEUE_WARNING_SECONDS: f64 = 600.0;
+
+/// From good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Status {
+    Ok,
+    /// Works, and a person should look.
+    Degraded,
+    /// Does not work.
+    Failing,
+}
+
+#[derive(Debug, Serialize)]
+struct Health {
+    status: Status,
+    database: Database,
+    config: ConfigHealth,
+    queue: Option<Queue>,
+    disk: Disk,
+}
+
+#[derive(Debug, Serialize)]
+struct Database {
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ConfigHealth {
+    pub(super) status: Status,
+    pub(super) revision: String,
+    pub(super) git_commit: Option<String>,
+    pub(super) loaded_at: chrono::DateTime<Utc>,
+    /// Why the config on disk was refused.
+    pub(super) error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Queue {
+    pub(super) status: Status,
+    #[serde(flatten)]
+    pub(super) depth: QueueDepth,
+    pub(super) oldest_queued_seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Disk {
+    status: Status,
+    free_bytes: Option<u64>,
+}
+
+pub(super) fn routes(app: &App) -> Routes {
+    warp::path!("health").and(warp::get()).and(with(app)).then(async |app| answer(show(app).await)).boxed()
+}
+
+async fn show(app: App) -> Result<Response, HttpError> {
+    let depth = tokio::time::timeout(STORE_ANSWERS_WITHIN, app.db.queue_depth()).await;
+    let (database, queue) = match depth {
+        Ok(Ok(depth)) => (Database { status: Status::Ok, error: None }, Some(Queue::of(depth))),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the store failed a health check");
+            (Database { status: Status::Failing, error: Some("the store fails; the log says why") }, None)
+        }
+        Err(_elapsed) => (Database { status: Status::Failing, error: Some("the store does not answer") }, None),
+    };
+    let config = ConfigHealth::of(&app);
+    let directory = database_directory(&app.config());
+    let disk = tokio::task::spawn_blocking(move || Disk::of(free_bytes(&directory)))
+        .await
+        .map_err(|error| HttpError::Internal { cause: error.to_string() })?;
+
+    let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
+    let status = database.status.max(config.status).max(queue_status).max(disk.status);
+    let health = Health { status, database, config, queue, disk };
+    let mut response = reply::json(&health)?;
+    if status == Status::Failing {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(response)
+}
+
+impl ConfigHealth {
+    pub(super) fn of(app: &App) -> Self {
+        let config = app.config();
+        let error = app.config_error();
+        Self {
+            status: if error.is_some() { Status::Degraded } else { Status::Ok },
+            revision: config.revision.hash.clone(),
+            git_commit: config.revision.git_commit.clone(),
+            loaded_at: config.revision.loaded_at,
+            error,
+        }
+    }
+}
+
+impl Queue {
+    pub(super) fn of(depth: QueueDepth) -> Self {
+        let age = depth.oldest_queued.map_or(0.0, |oldest| metrics::age_seconds(oldest, Utc::now()));
+        let status = if age > QUEUE_WARNING_SECONDS { Status::Degraded } else { Status::Ok };
+        Self { status, depth, oldest_queued_seconds: age }
+    }
+}
+
+impl Disk {
+    fn of(free_bytes: Option<u64>) -> Self {
+        let status = match free_bytes {
+            Some(free) if free < DISK_FAILING => Status::Failing,
+            Some(free) if free < DISK_WARNING => Status::Degraded,
+            Some(_) => Status::Ok,
+            None => Status::Degraded,
+        };
+        Self { status, free_bytes }
+    }
+}
+
+/// Where the SQLite file lies; with PostgreSQL, where large payloads do.
+fn database_directory(config: &Config) -> PathBuf {
+    let url = config.database.url.expose_secret();
+    let file = url.strip_prefix("sqlite://").map(|rest| rest.split('?').next().unwrap_or(rest));
+    match file.and_then(|file| Path::new(file).parent()) {
+        Some(directory) => directory.to_owned(),
+        None => config.database.objects.clone(),
+    }
+}
+
+/// Free bytes for an unprivileged user on the file system of the directory, or of the nearest one above it that exists.
+fn free_bytes(directory: &Path) -> Option<u64> {
+    let stat = directory.ancestors().find_map(|place| rustix::fs::statvfs(place).ok())?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_space_is_a_warning_and_none_a_failure() {
+        assert_eq!(Disk::of(Some(10_000_000_000)).status, Status::Ok);
+        assert_eq!(Disk::of(Some(499_999_999)).status, Status::Degraded);
+        assert_eq!(Disk::of(Some(49_999_999)).status, Status::Failing);
+        assert_eq!(Disk::of(None).status, Status::Degraded);
+    }
+
+    #[test]
+    fn a_directory_that_does_not_exist_yet_has_the_space_of_the_one_above() {
+        assert!(free_bytes(Path::new("/does/not/exist")).is_some());
+    }
+}

@@ -1,0 +1,150 @@
+//! The accept loop: our own, because the limits must be.
+//!
+//! One task a connection, HTTP/1.1, no task a request. Whatever a client sends or fails to send is bounded: bytes and
+//! number of headers, time for headers and for a whole body, connections at once.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+use warp::reply::Response;
+
+use super::arrival::{Arrival, Peer, RequestId, X_REQUEST_ID, accepts_text_only};
+pub use super::bind::{BindError, Inherited, Listener, SocketFile};
+use super::error::HttpError;
+use super::routes::Routes;
+
+/// What a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once; further ones wait in the kernel's backlog.
+    pub connections: usize,
+    /// Bytes of a request's line and headers. Their number is at most 100, hyper's own limit: setting another one would
+    /// cost an allocation a request.
+    pub header_bytes: usize,
+    /// For a request's headers to arrive, and for the next request on a connection that is kept alive.
+    pub header_timeout: Duration,
+    /// For requests in flight to finish once the daemon stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4_096,
+            header_bytes: 16 * 1024,
+            header_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Wait after `accept` failed for want of something (file descriptors): trying again at once would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop`, then lets requests in flight finish, at most [`Limits::drain`] long.
+pub async fn serve(listener: Listener, routes: Routes, limits: Limits, stop: CancellationToken) {
+    let connections = Connections::new(routes, limits);
+    let mut tasks = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = connections.accept(&listener) => accepted,
+        };
+        // Finished tasks are kept until they are joined.
+        while tasks.try_join_next().is_some() {}
+        match accepted {
+            Ok((Socket::Tcp(socket, peer), permit)) => connections.spawn(&mut tasks, socket, peer, permit),
+            Ok((Socket::Unix(socket), permit)) => connections.spawn(&mut tasks, socket, Peer::Local, permit),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    // No new connection from here on; the file of a Unix socket goes too.
+    drop(listener);
+    let open = connections.graceful.count();
+    if tokio::time::timeout(limits.drain, connections.graceful.shutdown()).await.is_err() {
+        tracing::warn!(open, "requests in flight did not finish in time and are cut off");
+    }
+    tasks.shutdown().await;
+}
+
+enum Socket {
+    Tcp(tokio::net::TcpStream, Peer),
+    Unix(tokio::net::UnixStream),
+}
+
+struct Connections {
+    http: http1::Builder,
+    routes: Routes,
+    places: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+}
+
+impl Connections {
+    fn new(routes: Routes, limits: Limits) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_header_size(limits.header_bytes);
+        Self { http, routes, places: Arc::new(Semaphore::new(limits.connections)), graceful: GracefulShutdown::new() }
+    }
+
+    /// The next connection, once there is a place for it.
+    async fn accept(&self, listener: &Listener) -> io::Result<(Socket, OwnedSemaphorePermit)> {
+        let permit = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let socket = match listener {
+            Listener::Tcp(listener) => {
+                let (socket, address) = listener.accept().await?;
+                // A response must not wait for more to send. Fails only on a connection that is gone.
+                let _ = socket.set_nodelay(true);
+                Socket::Tcp(socket, Peer::Network(address.ip().to_canonical()))
+            }
+            Listener::Unix(listener, _) => Socket::Unix(listener.accept().await?.0),
+        };
+        Ok((socket, permit))
+    }
+
+    fn spawn<S>(&self, tasks: &mut JoinSet<()>, socket: S, peer: Peer, permit: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let routes = warp::service(self.routes.clone());
+        let service = hyper::service::service_fn(move |request| respond(routes.clone(), request, peer));
+        let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(socket), service));
+        tasks.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke");
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// One request: its id goes in and out, and an error becomes its response.
+async fn respond<R>(mut routes: R, mut request: Request<Incoming>, peer: Peer) -> Result<Response, Infallible>
+where
+    R: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+{
+    let as_text = accepts_text_only(request.headers());
+    let request_id = RequestId::of(request.headers());
+    request.extensions_mut().insert(Arrival { peer, request_id: request_id.clone() });
+    let mut response = routes.call(request).await?;
+    if let Some(error) = response.extensions_mut().remove::<HttpError>() {
+        error.log(&request_id);
+        response = error.render(as_text, &request_id);
+    }
+    response.headers_mut().insert(X_REQUEST_ID, request_id.into_header());
+    Ok(response)
+}

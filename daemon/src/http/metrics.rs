@@ -1,0 +1,134 @@
+//! `GET /metrics`: Prometheus text. Every label has a bounded set of values.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use ::metrics::{Counter, Histogram};
+use http::StatusCode;
+use http::header::HeaderValue;
+use warp::Filter;
+use warp::reply::Response;
+
+use super::event_names;
+use super::routes::{Routes, with};
+use super::{App, reply};
+
+const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Accepted,
+    Duplicate,
+    Requeued,
+    BadSignature,
+    BadEnvelope,
+    Forbidden,
+    TimedOut,
+    TooLarge,
+    Unsupported,
+    Unavailable,
+    Failed,
+}
+
+/// In the order of their discriminants.
+const OUTCOME_LABELS: [&str; 11] = [
+    "accepted",
+    "duplicate",
+    "requeued",
+    "bad_signature",
+    "bad_envelope",
+    "forbidden",
+    "timed_out",
+    "too_large",
+    "unsupported",
+    "unavailable",
+    "failed",
+];
+
+/// `orchd_events_total` and `orchd_ingest_seconds`. Handles are looked up once: on the webhook's path the registry's
+/// hashing would cost more than the counting.
+pub(super) struct EventCounters {
+    cells: Vec<[OnceLock<Counter>; OUTCOME_LABELS.len()]>,
+    seconds: Histogram,
+}
+
+impl EventCounters {
+    pub(super) fn new() -> Self {
+        describe();
+        Self {
+            cells: (0..=event_names::EVENTS.len()).map(|_| Default::default()).collect(),
+            seconds: ::metrics::histogram!("orchd_ingest_seconds"),
+        }
+    }
+
+    /// Counts a delivery, by the name in its header.
+    pub(super) fn count(&self, event_name: &[u8], outcome: Outcome, took: Duration) {
+        let event = event_names::position(event_name);
+        if let Some(cell) = self.cells.get(event).and_then(|row| row.get(outcome as usize)) {
+            cell.get_or_init(|| {
+                let (event, outcome) = (event_names::label(event), OUTCOME_LABELS[outcome as usize]);
+                ::metrics::counter!("orchd_events_total", "event" => event, "outcome" => outcome)
+            })
+            .increment(1);
+        }
+        self.seconds.record(took);
+    }
+}
+
+fn describe() {
+    ::metrics::describe_counter!("orchd_events_total", "Deliveries by event and by what became of them");
+    ::metrics::describe_histogram!("orchd_ingest_seconds", "From a delivery's headers to its answer");
+    ::metrics::describe_gauge!("orchd_queue_jobs", "Jobs by state");
+    ::metrics::describe_gauge!("orchd_queue_oldest_seconds", "Age of the oldest queued job");
+}
+
+pub(super) fn routes(app: &App) -> Routes {
+    warp::path!("metrics").and(warp::get()).and(with(app)).then(scrape).boxed()
+}
+
+async fn scrape(app: App) -> Response {
+    let store_is_up = match app.db.queue_depth().await {
+        Ok(depth) => {
+            for (state, jobs) in [("queued", depth.queued), ("running", depth.running), ("dead", depth.dead)] {
+                ::metrics::gauge!("orchd_queue_jobs", "state" => state).set(jobs as f64);
+            }
+            let age = depth.oldest_queued.map_or(0.0, |oldest| age_seconds(oldest, chrono::Utc::now()));
+            ::metrics::gauge!("orchd_queue_oldest_seconds").set(age);
+            true
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the queue's depth is not known");
+            false
+        }
+    };
+    let mut text = app.metrics.render();
+    push_info(&mut text, &app, store_is_up);
+    reply::with_type(StatusCode::OK, PROMETHEUS_TEXT, text.into())
+}
+
+pub(super) fn age_seconds(then: chrono::DateTime<chrono::Utc>, now: chrono::DateTime<chrono::Utc>) -> f64 {
+    (now - then).as_seconds_f64().max(0.0)
+}
+
+/// What is true at this moment only: written by hand, because a recorder would keep every revision there ever was.
+fn push_info(text: &mut String, app: &App, store_is_up: bool) {
+    let config = app.config();
+    let config_is_stale = app.config_error().is_some();
+    let (version, revision) = (env!("CARGO_PKG_VERSION"), &config.revision.hash);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "# HELP orchd_info The running version and config revision\n# TYPE orchd_info gauge\n\
+         orchd_info{{version=\"{version}\",config_revision=\"{revision}\"}} 1\n\
+         # HELP orchd_config_error 1 while the config on disk is refused and an older one runs\n\
+         # TYPE orchd_config_error gauge\norchd_config_error {}\n\
+         # HELP orchd_config_loaded_timestamp_seconds When the running config was loaded\n\
+         # TYPE orchd_config_loaded_timestamp_seconds gauge\norchd_config_loaded_timestamp_seconds {}\n\
+         # HELP orchd_store_up 1 when the store answers\n# TYPE orchd_store_up gauge\norchd_store_up {}\n",
+        u8::from(config_is_stale),
+        config.revision.loaded_at.timestamp(),
+        u8::from(store_is_up),
+    );
+}

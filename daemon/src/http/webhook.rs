@@ -1,0 +1,293 @@
+//! `POST /webhooks/github`: a delivery comes in.
+//!
+//! In this order, cheapest refusal first, and nothing parsed before the signature was verified (invariant 2): address,
+//! content type, size, body, signature, headers, envelope, store. The 202 is sent when the event is on disk
+//! (invariant 1).
+
+use std::time::Instant;
+
+use bytes::{Buf, Bytes};
+use chrono::Utc;
+use futures_util::Stream;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use uuid::Uuid;
+use warp::Filter;
+use warp::reply::Response;
+
+use super::allowlist::{Judgement, client_address};
+use super::arrival::{Arrival, Peer};
+use super::error::HttpError;
+use super::metrics::Outcome;
+use super::routes::{Routes, with};
+use super::{App, body, reply};
+use crate::core::event::{EventId, RepoName};
+use crate::engine::ingest::IngestError;
+use crate::github::webhook::{self, Encoding, Envelope, Headers};
+use crate::store::events::{IngestStatus, Ingested, NewEvent, SeenInstallation, SeenRepository, Source};
+
+/// From this size on, hashing and reading a body would hold up other requests: it goes to a thread of its own.
+const LARGE_BODY: usize = 1024 * 1024;
+
+pub(super) fn routes(app: &App) -> Routes {
+    warp::path!("webhooks" / "github")
+        .and(warp::post())
+        .and(warp::ext::optional::<Arrival>())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .and(with(app))
+        .then(answer)
+        .boxed()
+}
+
+async fn answer<S, B>(arrival: Option<Arrival>, headers: HeaderMap, body: S, app: App) -> Response
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let began = Instant::now();
+    let taken = receive(arrival.as_ref(), &headers, body, &app).await;
+    let event_name = headers.get("x-github-event").map_or(&b""[..], |name| name.as_bytes());
+    app.events().count(event_name, outcome_of(&taken), began.elapsed());
+    match taken {
+        Ok(ingested) => {
+            tracing::debug!(
+                request_id = arrival.as_ref().map(|arrival| arrival.request_id.as_str()),
+                delivery_id = headers.get("x-github-delivery").and_then(|id| id.to_str().ok()),
+                event_id = %ingested.id,
+                status = ?ingested.status,
+                "a delivery was stored"
+            );
+            accepted(ingested)
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// 202. What was requeued answers "accepted": it will be processed.
+fn accepted(ingested: Ingested) -> Response {
+    let status = match ingested.status {
+        IngestStatus::Accepted | IngestStatus::Requeued => "accepted",
+        IngestStatus::Duplicate => "duplicate",
+    };
+    let body = format!(r#"{{"event_id":"{}","status":"{status}"}}"#, ingested.id);
+    reply::json_bytes(StatusCode::ACCEPTED, body)
+}
+
+async fn receive<S, B>(
+    arrival: Option<&Arrival>,
+    headers: &HeaderMap,
+    body: S,
+    app: &App,
+) -> Result<Ingested, HttpError>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let config = app.config();
+    check_address(arrival, headers, app, &config.server)?;
+    let encoding = encoding_of(headers)?;
+    let body = body::read(body, headers, config.server.max_body, config.server.read_timeout).await?;
+    let event = if body.len() < LARGE_BODY {
+        authenticate(&config.github.webhook_secrets, headers, body, encoding)?
+    } else {
+        let headers = headers.clone();
+        let read = move || authenticate(&config.github.webhook_secrets, &headers, body, encoding);
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|error| HttpError::Internal { cause: format!("reading a large delivery failed: {error}") })??
+    };
+    Ok(app.ingest.submit(event).await?)
+}
+
+fn check_address(
+    arrival: Option<&Arrival>,
+    headers: &HeaderMap,
+    app: &App,
+    server: &crate::config::Server,
+) -> Result<(), HttpError> {
+    if server.webhook_allow.is_empty() {
+        return Ok(());
+    }
+    let refused = || HttpError::Forbidden("webhooks are not taken from this address (server.webhook_allow)".to_owned());
+    let Some(Arrival { peer: Peer::Network(peer), .. }) = arrival else { return Err(refused()) };
+    let client = client_address(*peer, headers, &server.trusted_proxies).ok_or_else(refused)?;
+    match app.allowlist.judge(&server.webhook_allow, client) {
+        Judgement::Allowed => Ok(()),
+        Judgement::Refused => Err(refused()),
+        Judgement::NotYetKnown => Err(HttpError::Unavailable {
+            detail: "GitHub's address ranges are not known yet; deliver again later".to_owned(),
+            cause: None,
+        }),
+    }
+}
+
+fn encoding_of(headers: &HeaderMap) -> Result<Encoding, HttpError> {
+    let written = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = written.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Ok(Encoding::Json)
+    } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Ok(Encoding::Form)
+    } else {
+        Err(HttpError::UnsupportedMedia(
+            "send application/json or application/x-www-form-urlencoded with a payload field".to_owned(),
+        ))
+    }
+}
+
+/// Signature, then headers, then envelope.
+fn authenticate(
+    secrets: &[secrecy::SecretString],
+    headers: &HeaderMap,
+    body: Bytes,
+    encoding: Encoding,
+) -> Result<NewEvent, HttpError> {
+    let signature = headers.get("x-hub-signature-256").map(|value| value.as_bytes());
+    let verified =
+        webhook::verify(secrets, signature, body).map_err(|error| HttpError::Unauthorised(error.to_string()))?;
+    let named = delivery_headers(headers)?;
+    let (envelope, payload) =
+        webhook::read_envelope(&verified, encoding).map_err(|error| HttpError::BadRequest(error.to_string()))?;
+    Ok(new_event(named, envelope, payload))
+}
+
+fn delivery_headers(headers: &HeaderMap) -> Result<Headers, HttpError> {
+    let text = |name: &str, longest: usize, allowed: fn(u8) -> bool| {
+        let value = headers.get(name).map(|value| value.as_bytes());
+        value
+            .filter(|bytes| (1..=longest).contains(&bytes.len()) && bytes.iter().copied().all(allowed))
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .map(str::to_owned)
+            .ok_or(value.is_some())
+    };
+    let delivery_id = text("x-github-delivery", 255, |b| b.is_ascii_graphic())
+        .map_err(|present| bad_header("X-GitHub-Delivery", present, "1 to 255 visible ASCII characters"))?;
+    let event_type = text("x-github-event", 100, |b| b.is_ascii_lowercase() || b == b'_')
+        .map_err(|present| bad_header("X-GitHub-Event", present, "1 to 100 of the characters a-z and _"))?;
+    Ok(Headers { delivery_id, event_type })
+}
+
+fn bad_header(name: &str, present: bool, wanted: &str) -> HttpError {
+    HttpError::BadRequest(match present {
+        true => format!("the {name} header must be {wanted}"),
+        false => format!("the {name} header is missing"),
+    })
+}
+
+fn new_event(named: Headers, envelope: Envelope, payload: Bytes) -> NewEvent {
+    NewEvent {
+        id: EventId(Uuid::now_v7()),
+        delivery_id: named.delivery_id,
+        source: Source::Webhook,
+        event_type: named.event_type,
+        event_action: envelope.action,
+        actor: envelope.actor,
+        number: envelope.number,
+        target_object_ids: envelope.target_object_ids,
+        received_at: Utc::now(),
+        github_timestamp: envelope.github_timestamp,
+        // A repository whose name GitHub would not allow is not learnt; the event is stored all the same.
+        repository: envelope.repository.and_then(|seen| {
+            Some(SeenRepository {
+                github_id: seen.github_id,
+                name: RepoName::parse(&seen.full_name).ok()?,
+                description: seen.description,
+                url: seen.url,
+                is_private: seen.is_private,
+                default_branch: seen.default_branch,
+            })
+        }),
+        installation: envelope.installation.map(|seen| SeenInstallation {
+            id: seen.id,
+            account_login: seen.account_login,
+            account_type: seen.account_type,
+        }),
+        payload,
+    }
+}
+
+impl From<IngestError> for HttpError {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Busy => {
+                Self::Unavailable { detail: "too many deliveries are waiting to be stored".to_owned(), cause: None }
+            }
+            IngestError::Store(error) => {
+                Self::Unavailable { detail: "the store is not writable".to_owned(), cause: Some(error.to_string()) }
+            }
+        }
+    }
+}
+
+fn outcome_of(taken: &Result<Ingested, HttpError>) -> Outcome {
+    match taken {
+        Ok(ingested) => match ingested.status {
+            IngestStatus::Accepted => Outcome::Accepted,
+            IngestStatus::Duplicate => Outcome::Duplicate,
+            IngestStatus::Requeued => Outcome::Requeued,
+        },
+        Err(error) => match error {
+            HttpError::Unauthorised(_) => Outcome::BadSignature,
+            HttpError::BadRequest(_) => Outcome::BadEnvelope,
+            HttpError::Forbidden(_) => Outcome::Forbidden,
+            HttpError::Timeout => Outcome::TimedOut,
+            HttpError::TooLarge(_) => Outcome::TooLarge,
+            HttpError::UnsupportedMedia(_) => Outcome::Unsupported,
+            HttpError::Unavailable { .. } => Outcome::Unavailable,
+            HttpError::NotFound(_)
+            | HttpError::MethodNotAllowed
+            | HttpError::Conflict(_)
+            | HttpError::Internal { .. } => Outcome::Failed,
+        },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(pairs: &[(&'static str, &'static [u8])]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn json_and_forms_are_taken_and_nothing_else() {
+        let of = |value: &'static [u8]| encoding_of(&headers(&[("content-type", value)]));
+        assert_eq!(of(b"application/json").unwrap(), Encoding::Json);
+        assert_eq!(of(b"Application/JSON; charset=utf-8").unwrap(), Encoding::Json);
+        assert_eq!(of(b"application/x-www-form-urlencoded").unwrap(), Encoding::Form);
+        for odd in [&b"text/plain"[..], b"application/jsonp", b"multipart/form-data; boundary=x", b"\xff"] {
+            assert!(matches!(of(odd), Err(HttpError::UnsupportedMedia(_))), "{odd:?}");
+        }
+        assert!(matches!(encoding_of(&HeaderMap::new()), Err(HttpError::UnsupportedMedia(_))));
+    }
+
+    #[test]
+    fn a_delivery_needs_a_guid_and_an_event_name() {
+        let good = [("x-github-delivery", &b"72d3162e-cc78-11e3"[..]), ("x-github-event", b"pull_request")];
+        let read = delivery_headers(&headers(&good)).unwrap();
+        assert_eq!((read.delivery_id.as_str(), read.event_type.as_str()), ("72d3162e-cc78-11e3", "pull_request"));
+
+        let reason = |pairs: &[(&'static str, &'static [u8])]| match delivery_headers(&headers(pairs)) {
+            Err(HttpError::BadRequest(reason)) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason(&[("x-github-event", b"push")]), "the X-GitHub-Delivery header is missing");
+        assert_eq!(reason(&[("x-github-delivery", b"1")]), "the X-GitHub-Event header is missing");
+        assert_eq!(
+            reason(&[("x-github-delivery", b"1"), ("x-github-event", b"Pull Request")]),
+            "the X-GitHub-Event header must be 1 to 100 of the characters a-z and _"
+        );
+        assert_eq!(
+            reason(&[("x-github-delivery", b"a b"), ("x-github-event", b"push")]),
+            "the X-GitHub-Delivery header must be 1 to 255 visible ASCII characters"
+        );
+    }
+}
