@@ -37,6 +37,12 @@ const RANGES_EVERY: Duration = Duration::from_secs(3_600);
 /// How soon they are asked for again when GitHub did not answer.
 const RANGES_RETRY: Duration = Duration::from_secs(30);
 
+/// How soon a broken connection for wake-ups is made again; until then jobs are found by looking.
+const LISTEN_RETRY: Duration = Duration::from_secs(1);
+
+/// How often histograms are folded, so that they stay small between two scrapes.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
 /// Runs the daemon until it is told to stop.
 ///
 /// # Errors
@@ -74,7 +80,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         ingest,
         wake,
         allowlist: Arc::clone(&allowlist),
-        metrics,
+        metrics: metrics.clone(),
         started_at: Utc::now(),
         stopping: stop.clone(),
     });
@@ -84,6 +90,12 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
         tokio::spawn(refresh_ranges(engine.clone(), allowlist)),
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(METRICS_UPKEEP).await;
+                metrics.run_upkeep();
+            }
+        }),
     ];
     // Fails only outside systemd, where nobody waits for it.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -121,11 +133,11 @@ impl Listeners {
     /// Takes what systemd hands over, binds the rest.
     async fn bind(config: &Config) -> anyhow::Result<Self> {
         let inherited = Inherited::take()?;
-        let public = match inherited.tcp {
+        let public = match inherited.public {
             Some(listener) => listener,
             None => Listener::tcp(config.server.listen).await?,
         };
-        let admin = match (inherited.unix, &config.server.admin_socket) {
+        let admin = match (inherited.admin, &config.server.admin_socket) {
             (Some(listener), _) => Some(listener),
             (None, Some(path)) => Some(Listener::unix(path)?),
             (None, None) => None,
@@ -232,9 +244,17 @@ fn settings(config: &Config) -> Settings {
 
 /// Rings when another daemon on the same database has queued something.
 async fn hear_other_daemons(engine: Engine) {
-    let mut heard = engine.db.listen();
-    while heard.recv().await.is_some() {
-        engine.wake.notify_one();
+    loop {
+        match engine.db.listen().await {
+            Ok(mut wakeups) => {
+                while let Ok(()) = wakeups.next().await {
+                    engine.wake.notify_one();
+                }
+                tracing::warn!("the wake-ups of other daemons are not heard for a moment");
+            }
+            Err(error) => tracing::warn!(%error, "the wake-ups of other daemons cannot be heard"),
+        }
+        tokio::time::sleep(LISTEN_RETRY).await;
     }
 }
 

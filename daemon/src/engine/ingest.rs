@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use crate::store::events::{Ingested, NewEvent};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, Packed, StoreError};
 
 /// Most deliveries in one transaction: large enough that one disk sync serves all connections that wait, small enough
 /// that the first of them does not wait long.
@@ -34,7 +34,7 @@ pub enum IngestError {
     Store(Arc<StoreError>),
 }
 
-type Waiting = (NewEvent, oneshot::Sender<Result<Ingested, IngestError>>);
+type Waiting = (Packed, oneshot::Sender<Result<Ingested, IngestError>>);
 
 /// Where deliveries go in. Cheap to clone.
 #[derive(Clone)]
@@ -60,8 +60,10 @@ impl Ingest {
     /// # Errors
     /// `Busy` when too many wait; `Store` when the batch could not be written. Neither loses what was stored before.
     pub async fn submit(&self, event: NewEvent) -> Result<Ingested, IngestError> {
+        // Here and not in the task that writes: connections are served in parallel, batches are not.
+        let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send((event, answer)).map_err(|_| IngestError::Busy)?;
+        self.queue.try_send((packed, answer)).map_err(|_| IngestError::Busy)?;
         self.pending.fetch_add(1, Ordering::Relaxed);
         let gone = || Err(IngestError::Store(Arc::new(StoreError::Unavailable("the daemon is stopping".into()))));
         answered.await.unwrap_or_else(|_| gone())
@@ -114,10 +116,8 @@ async fn store_batches(
 }
 
 async fn store_batch(db: &Db, batch: Vec<Waiting>) {
-    let (events, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    // Kept for the second try below; cloning an event shares its payload bytes.
-    let again = if events.len() > 1 { events.clone() } else { Vec::new() };
-    let result = db.ingest(events).await;
+    let (events, answers): (Vec<Packed>, Vec<_>) = batch.into_iter().unzip();
+    let result = db.ingest_packed(&events).await;
     metrics::histogram!("orchd_ingest_batch_size").record(answers.len() as f64);
     match result {
         Ok(ingested) => {
@@ -126,15 +126,12 @@ async fn store_batch(db: &Db, batch: Vec<Waiting>) {
             }
         }
         // One event the database will not take must not cost its neighbours theirs.
-        Err(StoreError::Failed(reason)) if again.len() > 1 => {
+        Err(StoreError::Failed(reason)) if events.len() > 1 => {
             tracing::warn!(reason, "a batch failed and is stored one by one");
-            for (event, answer) in again.into_iter().zip(answers) {
-                let result = db.ingest(vec![event]).await.map(|mut one| one.pop());
-                let _ = answer.send(match result {
-                    Ok(Some(ingested)) => Ok(ingested),
-                    Ok(None) => Err(failed("the store gave no answer")),
-                    Err(error) => Err(IngestError::Store(Arc::new(error))),
-                });
+            for (event, answer) in events.chunks(1).zip(answers) {
+                let result = db.ingest_packed(event).await;
+                let one = result.and_then(|all| all.first().copied().ok_or_else(no_answer));
+                let _ = answer.send(one.map_err(|error| IngestError::Store(Arc::new(error))));
             }
         }
         Err(error) => {
@@ -147,6 +144,6 @@ async fn store_batch(db: &Db, batch: Vec<Waiting>) {
     }
 }
 
-fn failed(reason: &str) -> IngestError {
-    IngestError::Store(Arc::new(StoreError::Failed(reason.to_owned())))
+fn no_answer() -> StoreError {
+    StoreError::Failed("the store gave no answer for an event".to_owned())
 }

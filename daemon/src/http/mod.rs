@@ -23,12 +23,13 @@ mod webhook;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
 use crate::store::Db;
 
@@ -38,10 +39,10 @@ use self::metrics::EventCounters;
 /// What handlers need.
 pub struct Site {
     pub db: Db,
-    pub config: Arc<ArcSwap<Config>>,
-    /// Why the config on disk is not the one that runs; empty when it is.
-    pub config_error: Arc<ArcSwapOption<String>>,
+    pub config: Arc<LiveConfig>,
     pub ingest: Ingest,
+    /// Rung when a job was queued by hand.
+    pub wake: Arc<Notify>,
     pub allowlist: Arc<Allowlist>,
     pub metrics: PrometheusHandle,
     pub started_at: DateTime<Utc>,
@@ -66,12 +67,12 @@ impl App {
 
     /// The config in use now.
     fn config(&self) -> Arc<Config> {
-        self.config.load_full()
+        self.config.current()
     }
 
     /// Why the config on disk is not the one in use.
     fn config_error(&self) -> Option<String> {
-        self.config_error.load().as_deref().cloned()
+        self.config.status().refused.map(|refusal| refusal.problems.to_string())
     }
 
     fn events(&self) -> &EventCounters {

@@ -159,19 +159,47 @@ impl Db {
         run_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        self.put_back(owner, job, error, run_at, now, 0).await
+    }
+
+    /// As [`Db::retry_later`], the attempt not counted: GitHub said when to come back, nothing is wrong with the job.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
+    pub async fn postpone(
+        &self,
+        owner: &str,
+        job: JobId,
+        reason: &str,
+        run_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.put_back(owner, job, reason, run_at, now, 1).await
+    }
+
+    async fn put_back(
+        &self,
+        owner: &str,
+        job: JobId,
+        error: &str,
+        run_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        forgiven: i64,
+    ) -> Result<(), StoreError> {
         let error = short(error);
         let mut tx = self.begin().await?;
         // jobs, event_receipts: primary keys.
         let ended: Option<(Uuid, i64)> = on_tx!(tx, conn => {
             sqlx::query_as(
-                "UPDATE jobs SET state = 'queued', run_at = $3, last_error = $4, lease_owner = NULL,
-                    lease_until = NULL
+                "UPDATE jobs SET state = 'queued', attempts = attempts - $5, run_at = $3, last_error = $4,
+                    lease_owner = NULL, lease_until = NULL
                  WHERE id = $1 AND state = 'running' AND lease_owner = $2 RETURNING event_id, attempts",
             )
             .bind(job.0)
             .bind(owner)
             .bind(Micros::from(run_at))
             .bind(error.as_str())
+            .bind(forgiven)
             .fetch_optional(&mut *conn)
             .await?
         });

@@ -1,10 +1,7 @@
 //! What people did by hand to an item: `hand_changes`. No rule changes it back (invariant 7).
 
-<<<<<<< HEAD
 use super::columns::{Micros, clean, from_json, from_word, signed, word};
 use super::dialect::Tx;
-=======
->>>>>>> w-http
 use super::{Db, StoreError};
 use crate::core::event::{EventId, RepoName};
 
@@ -18,7 +15,6 @@ fn thing_columns(thing: &Thing) -> (&'static str, &str) {
         Thing::State => ("state", ""),
     }
 }
-<<<<<<< HEAD
 
 fn thing(kind: &str, name: String) -> Result<Thing, StoreError> {
     match kind {
@@ -86,5 +82,3 @@ impl Db {
         found.into_iter().map(row).collect()
     }
 }
-=======
->>>>>>> w-http

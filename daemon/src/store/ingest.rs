@@ -84,11 +84,11 @@ impl Db {
     /// names learnt. When this returns, all of it is on disk (invariant 1). One answer for each event, in order; the
     /// same delivery twice in one batch is one event.
     pub async fn ingest(&self, batch: Vec<NewEvent>) -> Result<Vec<Ingested>, StoreError> {
-        self.ingest_packed(batch.into_iter().map(Packed::new).collect::<Result<_, _>>()?).await
+        self.ingest_packed(&batch.into_iter().map(Packed::new).collect::<Result<Vec<_>, _>>()?).await
     }
 
     /// [`Db::ingest`] of events that were packed where they arrived.
-    pub async fn ingest_packed(&self, batch: Vec<Packed>) -> Result<Vec<Ingested>, StoreError> {
+    pub async fn ingest_packed(&self, batch: &[Packed]) -> Result<Vec<Ingested>, StoreError> {
         let mut seen = HashSet::with_capacity(batch.len());
         let mut rows = Vec::with_capacity(batch.len());
         for packed in batch.iter().filter(|packed| seen.insert(packed.event.delivery_id.as_str())) {

@@ -116,5 +116,6 @@ async fn replay(id: &str, app: App) -> Result<Response, HttpError> {
     if !app.db.replay(id, Utc::now()).await? {
         return Err(no_event(id));
     }
+    app.wake.notify_one();
     reply::json(&Replayed { event_id: id, status: "queued" })
 }

@@ -56,6 +56,7 @@ async fn show(id: &str, app: App) -> Result<Response, HttpError> {
 async fn retry(id: &str, app: App) -> Result<Response, HttpError> {
     let id = JobId(query::id(id)?);
     let done = app.db.retry_dead(id, Utc::now()).await?;
+    app.wake.notify_one();
     after_change(id, done, &app).await
 }
 
