@@ -35,12 +35,12 @@ impl Findings {
     }
 
     pub(super) fn report(&mut self, place: Place, message: impl Into<String>) {
-        self.problems.push((place, message.into()));
+        self.problems.push((place, one_line(&message.into())));
     }
 
     /// Worth telling, but no reason to refuse the config.
     pub(super) fn note(&mut self, place: Place, message: impl Into<String>) {
-        self.notes.push((place, message.into()));
+        self.notes.push((place, one_line(&message.into())));
     }
 
     /// `file:line:column`, for a message that names another place.
@@ -50,11 +50,7 @@ impl Findings {
 
     /// The notes when nothing is wrong, else every problem in the order of files, lines and columns.
     pub(super) fn finish(self) -> Result<Vec<Problem>, Problems> {
-        if self.problems.is_empty() {
-            Ok(self.sorted(&self.notes))
-        } else {
-            Err(Problems(self.sorted(&self.problems)))
-        }
+        if self.problems.is_empty() { Ok(self.sorted(&self.notes)) } else { Err(Problems(self.sorted(&self.problems))) }
     }
 
     fn sorted(&self, found: &[(Place, String)]) -> Vec<Problem> {
@@ -73,4 +69,16 @@ impl Findings {
     fn file(&self, place: Place) -> &Path {
         self.files.get(place.file).map_or(Path::new(""), PathBuf::as_path)
     }
+}
+
+/// Longest message, in characters: a key may be as long as a file.
+const MAX_MESSAGE: usize = 1_000;
+
+/// Messages quote what was written; a control character in that must not break a line of a log or a terminal.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for each in message.chars().take(MAX_MESSAGE) {
+        if each.is_control() { line.extend(each.escape_default()) } else { line.push(each) }
+    }
+    line
 }

@@ -47,7 +47,11 @@ pub struct Status {
 pub enum ReloadOutcome {
     /// Files and secrets are as they were.
     Same,
-    Swapped { old: Arc<Config>, new: Arc<Config>, needs_restart: Vec<&'static str> },
+    Swapped {
+        old: Arc<Config>,
+        new: Arc<Config>,
+        needs_restart: Vec<&'static str>,
+    },
     /// The old one stays.
     Refused(Problems),
 }
@@ -95,7 +99,8 @@ impl LiveConfig {
     }
 }
 
-/// Sets back in `new` what was settled when orchd started, and names what was different.
+/// Sets back in `new` what was settled when orchd started (sockets, the store, the queue before the store, the log
+/// subscriber), and names what was different. Everything else is looked up in the current config at each use.
 fn keep_what_cannot_change(old: &Config, new: &mut Config) -> Vec<&'static str> {
     let mut kept = Vec::new();
     macro_rules! keep {
@@ -109,19 +114,9 @@ fn keep_what_cannot_change(old: &Config, new: &mut Config) -> Vec<&'static str> 
     }
     keep!("server.listen", server.listen);
     keep!("server.admin_socket", server.admin_socket);
-    keep!("server.max_body", server.max_body);
-    keep!("server.read_timeout", server.read_timeout);
     keep!("server.max_pending", server.max_pending);
     keep!("database.url", database.url, same_secret);
     keep!("database.objects", database.objects);
-    keep!("github.app_id", github.app_id);
-    keep!("github.client_id", github.client_id);
-    keep!("github.private_key", github.private_key, same_optional_secret);
-    keep!("github.api_url", github.api_url);
-    keep!("github.timeout", github.timeout);
-    keep!("github.dry_run", github.dry_run);
-    keep!("github.read_only", github.read_only);
-    keep!("queue", queue);
     keep!("logging", logging);
     kept
 }
@@ -197,14 +192,15 @@ mod tests {
     fn what_cannot_change_while_running_stays_and_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let (live, path) = running(dir.path(), BASE);
-        let text = format!("{BASE}server: {{listen: 127.0.0.1:9, webhook_allow: [github]}}\nqueue: {{workers: 2}}\n");
+        let text =
+            format!("{BASE}server: {{listen: 127.0.0.1:9, webhook_allow: [github]}}\ndatabase: sqlite://other.db\n");
         fs::write(&path, text).unwrap();
         let ReloadOutcome::Swapped { old, new, needs_restart } = live.reload(&path, &[], at(1)) else {
             panic!("the config is valid and differs")
         };
-        assert_eq!(needs_restart, ["server.listen", "queue"]);
+        assert_eq!(needs_restart, ["server.listen", "database.url", "database.objects"]);
         assert_eq!(new.server.listen, old.server.listen);
-        assert_eq!(new.queue, old.queue);
+        assert!(same_secret(&new.database.url, &old.database.url));
         assert_eq!(new.server.webhook_allow, [crate::config::Allow::GitHub]);
         assert_eq!(live.status().needs_restart, needs_restart);
 

@@ -50,13 +50,13 @@ pub(super) fn load_in(
     let mut findings = Findings::default();
     let mut sources = Vec::new();
     let Some(root) = read_root(path, &mut sources, &mut findings) else {
-        return Err(findings.finish().err().unwrap_or_else(|| Problems(Vec::new())));
+        return Err(findings.finish().err().unwrap_or_else(|| unexplained(path)));
     };
     let dir = directory_of(path);
     let parts = build(&root, path, Surroundings { dir: &dir, env }, actions, &mut sources, &mut findings);
     let notes = findings.finish()?;
     // Every part that is missing was reported, so there are parts when there is no problem.
-    let parts = parts.ok_or_else(|| Problems(Vec::new()))?;
+    let parts = parts.ok_or_else(|| unexplained(path))?;
     let revision = Revision {
         hash: hash(path.parent().unwrap_or(Path::new("")), &sources),
         git_commit: git_commit(&dir),
@@ -64,6 +64,12 @@ pub(super) fn load_in(
         loaded_at: now,
     };
     Ok(parts(revision, notes))
+}
+
+/// Refuses a config of which a part is missing without a word: a fault of ours, but no reason to go on.
+fn unexplained(path: &Path) -> Problems {
+    let message = "the config could not be read, for a reason that was lost".to_owned();
+    Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, message }])
 }
 
 /// What to watch for changes of the config at `path`. Patterns that cannot be read now are simply not in it.
@@ -93,7 +99,8 @@ fn build(
     let mut top = Fields::open(root, &ROOT, findings);
     let mut server_fields = top.section("server", &SERVER, findings);
     let server = sections::server(&mut server_fields, around.dir, findings);
-    let database = top.read("database", findings, |node, key, findings| database::database(around, node, key, findings));
+    let database =
+        top.read("database", findings, |node, key, findings| database::database(around, node, key, findings));
     let mut github_fields = top.section("github", &GITHUB, findings);
     let github = sections::github(&mut github_fields, around, findings);
     let mut retention_fields = top.section("retention", &RETENTION, findings);

@@ -86,8 +86,9 @@ editors.
 - A secret never stands in the config. Write `{credential: NAME}` (a file in systemd's `$CREDENTIALS_DIRECTORY`),
   `{file: PATH}` or `{env: NAME}`. One newline at its end is not part of it.
 - Relative paths start at the config file's directory.
-- The config is read again when its files change and on SIGHUP; one that does not validate is refused whole, and the
-  one before stays.
+- The config is read again when its files change and on SIGHUP (a secret's file is looked at only then); one that does
+  not validate is refused whole, and the one before stays. `server.listen`, `server.admin_socket`,
+  `server.max_pending`, `database` and `logging` take effect at the next start only; orchd says so.
 ";
 
 /// The page.
@@ -122,7 +123,8 @@ pub fn markdown(actions: &[ActionKind]) -> String {
 fn push_section(page: &mut String, section: &SectionDoc) {
     let title = if section.title.contains(' ') { section.title.to_owned() } else { format!("`{}`", section.title) };
     // Writing to a `String` cannot fail.
-    let _ = write!(page, "\n## {title}\n\n{}\n\n| Key | Takes | Default | Meaning |\n|---|---|---|---|\n", section.help);
+    let _ =
+        write!(page, "\n## {title}\n\n{}\n\n| Key | Takes | Default | Meaning |\n|---|---|---|---|\n", section.help);
     for key in &section.keys {
         let default = match key.default {
             Some(default) => format!("`{default}`"),
