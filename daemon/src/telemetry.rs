@@ -19,20 +19,17 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::config::{LogFormat, Logging};
+
 /// Environment variable with the level, as `info` or `orchd=debug,sqlx=warn`.
 pub const LEVEL_VARIABLE: &str = "ORCHD_LOG";
-/// Level when nobody says: our own news, and only warnings of libraries.
-const USUAL_LEVEL: &str = "warn,orchd=info";
 /// Upper bounds, in seconds, of every histogram that ends in `_seconds`: 50 µs to 10 s.
 const SECONDS_BUCKETS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// The journal when systemd connected standard error to it, text on a terminal, JSON elsewhere.
-    Auto,
+/// Where lines go.
+enum Sink {
     /// Lines for people, on standard error.
     Text,
     /// One JSON object a line, on standard error.
@@ -41,13 +38,14 @@ pub enum LogFormat {
     Journal,
 }
 
-impl LogFormat {
-    fn settle(self) -> Self {
-        match self {
-            Self::Auto if systemd_journal_logger::connected_to_journal() => Self::Journal,
-            Self::Auto if !io::stderr().is_terminal() => Self::Json,
-            Self::Auto => Self::Text,
-            chosen => chosen,
+impl Sink {
+    fn of(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+            LogFormat::Auto if systemd_journal_logger::connected_to_journal() => Self::Journal,
+            LogFormat::Auto if io::stderr().is_terminal() => Self::Text,
+            LogFormat::Auto => Self::Json,
         }
     }
 }
@@ -63,21 +61,21 @@ pub enum TelemetryError {
     Twice(#[from] TryInitError),
 }
 
-/// Sets up logging for the process. Call once. `level` is the config's; the environment goes before it.
-pub fn install_logs(format: LogFormat, level: Option<&str>) -> Result<(), TelemetryError> {
-    let level = std::env::var(LEVEL_VARIABLE).unwrap_or_else(|_| level.unwrap_or(USUAL_LEVEL).to_owned());
+/// Sets up logging for the process. Call once. `ORCHD_LOG` goes before the config's level.
+pub fn install_logs(logging: &Logging) -> Result<(), TelemetryError> {
+    let level = std::env::var(LEVEL_VARIABLE).unwrap_or_else(|_| logging.level.clone());
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(level)?);
     let stderr = || Redacting(io::stderr());
-    match format.settle() {
-        LogFormat::Auto | LogFormat::Text => {
+    match Sink::of(logging.format) {
+        Sink::Text => {
             let lines = tracing_subscriber::fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(stderr);
             registry.with(lines).try_init()?;
         }
-        LogFormat::Json => {
+        Sink::Json => {
             let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(stderr);
             registry.with(lines).try_init()?;
         }
-        LogFormat::Journal => {
+        Sink::Journal => {
             let journal = systemd_journal_logger::JournalLog::new().map_err(TelemetryError::Journal)?;
             registry.with(JournalLayer(journal)).try_init()?;
         }

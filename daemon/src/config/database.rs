@@ -52,7 +52,12 @@ fn found(url: SecretString, objects: Option<PathBuf>, shown: Value) -> Found {
     Found { database: Database { url, objects }, shown }
 }
 
-fn written_url(around: Surroundings<'_>, node: &Node, key: &Key, findings: &mut Findings) -> Option<(SecretString, Value)> {
+fn written_url(
+    around: Surroundings<'_>,
+    node: &Node,
+    key: &Key,
+    findings: &mut Findings,
+) -> Option<(SecretString, Value)> {
     let written = text(node, key, findings)?;
     let (url, shown) = located(around.dir, &written, node, findings)?;
     Some((url, Value::String(shown)))
@@ -65,7 +70,8 @@ fn located(dir: &Path, url: &str, node: &Node, findings: &mut Findings) -> Optio
             return refuse(node, findings, "a database in memory would lose every event at the next stop: name a file");
         }
         let query = url.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
-        let absolute = if file.starts_with('/') { file } else { format!("{}/{file}", escape(&dir.display().to_string())) };
+        let absolute =
+            if file.starts_with('/') { file } else { format!("{}/{file}", escape(&dir.display().to_string())) };
         let url = format!("sqlite://{absolute}{query}");
         return Some((url.clone().into(), url));
     }

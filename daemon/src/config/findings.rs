@@ -50,11 +50,7 @@ impl Findings {
 
     /// The notes when nothing is wrong, else every problem in the order of files, lines and columns.
     pub(super) fn finish(self) -> Result<Vec<Problem>, Problems> {
-        if self.problems.is_empty() {
-            Ok(self.sorted(&self.notes))
-        } else {
-            Err(Problems(self.sorted(&self.problems)))
-        }
+        if self.problems.is_empty() { Ok(self.sorted(&self.notes)) } else { Err(Problems(self.sorted(&self.problems))) }
     }
 
     fn sorted(&self, found: &[(Place, String)]) -> Vec<Problem> {

@@ -50,7 +50,8 @@ pub(super) fn matcher(segment: &str) -> Result<GlobMatcher, String> {
 
 fn matching(dir: &Path, matcher: &GlobMatcher, hidden: bool) -> Vec<PathBuf> {
     let Ok(entries) = dir.read_dir() else { return Vec::new() };
-    let fits = |name: &Path| matcher.is_match(name) && (hidden || !name.as_os_str().as_encoded_bytes().starts_with(b"."));
+    let fits =
+        |name: &Path| matcher.is_match(name) && (hidden || !name.as_os_str().as_encoded_bytes().starts_with(b"."));
     let names = entries.filter_map(|entry| Some(PathBuf::from(entry.ok()?.file_name())));
     names.filter(|name| fits(name)).map(|name| dir.join(name)).collect()
 }

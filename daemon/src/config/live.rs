@@ -47,7 +47,11 @@ pub struct Status {
 pub enum ReloadOutcome {
     /// Files and secrets are as they were.
     Same,
-    Swapped { old: Arc<Config>, new: Arc<Config>, needs_restart: Vec<&'static str> },
+    Swapped {
+        old: Arc<Config>,
+        new: Arc<Config>,
+        needs_restart: Vec<&'static str>,
+    },
     /// The old one stays.
     Refused(Problems),
 }

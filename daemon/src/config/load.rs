@@ -93,7 +93,8 @@ fn build(
     let mut top = Fields::open(root, &ROOT, findings);
     let mut server_fields = top.section("server", &SERVER, findings);
     let server = sections::server(&mut server_fields, around.dir, findings);
-    let database = top.read("database", findings, |node, key, findings| database::database(around, node, key, findings));
+    let database =
+        top.read("database", findings, |node, key, findings| database::database(around, node, key, findings));
     let mut github_fields = top.section("github", &GITHUB, findings);
     let github = sections::github(&mut github_fields, around, findings);
     let mut retention_fields = top.section("retention", &RETENTION, findings);

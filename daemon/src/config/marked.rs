@@ -115,7 +115,9 @@ pub(super) fn parse(text: &str, file: usize, findings: &mut Findings) -> Option<
     let mut builder = Builder { file, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None, findings };
     while let Some(next) = parser.next_event() {
         let taken = match next {
-            Ok((event, span)) => builder.take(event, Place { file, line: span.start.line(), column: span.start.col() + 1 }),
+            Ok((event, span)) => {
+                builder.take(event, Place { file, line: span.start.line(), column: span.start.col() + 1 })
+            }
             Err(error) => Err(syntax_error(file, &error)),
         };
         if let Err((place, message)) = taken {
@@ -133,11 +135,8 @@ type Fatal = (Place, String);
 fn syntax_error(file: usize, error: &ScanError) -> Fatal {
     let mark = error.marker();
     let place = Place { file, line: mark.line().max(1), column: mark.col() + 1 };
-    let hint = if error.info().contains("anchor") {
-        " (text that starts with `*` or `&` needs quotes: \"*.md\")"
-    } else {
-        ""
-    };
+    let hint =
+        if error.info().contains("anchor") { " (text that starts with `*` or `&` needs quotes: \"*.md\")" } else { "" };
     (place, format!("not YAML: {}{hint}", error.info()))
 }
 
@@ -160,7 +159,10 @@ struct Open {
 enum Content {
     List(Vec<Node>),
     /// `key` waits for its value; one that is no text was reported, and its value is dropped.
-    Map { entries: Vec<Entry>, key: Option<(Option<String>, Place)> },
+    Map {
+        entries: Vec<Entry>,
+        key: Option<(Option<String>, Place)>,
+    },
 }
 
 impl Builder<'_> {
@@ -260,7 +262,8 @@ impl Builder<'_> {
     fn refuse_tag(&mut self, tag: Option<&Tag>, place: Place) {
         if let Some(tag) = tag {
             let place = Place { file: self.file, ..place };
-            let message = format!("`{tag}` is a YAML tag, which has no meaning here (text that starts with `!` needs quotes)");
+            let message =
+                format!("`{tag}` is a YAML tag, which has no meaning here (text that starts with `!` needs quotes)");
             self.findings.report(place, message);
         }
     }
@@ -288,7 +291,9 @@ fn plain(text: &str) -> Value {
         Ok(serde_yaml::Value::Null) => Value::Null,
         Ok(serde_yaml::Value::Bool(flag)) => Value::Bool(flag),
         // `.inf` and `.nan` have no place in JSON's model: they stay text, and no key takes them.
-        Ok(serde_yaml::Value::Number(found)) => number(found).map_or_else(|| Value::String(text.to_owned()), Value::Number),
+        Ok(serde_yaml::Value::Number(found)) => {
+            number(found).map_or_else(|| Value::String(text.to_owned()), Value::Number)
+        }
         _ => Value::String(text.to_owned()),
     }
 }

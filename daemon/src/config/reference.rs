@@ -122,7 +122,8 @@ pub fn markdown(actions: &[ActionKind]) -> String {
 fn push_section(page: &mut String, section: &SectionDoc) {
     let title = if section.title.contains(' ') { section.title.to_owned() } else { format!("`{}`", section.title) };
     // Writing to a `String` cannot fail.
-    let _ = write!(page, "\n## {title}\n\n{}\n\n| Key | Takes | Default | Meaning |\n|---|---|---|---|\n", section.help);
+    let _ =
+        write!(page, "\n## {title}\n\n{}\n\n| Key | Takes | Default | Meaning |\n|---|---|---|---|\n", section.help);
     for key in &section.keys {
         let default = match key.default {
             Some(default) => format!("`{default}`"),

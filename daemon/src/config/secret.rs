@@ -28,7 +28,12 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// Reads the secret a node refers to; one newline at its end is not part of it.
-pub(super) fn secret(around: Surroundings<'_>, node: &Node, key: &Key, findings: &mut Findings) -> Option<SecretString> {
+pub(super) fn secret(
+    around: Surroundings<'_>,
+    node: &Node,
+    key: &Key,
+    findings: &mut Findings,
+) -> Option<SecretString> {
     let entry = match &node.tree {
         Tree::Map(entries) if entries.len() == 1 => entries.first()?,
         Tree::Map(_) => return refuse(node, findings, format!("`{}` expects one source: {HOW}", key.name)),
@@ -58,7 +63,12 @@ pub(super) fn secret(around: Surroundings<'_>, node: &Node, key: &Key, findings:
 }
 
 /// A list of secrets, at least one.
-pub(super) fn secrets(around: Surroundings<'_>, node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<SecretString>> {
+pub(super) fn secrets(
+    around: Surroundings<'_>,
+    node: &Node,
+    key: &Key,
+    findings: &mut Findings,
+) -> Option<Vec<SecretString>> {
     let items = list(node, key, findings)?;
     if items.is_empty() {
         return refuse(node, findings, format!("`{}` needs at least one: {HOW}", key.name));

@@ -48,7 +48,8 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
     let app_id = fields.read("app_id", findings, count);
     let client_id = fields.read("client_id", findings, text);
     let private_key = fields.read("private_key", findings, |node, key, findings| rsa_key(around, node, key, findings));
-    let webhook_secrets = fields.read("webhook_secrets", findings, |n, key, findings| secrets(around, n, key, findings));
+    let webhook_secrets =
+        fields.read("webhook_secrets", findings, |n, key, findings| secrets(around, n, key, findings));
     let client_secret = fields.read("client_secret", findings, |n, key, findings| secret(around, n, key, findings));
     let api_url = fields.read("api_url", findings, url);
     let timeout = fields.read("timeout", findings, duration);
@@ -72,7 +73,9 @@ fn rsa_key(around: Surroundings<'_>, node: &Node, key: &Key, findings: &mut Find
     let pem = secret(around, node, key, findings)?;
     match EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes()) {
         Ok(_) => Some(pem),
-        Err(_) => refuse(node, findings, "`private_key` is not an RSA private key in PEM, as GitHub gives it for download"),
+        Err(_) => {
+            refuse(node, findings, "`private_key` is not an RSA private key in PEM, as GitHub gives it for download")
+        }
     }
 }
 

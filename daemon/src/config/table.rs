@@ -34,11 +34,20 @@ pub(super) enum Kind {
     Text,
     Flag,
     /// A whole number within these bounds.
-    Count { least: u64, most: u64 },
+    Count {
+        least: u64,
+        most: u64,
+    },
     /// A span of time within these bounds (each written as a user would).
-    Duration { least: &'static str, most: &'static str },
+    Duration {
+        least: &'static str,
+        most: &'static str,
+    },
     /// Bytes within these bounds.
-    Size { least: &'static str, most: &'static str },
+    Size {
+        least: &'static str,
+        most: &'static str,
+    },
     Address,
     /// Of the file system; a relative one starts at the config file's directory.
     Path,
@@ -111,7 +120,12 @@ pub(super) static SERVER: Section = Section {
     path: "server",
     help: "Where orchd listens and whom it lets in.",
     keys: &[
-        key("listen", Kind::Address, Default("127.0.0.1:8080"), "Address and port to listen on. TLS is a reverse proxy's work."),
+        key(
+            "listen",
+            Kind::Address,
+            Default("127.0.0.1:8080"),
+            "Address and port to listen on. TLS is a reverse proxy's work.",
+        ),
         key("public_url", Kind::Url, Optional, "The URL under which people and GitHub reach orchd."),
         key(
             "admin_socket",
@@ -206,7 +220,12 @@ pub(super) static RETENTION: Section = Section {
     path: "retention",
     help: "How long things are kept.",
     keys: &[
-        key("events", Kind::Duration { least: "1d", most: "36500d" }, Default("365d"), "Events and what was decided on them."),
+        key(
+            "events",
+            Kind::Duration { least: "1d", most: "36500d" },
+            Default("365d"),
+            "Events and what was decided on them.",
+        ),
         key(
             "payloads",
             Kind::Duration { least: "1d", most: "36500d" },
@@ -239,7 +258,12 @@ pub(super) static QUEUE: Section = Section {
             Default("1s"),
             "Wait after the first failed attempt; doubled after each further one.",
         ),
-        key("backoff_cap", Kind::Duration { least: "1ms", most: "1d" }, Default("5m"), "Longest wait between two attempts."),
+        key(
+            "backoff_cap",
+            Kind::Duration { least: "1ms", most: "1d" },
+            Default("5m"),
+            "Longest wait between two attempts.",
+        ),
     ],
 };
 

@@ -82,7 +82,9 @@ fn now() -> DateTime<Utc> {
 
 /// Stands in for the registry of actions, which lies above this folder.
 const ACTIONS: &[ActionKind] = &[
-    fake("label", "Adds and removes labels.", "label: {add: [bug], remove: [triage]}", |p| known(p, &["add", "remove"])),
+    fake("label", "Adds and removes labels.", "label: {add: [bug], remove: [triage]}", |p| {
+        known(p, &["add", "remove"])
+    }),
     fake("comment", "Writes one comment.", "comment: {body: Hello}", |p| known(p, &["body"])),
     fake("assign", "Assigns people.", "assign: {add: [octocat]}", |p| known(p, &["add", "remove"])),
     fake("close", "Closes it.", "close: {reason: not_planned}", |p| known(p, &["reason"])),

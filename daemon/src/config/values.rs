@@ -52,7 +52,11 @@ pub(super) fn count(node: &Node, key: &Key, findings: &mut Findings) -> Option<u
 pub(super) fn duration(node: &Node, key: &Key, findings: &mut Findings) -> Option<Duration> {
     let Kind::Duration { least, most } = key.kind else { return None };
     let Some(found) = node.as_text().and_then(parse_duration) else {
-        return refuse(node, findings, format!("`{}` expects a time with its unit (ms, s, m, h, d), such as {least}", key.name));
+        return refuse(
+            node,
+            findings,
+            format!("`{}` expects a time with its unit (ms, s, m, h, d), such as {least}", key.name),
+        );
     };
     let within = parse_duration(least)? <= found && found <= parse_duration(most)?;
     if within { Some(found) } else { refuse(node, findings, format!("`{}` must be from {least} to {most}", key.name)) }
@@ -84,7 +88,11 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
 pub(super) fn size(node: &Node, key: &Key, findings: &mut Findings) -> Option<u64> {
     let Kind::Size { least, most } = key.kind else { return None };
     let Some(found) = node.as_text().and_then(parse_size) else {
-        return refuse(node, findings, format!("`{}` expects a size with its unit (B, KiB, MiB, GiB), such as {most}", key.name));
+        return refuse(
+            node,
+            findings,
+            format!("`{}` expects a size with its unit (B, KiB, MiB, GiB), such as {most}", key.name),
+        );
     };
     let within = parse_size(least)? <= found && found <= parse_size(most)?;
     if within { Some(found) } else { refuse(node, findings, format!("`{}` must be from {least} to {most}", key.name)) }
@@ -128,7 +136,9 @@ pub(super) fn url(node: &Node, key: &Key, findings: &mut Findings) -> Option<htt
     let written = text(node, key, findings)?;
     let fits = |uri: &http::Uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@') && !authority.host().is_empty())
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@') && !authority.host().is_empty())
             && uri.query().is_none()
     };
     match written.trim_end_matches('/').parse::<http::Uri>() {

@@ -23,12 +23,12 @@ mod webhook;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
 use crate::store::Db;
 
@@ -38,9 +38,7 @@ use self::metrics::EventCounters;
 /// What handlers need.
 pub struct Site {
     pub db: Db,
-    pub config: Arc<ArcSwap<Config>>,
-    /// Why the config on disk is not the one that runs; empty when it is.
-    pub config_error: Arc<ArcSwapOption<String>>,
+    pub config: Arc<LiveConfig>,
     pub ingest: Ingest,
     pub allowlist: Arc<Allowlist>,
     pub metrics: PrometheusHandle,
@@ -66,12 +64,7 @@ impl App {
 
     /// The config in use now.
     fn config(&self) -> Arc<Config> {
-        self.config.load_full()
-    }
-
-    /// Why the config on disk is not the one in use.
-    fn config_error(&self) -> Option<String> {
-        self.config_error.load().as_deref().cloned()
+        self.config.current()
     }
 
     fn events(&self) -> &EventCounters {

@@ -44,7 +44,10 @@ fn sections() {
     insta::assert_snapshot!(told_with_app(&[
         ("unknown keys", "servre: {}\nlisten: 1\ncolour: red\nserver: {listne: a, workers: 3}"),
         ("not a map", "server: 8080\nqueue: []"),
-        ("server", "server: {listen: localhost, public_url: 'ftp://x', webhook_allow: [githb, 1.2.3.4/40], max_body: 26MiB, read_timeout: 10, max_pending: 0}"),
+        (
+            "server",
+            "server: {listen: localhost, public_url: 'ftp://x', webhook_allow: [githb, 1.2.3.4/40], max_body: 26MiB, read_timeout: 10, max_pending: 0}"
+        ),
         ("urls", "server: {public_url: 'https://user:pw@host', trusted_proxies: 10.0.0.0/8}"),
         ("database in memory", "database: 'sqlite::memory:'"),
         ("database of another kind", "database: mysql://root:swordfish@db/orchd"),
@@ -65,9 +68,15 @@ fn secrets() {
         ("clear text", "github:\n  private_key: hunter2\n  webhook_secrets: [hunter2]\n  client_secret: 12345"),
         ("two sources", "github: {webhook_secrets: [{env: A, file: b}]}"),
         ("unknown source", "github: {webhook_secrets: [{vault: a}]}"),
-        ("no such", "github:\n  private_key: {file: none.pem}\n  webhook_secrets: [{env: NOT_SET}, {credential: ../x}]\n  client_secret: {file: credentials}"),
+        (
+            "no such",
+            "github:\n  private_key: {file: none.pem}\n  webhook_secrets: [{env: NOT_SET}, {credential: ../x}]\n  client_secret: {file: credentials}"
+        ),
         ("no key", "github: {private_key: {credential: hook}, webhook_secrets: [{credential: hook}]}"),
-        ("an active rule without an App", "rules:\n  - {name: a, on: push, then: [reopen: ]}\ngithub:\n  webhook_secrets: [{credential: hook}]"),
+        (
+            "an active rule without an App",
+            "rules:\n  - {name: a, on: push, then: [reopen: ]}\ngithub:\n  webhook_secrets: [{credential: hook}]"
+        ),
     ]));
 }
 
@@ -79,9 +88,15 @@ fn rules() {
         ("name twice", "rules:\n  - {name: a, on: push, then: [reopen: ]}\n  - {name: a, on: push, then: [reopen: ]}"),
         ("triggers", "rules:\n  - name: a\n    on: [pull_requests.opened, Push, weather, 7]\n    then: [reopen: ]"),
         ("no triggers", "rules: [{name: a, on: [], then: []}]"),
-        ("actions", "rules:\n  - name: a\n    on: push\n    then:\n      - lable: {add: [x]}\n      - dance: {}\n      - reopen\n      - {close: , reopen: }\n      - label:\n          ad: [x]"),
+        (
+            "actions",
+            "rules:\n  - name: a\n    on: push\n    then:\n      - lable: {add: [x]}\n      - dance: {}\n      - reopen\n      - {close: , reopen: }\n      - label:\n          ad: [x]"
+        ),
         ("repositories", "rules: [{name: a, on: push, then: [reopen: ], repositories: [acme, 'acme/[', '!x']}]"),
-        ("mode", "rules: [{name: a, on: push, then: [reopen: ], mode: shade, limits: {actions_per_hour: 0, per_day: 1}}]"),
+        (
+            "mode",
+            "rules: [{name: a, on: push, then: [reopen: ], mode: shade, limits: {actions_per_hour: 0, per_day: 1}}]"
+        ),
         ("blank if", "rules:\n  - name: a\n    on: push\n    if:\n      # - label: bug\n    then: [reopen: ]"),
         ("not a list", "rules: {name: a}"),
     ]));

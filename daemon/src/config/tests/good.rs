@@ -25,7 +25,10 @@ fn a_webhook_secret_alone_is_a_config() {
     assert_eq!((config.queue.workers, config.queue.lease), (8, Duration::from_secs(30)));
     assert_eq!((config.logging.format, config.logging.level.as_str()), (LogFormat::Auto, "info"));
     let note = config.notes[0].message.as_str();
-    assert_eq!(note, "`github` lacks `client_id` (or `app_id`) and `private_key`: events are kept, nothing can be done");
+    assert_eq!(
+        note,
+        "`github` lacks `client_id` (or `app_id`) and `private_key`: events are kept, nothing can be done"
+    );
     insta::assert_json_snapshot!(config.effective);
 }
 
@@ -105,7 +108,8 @@ fn anchors_save_typing() {
 fn secrets_never_appear_in_effective_or_debug() {
     let home = Home::new();
     home.write("credentials/database", "postgres://orchd:swordfish-of-the-file@db/orchd\n");
-    let databases = ["'postgres://orchd:swordfish-in-the-url@db/orchd?password=swordfish'", "{url: {credential: database}}"];
+    let databases =
+        ["'postgres://orchd:swordfish-in-the-url@db/orchd?password=swordfish'", "{url: {credential: database}}"];
     for database in databases {
         let text = format!(
             "database: {database}
@@ -147,8 +151,49 @@ proptest! {
 
 fn part() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "server", "database", "github", "rules", "include", "name", "on", "then", "if", "webhook_secrets", "listen", ": ",
-        ":", "\n", "\n  ", "\n    ", "- ", "[", "]", "{", "}", ", ", "'", "\"", "&a ", "*a", "!!str ", "!x", "|\n", ">-\n",
-        "? ", "# ", "---\n", "...\n", "%YAML 1.2\n", "\t", "~", "1e400", "0x1f", ".nan", "<<", "\u{feff}", "\u{85}", "é",
+        "server",
+        "database",
+        "github",
+        "rules",
+        "include",
+        "name",
+        "on",
+        "then",
+        "if",
+        "webhook_secrets",
+        "listen",
+        ": ",
+        ":",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "'",
+        "\"",
+        "&a ",
+        "*a",
+        "!!str ",
+        "!x",
+        "|\n",
+        ">-\n",
+        "? ",
+        "# ",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "\t",
+        "~",
+        "1e400",
+        "0x1f",
+        ".nan",
+        "<<",
+        "\u{feff}",
+        "\u{85}",
+        "é",
     ])
 }
