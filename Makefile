@@ -11,4 +11,4 @@ bench:
 	@packaging/dev/bench.sh
 
 docs:
-	@UPDATE=1 cargo test --quiet --package orchd --lib generated
+	@UPDATE=1 cargo test --quiet --package orchd --test it generated

@@ -28,8 +28,7 @@ const SECONDS_BUCKETS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// Where log lines go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where lines go.
 enum Sink {
     /// Lines for people, on standard error.
     Text,
@@ -62,7 +61,7 @@ pub enum TelemetryError {
     Twice(#[from] TryInitError),
 }
 
-/// Sets up logging for the process. Call once. The environment's level goes before the config's.
+/// Sets up logging for the process. Call once. `ORCHD_LOG` goes before the config's level.
 pub fn install_logs(logging: &Logging) -> Result<(), TelemetryError> {
     let level = std::env::var(LEVEL_VARIABLE).unwrap_or_else(|_| logging.level.clone());
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(level)?);

@@ -35,11 +35,14 @@ impl Command {
 fn check(file: &Path, json: bool) -> Result<(), Failure> {
     match (config::load(file, actions::kinds(), Utc::now()), json) {
         (Ok(config), false) => {
+            for config::Problem { file, line, column, message } in &config.notes {
+                output::note(&format!("{}:{line}:{column}: note: {message}", file.display()));
+            }
             let (file, rules) = (output::harmless(&file.display().to_string()), config.rules.len());
             output::print(&format!("{file} is fine: {rules} rules, revision {}\n", config.revision.hash))
         }
         (Ok(config), true) => output::print_json(&serde_json::json!({
-            "ok": true, "revision": config.revision.hash, "rules": config.rules.len(), "problems": [],
+            "ok": true, "revision": config.revision.hash, "rules": config.rules.len(), "notes": config.notes, "problems": [],
         })),
         (Err(problems), json) => {
             if json {

@@ -29,6 +29,7 @@ struct Config {
     git_commit: Option<String>,
     loaded_at: DateTime<Utc>,
     error: Option<String>,
+    needs_restart: Vec<String>,
 }
 
 pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
@@ -47,6 +48,9 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     ];
     if let Some(error) = status.config.error {
         facts.push(("config error", format!("{error} (the revision above keeps running)")));
+    }
+    if !status.config.needs_restart.is_empty() {
+        facts.push(("after restart", format!("new values of {}", status.config.needs_restart.join(", "))));
     }
     let writes = match (status.dry_run, status.read_only) {
         (true, _) => "no: github.dry_run is on",

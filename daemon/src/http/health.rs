@@ -60,6 +60,8 @@ pub(super) struct ConfigHealth {
     pub(super) loaded_at: chrono::DateTime<Utc>,
     /// Why the config on disk was refused.
     pub(super) error: Option<String>,
+    /// Keys whose new value waits for a restart.
+    pub(super) needs_restart: Vec<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,14 +110,15 @@ async fn show(app: App) -> Result<Response, HttpError> {
 
 impl ConfigHealth {
     pub(super) fn of(app: &App) -> Self {
-        let config = app.config();
-        let error = app.config_error();
+        let live = app.config.status();
+        let error = live.refused.map(|refused| refused.problems.to_string());
         Self {
             status: if error.is_some() { Status::Degraded } else { Status::Ok },
-            revision: config.revision.hash.clone(),
-            git_commit: config.revision.git_commit.clone(),
-            loaded_at: config.revision.loaded_at,
+            revision: live.revision.hash,
+            git_commit: live.revision.git_commit,
+            loaded_at: live.revision.loaded_at,
             error,
+            needs_restart: live.needs_restart,
         }
     }
 }

@@ -114,9 +114,8 @@ pub(super) fn age_seconds(then: chrono::DateTime<chrono::Utc>, now: chrono::Date
 
 /// What is true at this moment only: written by hand, because a recorder would keep every revision there ever was.
 fn push_info(text: &mut String, app: &App, store_is_up: bool) {
-    let config = app.config();
-    let config_is_stale = app.config_error().is_some();
-    let (version, revision) = (env!("CARGO_PKG_VERSION"), &config.revision.hash);
+    let live = app.config.status();
+    let (version, revision) = (env!("CARGO_PKG_VERSION"), &live.revision.hash);
     // Writing to a String cannot fail.
     let _ = write!(
         text,
@@ -127,8 +126,8 @@ fn push_info(text: &mut String, app: &App, store_is_up: bool) {
          # HELP orchd_config_loaded_timestamp_seconds When the running config was loaded\n\
          # TYPE orchd_config_loaded_timestamp_seconds gauge\norchd_config_loaded_timestamp_seconds {}\n\
          # HELP orchd_store_up 1 when the store answers\n# TYPE orchd_store_up gauge\norchd_store_up {}\n",
-        u8::from(config_is_stale),
-        config.revision.loaded_at.timestamp(),
+        u8::from(live.refused.is_some()),
+        live.revision.loaded_at.timestamp(),
         u8::from(store_is_up),
     );
 }

@@ -70,11 +70,6 @@ impl App {
         self.config.current()
     }
 
-    /// Why the config on disk is not the one in use.
-    fn config_error(&self) -> Option<String> {
-        self.config.status().refused.map(|refusal| refusal.problems.to_string())
-    }
-
     fn events(&self) -> &EventCounters {
         &self.0.events
     }

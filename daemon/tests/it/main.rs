@@ -5,6 +5,7 @@
 mod crash;
 mod emulator;
 mod examples;
+mod generated;
 mod imports;
 mod lifecycle;
 mod npm;
