@@ -60,11 +60,7 @@ impl RepoName {
                 && half != ".."
                 && half.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         };
-        if fits(owner) && fits(name) {
-            Ok(Self { full: text.to_owned(), slash: owner.len() })
-        } else {
-            Err(refuse())
-        }
+        if fits(owner) && fits(name) { Ok(Self { full: text.to_owned(), slash: owner.len() }) } else { Err(refuse()) }
     }
 
     pub fn owner(&self) -> &str {
@@ -148,10 +144,8 @@ impl Event {
             kind: EventKind { name: name.to_owned(), action: text("/action").map(str::to_owned) },
             repository: text("/repository/full_name").and_then(|full| RepoName::parse(full).ok()),
             installation: payload.pointer("/installation/id").and_then(Value::as_i64).map(InstallationId),
-            actor: text("/sender/login").map(|login| Actor {
-                login: login.to_owned(),
-                is_bot: text("/sender/type") == Some("Bot"),
-            }),
+            actor: text("/sender/login")
+                .map(|login| Actor { login: login.to_owned(), is_bot: text("/sender/type") == Some("Bot") }),
             item: item_number(&payload),
             received_at,
             payload,

@@ -60,10 +60,7 @@ pub struct Intent {
 impl Intent {
     pub fn new(event: EventId, rule: &RuleName, spec: &ActionSpec, target: Target) -> Self {
         // `Value` keeps object keys sorted (serde_json without `preserve_order`), so equal parameters print equally.
-        let name = format!(
-            "{event}\n{rule}\n{}\n{}#{}\n{}",
-            spec.name, target.repository, target.number, spec.params
-        );
+        let name = format!("{event}\n{rule}\n{}\n{}#{}\n{}", spec.name, target.repository, target.number, spec.params);
         Self {
             id: IntentId(Uuid::new_v5(&INTENT_NAMESPACE, name.as_bytes())),
             event,
