@@ -73,7 +73,9 @@ impl AppKey {
             return Err("'Expiration time' claim ('exp') is too far in the future");
         }
         if issued > now + 5 {
-            return Err("'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued");
+            return Err(
+                "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
+            );
         }
         let issuer = claims.get("iss").map(|iss| iss.as_str().map_or_else(|| iss.to_string(), str::to_owned));
         match issuer {

@@ -9,7 +9,8 @@ impl Seed {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    /// 64 even bits.
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,7 +20,7 @@ impl Seed {
 
     /// A number below `bound`; 0 when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next().checked_rem(bound).unwrap_or(0)
+        self.draw().checked_rem(bound).unwrap_or(0)
     }
 
     /// A number from `low` to `high`, both included.
@@ -32,21 +33,23 @@ impl Seed {
         self.below(100) < percent
     }
 
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    /// # Panics
+    /// When there is nothing to pick from.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         let index = self.below(from.len() as u64);
-        &from[usize::try_from(index).unwrap_or(0)]
+        from[usize::try_from(index).unwrap_or(0)]
     }
 
     /// An id as GitHub gives them: positive and below 2^40.
     pub fn id(&mut self) -> i64 {
-        i64::try_from(self.next() >> 24).unwrap_or(i64::MAX).max(1)
+        i64::try_from(self.draw() >> 24).unwrap_or(i64::MAX).max(1)
     }
 
     /// `digits` hexadecimal digits.
     pub fn hex(&mut self, digits: usize) -> String {
         let mut text = String::with_capacity(digits + 16);
         while text.len() < digits {
-            text.push_str(&format!("{:016x}", self.next()));
+            text.push_str(&format!("{:016x}", self.draw()));
         }
         text.truncate(digits);
         text

@@ -90,7 +90,7 @@ fn step(github: &GitHub, seed: &mut Seed, open: &mut Vec<Open>) {
     }
     let place = usize::try_from(seed.below(open.len() as u64)).unwrap_or(0);
     let Open { repository, number, is_pull } = open[place];
-    let who = *seed.pick(&PEOPLE);
+    let who = seed.pick(&PEOPLE);
     let person = github.person(who);
     let item = github.issue(repository, number);
     match seed.below(20) {
@@ -124,9 +124,9 @@ fn step(github: &GitHub, seed: &mut Seed, open: &mut Vec<Open>) {
 
 fn opening(github: &GitHub, seed: &mut Seed) -> Open {
     let person = github.person(seed.pick(&PEOPLE));
-    let repository = *seed.pick(&REPOSITORIES);
+    let repository = seed.pick(&REPOSITORIES);
     if seed.chance(60) {
-        let (title, paths) = *seed.pick(&PULLS);
+        let (title, paths) = seed.pick(&PULLS);
         let mut new = NewItem::titled(title).body(seed.pick(&COMMENTS)).head(&format!("work-{}", seed.below(1_000)));
         for path in paths {
             new = new.file(path);

@@ -24,7 +24,10 @@ enum News {
     Item(&'static str, Value),
     Comment(&'static str, Comment),
     Review(Review),
-    Push { before: String, paths: Vec<String> },
+    Push {
+        before: String,
+        paths: Vec<String>,
+    },
 }
 
 impl World {
@@ -108,7 +111,14 @@ impl World {
     }
 }
 
-fn alter(repo: &mut Repository, item: &mut Item, actor: &Actor, change: &Change, subject: Option<User>, id: i64) -> News {
+fn alter(
+    repo: &mut Repository,
+    item: &mut Item,
+    actor: &Actor,
+    change: &Change,
+    subject: Option<User>,
+    id: i64,
+) -> News {
     match change {
         Change::Opened => News::Item("opened", json!({})),
         Change::LabelAdded(name) => add_label(repo, item, name, id),
@@ -294,7 +304,9 @@ fn moment(change: &Change, actor: &Actor, id: i64) -> Option<Moment> {
         Change::ReviewRequested(login) => ("review_requested", Some(login.clone())),
         Change::MarkedReady => ("ready_for_review", None),
         Change::MadeDraft => ("convert_to_draft", None),
-        Change::Opened | Change::Rewritten(_) | Change::CommentEdited { .. } | Change::CommentDeleted { .. } => return None,
+        Change::Opened | Change::Rewritten(_) | Change::CommentEdited { .. } | Change::CommentDeleted { .. } => {
+            return None;
+        }
     };
     Some(Moment { id, event: event.to_owned(), actor: actor.user.clone(), subject, at: Utc::now() })
 }

@@ -18,7 +18,11 @@ pub struct Fault {
 pub(crate) enum Ending {
     /// Answers as usual.
     Normal,
-    Status { code: u16, headers: Vec<(String, String)>, message: String },
+    Status {
+        code: u16,
+        headers: Vec<(String, String)>,
+        message: String,
+    },
     Hang,
     Close,
 }
@@ -66,8 +70,10 @@ impl Fault {
     /// 403 of the primary limit: `remaining` is 0 and `reset` is `wait` ahead.
     pub fn primary_limit(self, wait: Duration) -> Self {
         let reset = chrono::Utc::now().timestamp() + i64::try_from(wait.as_secs()).unwrap_or(0);
-        let headers =
-            vec![("x-ratelimit-remaining".to_owned(), "0".to_owned()), ("x-ratelimit-reset".to_owned(), reset.to_string())];
+        let headers = vec![
+            ("x-ratelimit-remaining".to_owned(), "0".to_owned()),
+            ("x-ratelimit-reset".to_owned(), reset.to_string()),
+        ];
         let message = "API rate limit exceeded for installation.".to_owned();
         self.ends(Ending::Status { code: 403, headers, message })
     }
@@ -75,7 +81,8 @@ impl Fault {
     /// 403 of the secondary limit: `retry-after` when given, else only the message says so.
     pub fn secondary_limit(self, wait: Option<Duration>) -> Self {
         let headers = wait.map(|wait| ("retry-after".to_owned(), wait.as_secs().to_string())).into_iter().collect();
-        let message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.".to_owned();
+        let message =
+            "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.".to_owned();
         self.ends(Ending::Status { code: 403, headers, message })
     }
 

@@ -26,7 +26,9 @@ pub struct Request {
 impl Request {
     /// Whether it asks for a change of a repository. Asking for a token is none.
     pub fn is_write(&self) -> bool {
-        self.method != "GET" && self.method != "HEAD" && !self.path.contains("/access_tokens")
+        self.method != "GET"
+            && self.method != "HEAD"
+            && !self.path.contains("/access_tokens")
             && !self.path.contains("/app/hook/")
     }
 }
@@ -66,7 +68,9 @@ impl Change {
             | (Self::Retitled(_), Self::Retitled(_))
             | (Self::Rewritten(_), Self::Rewritten(_))
             | (Self::Milestoned(_), Self::Milestoned(_)) => self != other,
-            (Self::CommentEdited { id: a, body: new }, Self::CommentEdited { id: b, body: old }) => a == b && new != old,
+            (Self::CommentEdited { id: a, body: new }, Self::CommentEdited { id: b, body: old }) => {
+                a == b && new != old
+            }
             (Self::CommentDeleted { id: a }, Self::Commented { id: b, .. }) => a == b,
             _ => false,
         }
@@ -140,7 +144,9 @@ impl fmt::Display for Effect {
             Change::CommentEdited { body, .. } => write!(f, "{by} edits a comment on {item}: '{}'", first_line(body)),
             Change::CommentDeleted { .. } => write!(f, "{by} deletes a comment on {item}"),
             Change::Pushed { sha, .. } => write!(f, "{by} pushes {sha:.7} to {item}"),
-            Change::Reviewed { state, .. } => write!(f, "{by} reviews {item}: {}", state.to_lowercase().replace('_', " ")),
+            Change::Reviewed { state, .. } => {
+                write!(f, "{by} reviews {item}: {}", state.to_lowercase().replace('_', " "))
+            }
             Change::ReviewRequested(login) => write!(f, "{by} asks {login} to review {item}"),
             Change::MarkedReady => write!(f, "{by} marks {item} ready for review"),
             Change::MadeDraft => write!(f, "{by} makes {item} a draft"),

@@ -144,7 +144,10 @@ async fn fail(inner: &Inner, call: &Call, fault: Fault) -> Result<Answer, Hangup
 /// Answers a request as GitHub would: who asks, what is left of the quota, the route, then the `ETag`.
 fn handle(world: &mut World, call: &Call) -> Answer {
     if call.header("user-agent").is_none() {
-        return Answer::error(403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header");
+        return Answer::error(
+            403,
+            "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
+        );
     }
     let version = call.header("x-github-api-version").unwrap_or("2022-11-28");
     if version != "2022-11-28" && version != "2026-03-10" {
@@ -158,7 +161,10 @@ fn handle(world: &mut World, call: &Call) -> Answer {
     let mut answer = if taken {
         routes::handle(world, call, &caller)
     } else {
-        Answer::error(403, "API rate limit exceeded for installation. If you reach out to GitHub Support for help, please include the request ID.")
+        Answer::error(
+            403,
+            "API rate limit exceeded for installation. If you reach out to GitHub Support for help, please include the request ID.",
+        )
     };
     if answer.status == 200 && call.method == "GET" {
         note_etag(&mut answer, call);
@@ -201,7 +207,9 @@ fn note_etag(answer: &mut Answer, call: &Call) {
     let text = answer.body.as_ref().map(Value::to_string).unwrap_or_default();
     let digest = sign_webhook("etag", text.as_bytes());
     let etag = format!("W/\"{}\"", digest.trim_start_matches("sha256="));
-    let known = call.header("if-none-match").is_some_and(|known| known.trim_start_matches("W/") == etag.trim_start_matches("W/"));
+    let known = call
+        .header("if-none-match")
+        .is_some_and(|known| known.trim_start_matches("W/") == etag.trim_start_matches("W/"));
     if known {
         answer.status = 304;
         answer.body = None;

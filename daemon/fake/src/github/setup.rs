@@ -156,11 +156,7 @@ impl GitHub {
 }
 
 /// Delivers what GitHub's own CI says about a repository.
-fn tell(
-    world: &mut World,
-    full_name: &str,
-    payload: impl FnOnce(&Envelope<'_>) -> (&'static str, serde_json::Value),
-) {
+fn tell(world: &mut World, full_name: &str, payload: impl FnOnce(&Envelope<'_>) -> (&'static str, serde_json::Value)) {
     let sender = world.user("github-actions[bot]", UserKind::Bot);
     let installation = world.installation_of(full_name);
     let Some(repository) = world.repository(full_name) else { return };

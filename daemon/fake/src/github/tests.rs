@@ -211,7 +211,7 @@ async fn a_jwt_of_another_key_or_issuer_is_refused() {
 
 #[tokio::test]
 async fn an_unchanged_answer_is_a_free_304() {
-    let (_, client) = with_web().await;
+    let (_github, client) = with_web().await;
     let first = client.get("/repos/acme/web").await;
     let (etag, remaining) = (first.headers()["etag"].clone(), first.headers()["x-ratelimit-remaining"].clone());
     let url = format!("{}/repos/acme/web", client.base);

@@ -14,9 +14,7 @@ pub(crate) fn pulls_at(repo: &Repository, sha: &str) -> Vec<Value> {
 fn pull_reference(repo: &Repository, item: &Item) -> Option<Value> {
     let pull = item.pull.as_ref()?;
     let url = format!("{API}/repos/{}", repo.full_name());
-    let side = |branch: &str, sha: &str| {
-        json!({"ref": branch, "sha": sha, "repo": {"id": repo.id, "url": url, "name": repo.name}})
-    };
+    let side = |branch: &str, sha: &str| json!({"ref": branch, "sha": sha, "repo": {"id": repo.id, "url": url, "name": repo.name}});
     Some(json!({
         "url": format!("{url}/pulls/{}", item.number),
         "id": pull.id,

@@ -14,7 +14,7 @@ pub(super) fn of_kind(name: &str, seed: &mut Seed, end: &Envelope<'_>, at: Time)
         "workflow_run" => end.workflow_run(&random::check_run(seed, at)).1,
         "status" => end.status(&random::status(seed, at)).1,
         "star" => {
-            let action = *seed.pick(&["created", "deleted"]);
+            let action = seed.pick(&["created", "deleted"]);
             end.star(action, at).1
         }
         "watch" => end.close(json!({"action": "started"})),
@@ -22,7 +22,7 @@ pub(super) fn of_kind(name: &str, seed: &mut Seed, end: &Envelope<'_>, at: Time)
         "delete" => end.reference("delete", &random::branch(seed)).1,
         "label" => {
             let names: Vec<&String> = end.repository.labels.keys().collect();
-            let name = *seed.pick(&names);
+            let name = seed.pick(&names);
             end.repository_label("created", name).map_or(Value::Null, |(_, payload)| payload)
         }
         "release" => {

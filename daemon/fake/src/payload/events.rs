@@ -198,13 +198,20 @@ pub(crate) fn installation(id: i64, app_id: i64, slug: &str, account: &User, at:
 }
 
 /// `installation.*`: no repository of its own, a list of them instead.
-pub(crate) fn installed(action: &str, shown: Value, sender: &User, repositories: &[&Repository]) -> (&'static str, Value) {
+pub(crate) fn installed(
+    action: &str,
+    shown: Value,
+    sender: &User,
+    repositories: &[&Repository],
+) -> (&'static str, Value) {
     let list: Vec<Value> = repositories
         .iter()
-        .map(|each| json!({
-            "id": each.id, "node_id": node_id("R", each.id), "name": each.name,
-            "full_name": each.full_name(), "private": each.private,
-        }))
+        .map(|each| {
+            json!({
+                "id": each.id, "node_id": node_id("R", each.id), "name": each.name,
+                "full_name": each.full_name(), "private": each.private,
+            })
+        })
         .collect();
     let fields = json!({
         "action": action, "installation": shown, "repositories": list, "requester": null, "sender": user(sender),

@@ -3,8 +3,8 @@
 //! Owns the shape of GitHub's objects, which the fake GitHub answers with too. Refuses to know state: every function
 //! shows what it is given. Invariant: the same seed gives the same payload, byte for byte, on every machine.
 
-mod ci_events;
 pub(crate) mod ci;
+mod ci_events;
 pub(crate) mod events;
 pub(crate) mod items;
 pub(crate) mod objects;
@@ -22,8 +22,24 @@ use events::{Envelope, Push};
 
 /// Event names a sample may have; the position of a name follows how often GitHub sends it.
 pub const EVENT_NAMES: [&str; 18] = [
-    "pull_request", "issues", "issue_comment", "push", "check_run", "check_suite", "workflow_run", "status",
-    "pull_request_review", "star", "create", "delete", "label", "release", "installation", "ping", "fork", "watch",
+    "pull_request",
+    "issues",
+    "issue_comment",
+    "push",
+    "check_run",
+    "check_suite",
+    "workflow_run",
+    "status",
+    "pull_request_review",
+    "star",
+    "create",
+    "delete",
+    "label",
+    "release",
+    "installation",
+    "ping",
+    "fork",
+    "watch",
 ];
 
 /// A payload and its event name.
@@ -87,11 +103,11 @@ fn of_kind(name: &str, seed: &mut Seed) -> Value {
 fn changed(seed: &mut Seed, end: &Envelope<'_>, item: &Item) -> Value {
     let common = ["opened", "edited", "labeled", "unlabeled", "assigned", "closed", "reopened", "milestoned"];
     let only_pulls = ["synchronize", "synchronize", "review_requested", "ready_for_review", "converted_to_draft"];
-    let action = if item.is_pull() && seed.chance(40) { *seed.pick(&only_pulls) } else { *seed.pick(&common) };
+    let action = if item.is_pull() && seed.chance(40) { seed.pick(&only_pulls) } else { seed.pick(&common) };
     let extra = match action {
         "labeled" | "unlabeled" => {
             let labels: Vec<_> = end.repository.labels.values().collect();
-            json!({"label": objects::label(end.repository, *seed.pick(&labels))})
+            json!({"label": objects::label(end.repository, seed.pick(&labels))})
         }
         "assigned" => json!({"assignee": objects::user(&random::person(seed))}),
         "edited" => json!({"changes": {"title": {"from": random::title(seed)}}}),
@@ -121,7 +137,7 @@ fn pushed(seed: &mut Seed, end: &Envelope<'_>) -> Value {
 fn installed(seed: &mut Seed, repo: &Repository) -> Value {
     let (id, app_id) = (seed.id() >> 16, seed.id() >> 20);
     let shown = events::installation(id, app_id, "orchd", &repo.owner, repo.created_at);
-    let action = *seed.pick(&["created", "deleted", "suspend", "unsuspend"]);
+    let action = seed.pick(&["created", "deleted", "suspend", "unsuspend"]);
     events::installed(action, shown, &random::person(seed), &[repo]).1
 }
 

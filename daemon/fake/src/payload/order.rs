@@ -7,9 +7,34 @@ use super::objects::{REPOSITORY_URLS, USER_URLS};
 
 /// Keys that come first in most of GitHub's objects, in their order.
 const FIRST: [&str; 28] = [
-    "action", "number", "ref", "before", "after", "zen", "hook_id", "review", "issue", "comment", "pull_request",
-    "check_run", "check_suite", "workflow_run", "workflow", "release", "url", "repository_url", "labels_url", "id",
-    "node_id", "html_url", "diff_url", "patch_url", "issue_url", "state", "locked", "title",
+    "action",
+    "number",
+    "ref",
+    "before",
+    "after",
+    "zen",
+    "hook_id",
+    "review",
+    "issue",
+    "comment",
+    "pull_request",
+    "check_run",
+    "check_suite",
+    "workflow_run",
+    "workflow",
+    "release",
+    "url",
+    "repository_url",
+    "labels_url",
+    "id",
+    "node_id",
+    "html_url",
+    "diff_url",
+    "patch_url",
+    "issue_url",
+    "state",
+    "locked",
+    "title",
 ];
 /// Keys that end a payload.
 const LAST: [&str; 4] = ["repository", "organization", "sender", "installation"];

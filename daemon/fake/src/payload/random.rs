@@ -6,16 +6,66 @@ use crate::model::{CheckRun, Comment, File, Item, Milestone, Pull, Repository, R
 use crate::seed::Seed;
 
 const LOGINS: [&str; 24] = [
-    "alice", "bob-builds", "chidi", "dmitri-k", "eun-ji", "fatima", "grace-h", "hiro", "ines-m", "jonas", "kwame",
-    "lena", "mohamed-a", "nadia", "olu", "priya-s", "quentin", "rosa", "sven-o", "tuan", "uma", "viktor", "wen", "yara",
+    "alice",
+    "bob-builds",
+    "chidi",
+    "dmitri-k",
+    "eun-ji",
+    "fatima",
+    "grace-h",
+    "hiro",
+    "ines-m",
+    "jonas",
+    "kwame",
+    "lena",
+    "mohamed-a",
+    "nadia",
+    "olu",
+    "priya-s",
+    "quentin",
+    "rosa",
+    "sven-o",
+    "tuan",
+    "uma",
+    "viktor",
+    "wen",
+    "yara",
 ];
 const OWNERS: [&str; 12] = [
-    "acme", "northwind-labs", "tidepool", "harbour-io", "quarry", "lumen-works", "papercrane", "saltmarsh", "brightfen",
-    "ferrous-co", "oakline", "meridian",
+    "acme",
+    "northwind-labs",
+    "tidepool",
+    "harbour-io",
+    "quarry",
+    "lumen-works",
+    "papercrane",
+    "saltmarsh",
+    "brightfen",
+    "ferrous-co",
+    "oakline",
+    "meridian",
 ];
 const NAMES: [&str; 20] = [
-    "web", "api", "docs", "cli", "infra", "billing", "mobile-app", "sdk-python", "sdk.js", "parser", "scheduler",
-    "design-system", "charts", "gateway", "worker", "search", "auth", "playbooks", "website", "data_pipeline",
+    "web",
+    "api",
+    "docs",
+    "cli",
+    "infra",
+    "billing",
+    "mobile-app",
+    "sdk-python",
+    "sdk.js",
+    "parser",
+    "scheduler",
+    "design-system",
+    "charts",
+    "gateway",
+    "worker",
+    "search",
+    "auth",
+    "playbooks",
+    "website",
+    "data_pipeline",
 ];
 const LANGUAGES: [&str; 8] = ["Rust", "TypeScript", "Go", "Python", "Java", "Ruby", "C++", "Kotlin"];
 const TOPICS: [&str; 10] =
@@ -67,13 +117,32 @@ const SENTENCES: [&str; 22] = [
     "![screenshot](https://images.example.com/before-after.png)",
 ];
 const PATHS: [&str; 16] = [
-    "README.md", "docs/install.md", "docs/reference/settings.md", "src/main.rs", "src/server/mod.rs", "src/parser.rs",
-    "tests/story.rs", "web/app.tsx", "web/style.css", ".github/workflows/test.yml", "Cargo.toml", "package.json",
-    "scripts/release.sh", "migrations/0007_names.sql", "assets/logo.svg", "internal/queue/queue.go",
+    "README.md",
+    "docs/install.md",
+    "docs/reference/settings.md",
+    "src/main.rs",
+    "src/server/mod.rs",
+    "src/parser.rs",
+    "tests/story.rs",
+    "web/app.tsx",
+    "web/style.css",
+    ".github/workflows/test.yml",
+    "Cargo.toml",
+    "package.json",
+    "scripts/release.sh",
+    "migrations/0007_names.sql",
+    "assets/logo.svg",
+    "internal/queue/queue.go",
 ];
 const CHECKS: [&str; 6] = ["test (linux)", "test (windows)", "lint", "build", "docs", "security scan"];
 const BRANCHES: [&str; 8] = [
-    "fix-typo", "feature/faster-start", "bob/retry-upload", "deps/parser-2.4.1", "main-backport", "release/2.x", "wip",
+    "fix-typo",
+    "feature/faster-start",
+    "bob/retry-upload",
+    "deps/parser-2.4.1",
+    "main-backport",
+    "release/2.x",
+    "wip",
     "docs/timeouts",
 ];
 
@@ -84,7 +153,7 @@ pub(crate) fn moment(seed: &mut Seed) -> Time {
 }
 
 pub(crate) fn person(seed: &mut Seed) -> User {
-    let base = *seed.pick(&LOGINS);
+    let base = seed.pick(&LOGINS);
     let (login, kind) = match seed.below(10) {
         0 => (format!("{base}[bot]"), UserKind::Bot),
         1..=4 => (format!("{base}{}", seed.below(99)), UserKind::User),
@@ -95,15 +164,15 @@ pub(crate) fn person(seed: &mut Seed) -> User {
 
 pub(crate) fn repository(seed: &mut Seed) -> Repository {
     let kind = if seed.chance(70) { UserKind::Organization } else { UserKind::User };
-    let owner = User { id: seed.id() >> 12, login: (*seed.pick(&OWNERS)).to_owned(), kind };
-    let name = *seed.pick(&NAMES);
+    let owner = User { id: seed.id() >> 12, login: seed.pick(&OWNERS).to_owned(), kind };
+    let name = seed.pick(&NAMES);
     let created = moment(seed);
     let mut repo = Repository::new(seed, owner, name, created);
     repo.private = seed.chance(25);
-    repo.language = seed.chance(90).then(|| (*seed.pick(&LANGUAGES)).to_owned());
-    repo.description = seed.chance(70).then(|| (*seed.pick(&TITLES)).to_owned());
+    repo.language = seed.chance(90).then(|| seed.pick(&LANGUAGES).to_owned());
+    repo.description = seed.chance(70).then(|| seed.pick(&TITLES).to_owned());
     repo.homepage = seed.chance(30).then(|| format!("https://{name}.example.com"));
-    repo.topics = (0..seed.below(5)).map(|_| (*seed.pick(&TOPICS)).to_owned()).collect();
+    repo.topics = (0..seed.below(5)).map(|_| seed.pick(&TOPICS).to_owned()).collect();
     if seed.chance(15) {
         repo.default_branch = "master".to_owned();
     }
@@ -113,12 +182,11 @@ pub(crate) fn repository(seed: &mut Seed) -> Repository {
 /// One title in twelve is as long as GitHub allows.
 pub(crate) fn title(seed: &mut Seed) -> String {
     if !seed.chance(8) {
-        return (*seed.pick(&TITLES)).to_owned();
+        return seed.pick(&TITLES).to_owned();
     }
     let mut long = String::new();
     while long.chars().count() < 256 {
-        let title: &str = *seed.pick(&TITLES);
-        long.push_str(title);
+        long.push_str(seed.pick(&TITLES));
         long.push_str(", and ");
     }
     long.chars().take(256).collect()
@@ -127,7 +195,7 @@ pub(crate) fn title(seed: &mut Seed) -> String {
 /// Mostly a few sentences; now and then an essay of several kilobytes.
 pub(crate) fn text(seed: &mut Seed) -> String {
     let sentences = if seed.chance(6) { seed.between(30, 90) } else { seed.between(1, 7) };
-    let parts: Vec<&str> = (0..sentences).map(|_| *seed.pick(&SENTENCES)).collect();
+    let parts: Vec<&str> = (0..sentences).map(|_| seed.pick(&SENTENCES)).collect();
     parts.join("\n\n")
 }
 
@@ -144,8 +212,8 @@ pub(crate) fn issue(seed: &mut Seed, repo: &Repository) -> Item {
         body: seed.chance(90).then(|| text(seed)),
         open,
         state_reason: (!open).then(|| "completed".to_owned()),
-        author_association: (*seed.pick(&["OWNER", "MEMBER", "CONTRIBUTOR", "NONE", "COLLABORATOR"])).to_owned(),
-        labels: (0..seed.below(3)).map(|_| (*seed.pick(&all)).clone()).collect(),
+        author_association: seed.pick(&["OWNER", "MEMBER", "CONTRIBUTOR", "NONE", "COLLABORATOR"]).to_owned(),
+        labels: (0..seed.below(3)).map(|_| seed.pick(&all).clone()).collect(),
         assignees: (0..seed.below(2)).map(|_| person(seed)).collect(),
         author,
         milestone,
@@ -168,7 +236,7 @@ pub(crate) fn pull(seed: &mut Seed, repo: &Repository) -> Item {
         draft: seed.chance(15),
         base_ref: repo.default_branch.clone(),
         base_sha: seed.sha(),
-        head_ref: (*seed.pick(&BRANCHES)).to_owned(),
+        head_ref: seed.pick(&BRANCHES).to_owned(),
         head_sha: seed.sha(),
         fork_owner: seed.chance(35).then(|| person(seed)),
         merged_at: merged.then_some(item.updated_at),
@@ -182,14 +250,14 @@ pub(crate) fn pull(seed: &mut Seed, repo: &Repository) -> Item {
 }
 
 pub(crate) fn paths(seed: &mut Seed) -> Vec<String> {
-    let mut paths: Vec<String> = (0..seed.between(1, 6)).map(|_| (*seed.pick(&PATHS)).to_owned()).collect();
+    let mut paths: Vec<String> = (0..seed.between(1, 6)).map(|_| seed.pick(&PATHS).to_owned()).collect();
     paths.sort();
     paths.dedup();
     paths
 }
 
 pub(crate) fn branch(seed: &mut Seed) -> String {
-    (*seed.pick(&BRANCHES)).to_owned()
+    seed.pick(&BRANCHES).to_owned()
 }
 
 pub(crate) fn comment(seed: &mut Seed, at: Time) -> Comment {
@@ -197,16 +265,16 @@ pub(crate) fn comment(seed: &mut Seed, at: Time) -> Comment {
 }
 
 pub(crate) fn review(seed: &mut Seed, at: Time) -> Review {
-    let state = (*seed.pick(&["APPROVED", "CHANGES_REQUESTED", "COMMENTED"])).to_owned();
+    let state = seed.pick(&["APPROVED", "CHANGES_REQUESTED", "COMMENTED"]).to_owned();
     Review { id: seed.id(), author: person(seed), state, body: text(seed), commit: seed.sha(), submitted_at: at }
 }
 
 pub(crate) fn check_run(seed: &mut Seed, at: Time) -> CheckRun {
     let done = seed.chance(70);
-    let conclusion = *seed.pick(&["success", "success", "success", "failure", "cancelled", "skipped"]);
+    let conclusion = seed.pick(&["success", "success", "success", "failure", "cancelled", "skipped"]);
     CheckRun {
         id: seed.id(),
-        name: (*seed.pick(&CHECKS)).to_owned(),
+        name: seed.pick(&CHECKS).to_owned(),
         sha: seed.sha(),
         status: if done { "completed" } else { "in_progress" }.to_owned(),
         conclusion: done.then(|| conclusion.to_owned()),
@@ -219,8 +287,8 @@ pub(crate) fn status(seed: &mut Seed, at: Time) -> Status {
         id: seed.id(),
         context: format!("ci/{}", seed.pick(&CHECKS)),
         sha: seed.sha(),
-        state: (*seed.pick(&["pending", "success", "failure", "error"])).to_owned(),
-        description: (*seed.pick(&TITLES)).to_owned(),
+        state: seed.pick(&["pending", "success", "failure", "error"]).to_owned(),
+        description: seed.pick(&TITLES).to_owned(),
         at,
     }
 }

@@ -75,7 +75,10 @@ fn give_token(world: &mut World, call: &Call, installation: i64) -> Answer {
         owned.map(|name| format!("{prefix}{}", name.to_lowercase())).collect()
     });
     if narrowed.as_ref().is_some_and(|names| !names.is_subset(&found.repositories)) {
-        return Answer::error(422, "There is at least one repository that does not exist or is not accessible to the parent installation.");
+        return Answer::error(
+            422,
+            "There is at least one repository that does not exist or is not accessible to the parent installation.",
+        );
     }
     let text = format!("ghs_{}_{}", world.app.id, world.seed.hex(500));
     let expires_at = Utc::now() + world.app.token_lifetime;

@@ -121,7 +121,8 @@ fn assign(world: &mut World, at: &Place<'_>, number: u64) -> Answer {
     };
     let adding = at.call.method == "POST";
     let Some(repo) = world.repository(at.full_name) else { return Answer::not_found() };
-    let logins: Vec<String> = logins.into_iter().filter(|login| !adding || repo.collaborators.contains(login)).collect();
+    let logins: Vec<String> =
+        logins.into_iter().filter(|login| !adding || repo.collaborators.contains(login)).collect();
     for login in logins {
         let change = if adding { Change::Assigned(login) } else { Change::Unassigned(login) };
         if world.change(&at.actor, at.full_name, number, change).is_none() {

@@ -24,7 +24,10 @@ pub(crate) enum Caller {
     /// With the App's JWT.
     App,
     /// With a token; `repositories` are those it was narrowed to.
-    Installation { id: i64, repositories: Option<BTreeSet<String>> },
+    Installation {
+        id: i64,
+        repositories: Option<BTreeSet<String>>,
+    },
 }
 
 /// Who asks, or the 401.
