@@ -5,10 +5,16 @@
 //! writing; the engine stores the before-state between the two (invariant 5). Nothing else writes to GitHub
 //! (invariant 4).
 
+#[macro_use]
+mod registry;
+mod hands;
+mod item;
+mod names;
+
 use serde_json::Value;
 
 use crate::core::hand::HandChange;
-use crate::core::intent::{ActionKind, IntentId, Target};
+use crate::core::intent::{IntentId, Target};
 use crate::core::rule::RuleName;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
@@ -22,13 +28,13 @@ pub struct Origin {
 
 /// What an action wants, given the state it read.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Plan {
+pub enum Plan<C = Value> {
     /// It is already so; the text says what was seen.
     Nothing(String),
     /// A person changed it by hand, or the target cannot take it; the text says what and who.
     Held(String),
     /// Write this.
-    Change(Value),
+    Change(C),
 }
 
 /// What an interrupted write came to, judged by the state now.
@@ -36,7 +42,8 @@ pub enum Plan {
 pub enum Settled {
     /// The state shows the change: it happened.
     Happened,
-    /// The state shows that it did not happen: safe to write.
+    /// The state shows that it did not happen, or not wholly: writing it again does no harm. What people did meanwhile
+    /// is not judged here: plan again before writing.
     DidNot,
     /// Cannot be told; the text says why.
     CannotTell(String),
@@ -44,22 +51,23 @@ pub enum Settled {
 
 /// What taking an effect back asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reversal {
+pub enum Reversal<C = Value> {
     /// The state is already as before.
     Nothing,
     /// A person changed it since: left alone; the text says what.
     Refused(String),
     /// Write this change.
-    Change(Value),
+    Change(C),
 }
 
-/// Every action, for the config loader, the schema and the docs.
-pub fn kinds() -> &'static [ActionKind] {
-    &[]
-}
+actions! { label, comment, assign, close, reopen }
 
 /// An action of the registry with parsed parameters, bound to its target.
-pub struct Bound {}
+pub struct Bound {
+    action: Box<dyn registry::Erased>,
+    target: Target,
+    origin: Origin,
+}
 
 /// A stored intent that no longer parses: the action is gone or its parameters changed meaning since.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -67,31 +75,43 @@ pub struct Bound {}
 pub struct NotAnAction(pub String);
 
 impl Bound {
-    pub fn new(_action: &str, _params: &Value, _target: Target, _origin: Origin) -> Result<Self, NotAnAction> {
-        unimplemented!()
+    /// # Errors
+    /// When no action has the name, or the parameters are not its.
+    pub fn new(action: &str, params: &Value, target: Target, origin: Origin) -> Result<Self, NotAnAction> {
+        let action = parse(action, params).map_err(NotAnAction)?;
+        Ok(Self { action, target, origin })
     }
 
     /// The state the action cares about, as it is now.
-    pub async fn read(&self, _reader: &Reader) -> Result<Value, GitHubError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As the requests fail.
+    pub async fn read(&self, reader: &Reader) -> Result<Value, GitHubError> {
+        self.action.read(&self.target, &self.origin, reader).await
     }
 
-    /// Pure: what to write, if anything.
-    pub fn plan(&self, _state: &Value, _hands: &[HandChange]) -> Plan {
-        unimplemented!()
+    /// Pure: what to write, if anything. `hands` are the changes people made to the target, in any order.
+    pub fn plan(&self, state: &Value, hands: &[HandChange]) -> Plan {
+        self.action.plan(&self.origin, state, hands)
     }
 
     /// Pure: after a crash, whether `change`, begun when the state was `before`, shows in `now`.
-    pub fn settle(&self, _before: &Value, _change: &Value, _now: &Value) -> Settled {
-        unimplemented!()
+    pub fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled {
+        self.action.settle(before, change, now)
     }
 
-    pub async fn write(&self, _writer: &Writer, _change: &Value) -> Result<(), GitHubError> {
-        unimplemented!()
+    /// # Errors
+    /// As the requests fail; what was done of a change of several requests stays done.
+    pub async fn write(&self, writer: &Writer, change: &Value) -> Result<(), GitHubError> {
+        self.action.write(&self.target, writer, change).await
     }
 
-    /// Pure: how to get from `now` back to `before`, given what we made of it (`after`).
-    pub fn undo(&self, _before: &Value, _after: &Value, _now: &Value) -> Reversal {
-        unimplemented!()
+    /// Pure: how to get from `now` back to `before`, given what we made of it (`after`). The change is one that
+    /// [`Bound::write`] can write.
+    pub fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal {
+        self.action.undo(before, after, now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,17 @@
 //! (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
 //! reaches a log or an error (11).
 
+mod answer;
 pub mod auth;
 pub mod client;
 pub mod facts;
+mod gate;
+mod layers;
 pub mod meta;
+pub mod path;
+#[cfg(test)]
+pub(crate) mod stand_in;
+mod transport;
 pub mod webhook;
 
 use std::time::Duration;
@@ -33,6 +40,20 @@ pub enum GitHubError {
     /// The App's key does not work, or is missing: a person must mend the config.
     #[error("the GitHub App cannot sign in: {0}")]
     Credentials(String),
+}
+
+impl GitHubError {
+    /// One word for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::Refused { .. } => "refused",
+            Self::Limited { .. } => "limited",
+            Self::Unavailable(_) => "unavailable",
+            Self::Unreadable(_) => "unreadable",
+            Self::Credentials(_) => "credentials",
+        }
+    }
 }
 
 /// Why the write gate is closed.

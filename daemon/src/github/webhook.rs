@@ -1,15 +1,31 @@
 //! What arrives: signature, then envelope. Pure.
 
+mod envelope;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
+use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderMap;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 
 use crate::core::event::InstallationId;
 
 /// Proof that a body was signed with one of our secrets: only [`verify`] makes one, and parsing takes nothing else.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    pub body: Bytes,
+    body: Bytes,
+}
+
+impl Verified {
+    /// The raw body, as it was signed.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,8 +39,31 @@ pub enum SignatureError {
 }
 
 /// HMAC-SHA256 of the raw body against every secret, each compared in constant time.
-pub fn verify(_secrets: &[SecretString], _header: Option<&[u8]>, _body: Bytes) -> Result<Verified, SignatureError> {
-    unimplemented!()
+///
+/// Every secret is tried, also after one has fitted, so that the time taken does not tell which one it was. An empty
+/// secret fits nothing: anybody could sign with it.
+///
+/// # Errors
+/// When the header is absent, is not `sha256=` and 64 hexadecimal digits, or fits no secret.
+pub fn verify(secrets: &[SecretString], header: Option<&[u8]>, body: Bytes) -> Result<Verified, SignatureError> {
+    let signature = parse_signature(header.ok_or(SignatureError::Missing)?).ok_or(SignatureError::Malformed)?;
+    let mut fits = false;
+    for secret in secrets.iter().map(|secret| secret.expose_secret().as_bytes()) {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { continue };
+        mac.update(&body);
+        fits |= mac.verify_slice(&signature).is_ok() & !secret.is_empty();
+    }
+    if fits { Ok(Verified { body }) } else { Err(SignatureError::Wrong) }
+}
+
+fn parse_signature(header: &[u8]) -> Option<[u8; 32]> {
+    let digits: &[u8; 64] = header.strip_prefix(b"sha256=")?.try_into().ok()?;
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
 }
 
 /// How the body is written.
@@ -35,7 +74,7 @@ pub enum Encoding {
     Form,
 }
 
-/// Why an envelope cannot be taken: says what is wrong, for a 400.
+/// Why an envelope cannot be taken: says what is wrong and where, for a 400. Never holds text of the payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadEnvelope(pub String);
@@ -49,13 +88,43 @@ pub struct Headers {
     pub event_type: String,
 }
 
+impl Headers {
+    /// Reads `X-GitHub-Delivery` and `X-GitHub-Event`.
+    ///
+    /// # Errors
+    /// When one is absent, is given twice, or is not of its form.
+    pub fn parse(headers: &HeaderMap) -> Result<Self, BadEnvelope> {
+        let read = |name: &str, longest: usize, allowed: fn(u8) -> bool, form: &str| {
+            let mut values = headers.get_all(name).iter();
+            let value = values.next().ok_or_else(|| BadEnvelope(format!("the {name} header is missing")))?;
+            let bytes = value.as_bytes();
+            let fits = (1..=longest).contains(&bytes.len()) && bytes.iter().all(|byte| allowed(*byte));
+            match std::str::from_utf8(bytes) {
+                Ok(text) if fits && values.next().is_none() => Ok(text.to_owned()),
+                _ => Err(BadEnvelope(format!("the {name} header must be given once and hold {form}"))),
+            }
+        };
+        let visible = |byte: u8| byte.is_ascii_graphic();
+        let word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        Ok(Self {
+            delivery_id: read("X-GitHub-Delivery", 255, visible, "1 to 255 visible ASCII characters")?,
+            event_type: read("X-GitHub-Event", 100, word, "1 to 100 of the characters a-z and _")?,
+        })
+    }
+}
+
 /// What ingest stores in columns, read from the payload in one pass without building it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Envelope {
     pub action: Option<String>,
     pub actor: Option<String>,
+    /// Number of the issue or pull request the event is about, as [`crate::core::event::Event`] has it.
     pub number: Option<u64>,
+    /// What the event is about, by GitHub's ids: an object with those of `issue_number`, `pr_number`, `comment_id`,
+    /// `review_id`, `check_run_id`, `check_suite_id`, `workflow_run_id`, `release_id` and `discussion_number` that the
+    /// payload has; null when it has none.
     pub target_object_ids: serde_json::Value,
+    /// When the thing changed, by GitHub's clock.
     pub github_timestamp: Option<DateTime<Utc>>,
     pub repository: Option<EnvelopeRepository>,
     pub installation: Option<EnvelopeInstallation>,
@@ -66,6 +135,7 @@ pub struct EnvelopeRepository {
     pub github_id: i64,
     pub full_name: String,
     pub description: Option<String>,
+    /// The page for people (`html_url`).
     pub url: String,
     pub is_private: bool,
     pub default_branch: String,
@@ -79,6 +149,38 @@ pub struct EnvelopeInstallation {
 }
 
 /// Reads the envelope. Returns the payload as JSON text (decoded when it came as a form) beside it.
-pub fn read_envelope(_body: &Verified, _encoding: Encoding) -> Result<(Envelope, Bytes), BadEnvelope> {
-    unimplemented!()
+///
+/// Accepts exactly the JSON objects that `serde_json::Value` accepts, so that what was acknowledged can be read later:
+/// at most 127 levels deep, UTF-8, nothing after the object. A field of another type than GitHub documents is absent.
+///
+/// # Errors
+/// When the body is not such JSON, or not a form with exactly one `payload`.
+pub fn read_envelope(body: &Verified, encoding: Encoding) -> Result<(Envelope, Bytes), BadEnvelope> {
+    let payload = match encoding {
+        Encoding::Json => body.body.clone(),
+        Encoding::Form => form_payload(&body.body)?,
+    };
+    let envelope = envelope::read(&payload)?;
+    Ok((envelope, payload))
+}
+
+fn form_payload(body: &[u8]) -> Result<Bytes, BadEnvelope> {
+    let fields = body.split(|byte| *byte == b'&').filter_map(|field| {
+        let mut halves = field.splitn(2, |byte| *byte == b'=');
+        let name = halves.next()?;
+        (*decode(name) == *b"payload").then(|| halves.next().unwrap_or_default())
+    });
+    match fields.collect::<Vec<_>>().as_slice() {
+        [payload] => Ok(Bytes::from(decode(payload).into_owned())),
+        found => Err(BadEnvelope(format!("the form must have one field `payload`, and has {}", found.len()))),
+    }
+}
+
+/// Undoes `application/x-www-form-urlencoded` without touching bytes that are not UTF-8: they are refused later.
+fn decode(field: &[u8]) -> Cow<'_, [u8]> {
+    if !field.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Cow::Borrowed(field);
+    }
+    let spaced: Vec<u8> = field.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    Cow::Owned(percent_encoding::percent_decode(&spaced).collect())
 }

@@ -1,0 +1,169 @@
+//! What an action is, and the macro that makes the list of them.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Origin, Plan, Reversal, Settled};
+use crate::core::hand::HandChange;
+use crate::core::intent::{ActionKind, Target};
+use crate::github::GitHubError;
+use crate::github::client::{Reader, Writer};
+
+/// An action: a file of this folder with a type `Params` that implements this.
+pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// What it reads before and after, stored in the receipt.
+    type State: Serialize + DeserializeOwned + Send + Sync;
+    /// What it writes, stored before it is written.
+    type Change: Serialize + DeserializeOwned + Send + Sync;
+
+    const NAME: &'static str;
+    const HELP: &'static str;
+    /// The parameters, as YAML that fits on the line of the name.
+    const EXAMPLE: &'static str;
+    const UNDOABLE: bool;
+
+    /// What a schema cannot say about the parameters.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        target: &Target,
+        origin: &Origin,
+        reader: &Reader,
+    ) -> impl Future<Output = Result<Self::State, GitHubError>> + Send;
+
+    fn plan(&self, origin: &Origin, state: &Self::State, hands: &[HandChange]) -> Plan<Self::Change>;
+
+    fn settle(&self, before: &Self::State, change: &Self::Change, now: &Self::State) -> Settled;
+
+    fn write(
+        &self,
+        target: &Target,
+        writer: &Writer,
+        change: &Self::Change,
+    ) -> impl Future<Output = Result<(), GitHubError>> + Send;
+
+    fn undo(&self, before: &Self::State, after: &Self::State, now: &Self::State) -> Reversal<Self::Change>;
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send + 'a>>;
+
+/// An [`Action`] whose state and change are JSON, as the store keeps them.
+pub(super) trait Erased: Send + Sync {
+    fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
+    fn plan(&self, origin: &Origin, state: &Value, hands: &[HandChange]) -> Plan;
+    fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled;
+    fn write<'a>(&'a self, target: &'a Target, writer: &'a Writer, change: &'a Value) -> Answer<'a, ()>;
+    fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal;
+}
+
+/// Said of a stored state that an older or newer orchd wrote and this one cannot read.
+const UNREADABLE: &str = "what was stored of the earlier state cannot be read by this version";
+
+impl<A: Action> Erased for A {
+    fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value> {
+        Box::pin(async move {
+            let state = Action::read(self, target, origin, reader).await?;
+            serde_json::to_value(state).map_err(|error| GitHubError::Unreadable(error.to_string()))
+        })
+    }
+
+    fn plan(&self, origin: &Origin, state: &Value, hands: &[HandChange]) -> Plan {
+        let Ok(state) = A::State::deserialize(state) else { return Plan::Held(UNREADABLE.to_owned()) };
+        match Action::plan(self, origin, &state, hands) {
+            Plan::Nothing(why) => Plan::Nothing(why),
+            Plan::Held(why) => Plan::Held(why),
+            Plan::Change(change) => {
+                serde_json::to_value(change).map_or_else(|error| Plan::Held(error.to_string()), Plan::Change)
+            }
+        }
+    }
+
+    fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled {
+        match (A::State::deserialize(before), A::Change::deserialize(change), A::State::deserialize(now)) {
+            (Ok(before), Ok(change), Ok(now)) => Action::settle(self, &before, &change, &now),
+            _ => Settled::CannotTell(UNREADABLE.to_owned()),
+        }
+    }
+
+    fn write<'a>(&'a self, target: &'a Target, writer: &'a Writer, change: &'a Value) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let change = A::Change::deserialize(change).map_err(|_| GitHubError::Unreadable(UNREADABLE.to_owned()))?;
+            Action::write(self, target, writer, &change).await
+        })
+    }
+
+    fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal {
+        let states = (A::State::deserialize(before), A::State::deserialize(after), A::State::deserialize(now));
+        let (Ok(before), Ok(after), Ok(now)) = states else { return Reversal::Refused(UNREADABLE.to_owned()) };
+        match Action::undo(self, &before, &after, &now) {
+            Reversal::Nothing => Reversal::Nothing,
+            Reversal::Refused(why) => Reversal::Refused(why),
+            Reversal::Change(change) => {
+                serde_json::to_value(change).map_or_else(|error| Reversal::Refused(error.to_string()), Reversal::Change)
+            }
+        }
+    }
+}
+
+/// Parameters left out (`close:`) are an empty list of them.
+pub(super) fn read_params<A: Action>(params: &Value) -> Result<A, String> {
+    let empty = Value::Object(serde_json::Map::new());
+    let example = |why: &dyn std::fmt::Display| format!("{why}; write it like `{}: {}`", A::NAME, A::EXAMPLE);
+    let action = A::deserialize(if params.is_null() { &empty } else { params }).map_err(|error| example(&error))?;
+    action.check().map_err(|why| example(&why))?;
+    Ok(action)
+}
+
+pub(super) fn erased<A: Action>(params: &Value) -> Result<Box<dyn Erased>, String> {
+    Ok(Box::new(read_params::<A>(params)?))
+}
+
+pub(super) const fn kind<A: Action>() -> ActionKind {
+    ActionKind {
+        name: A::NAME,
+        help: A::HELP,
+        example: A::EXAMPLE,
+        undoable: A::UNDOABLE,
+        check: |params| read_params::<A>(params).map(|_| ()),
+        schema: schema::<A>,
+    }
+}
+
+/// Without references, so that it can stand anywhere in the schema of the config.
+fn schema<A: Action>() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<A>();
+    schema.remove("title");
+    schema.to_value()
+}
+
+/// The registry: a word for each action, which is the name of its file.
+macro_rules! actions {
+    ($($file:ident),* $(,)?) => {
+        $(mod $file;)*
+
+        /// Every action, for the config loader, the schema and the docs.
+        pub fn kinds() -> &'static [crate::core::intent::ActionKind] {
+            static KINDS: &[crate::core::intent::ActionKind] = &[$(registry::kind::<$file::Params>()),*];
+            KINDS
+        }
+
+        fn parse(name: &str, params: &Value) -> Result<Box<dyn registry::Erased>, String> {
+            $(if name == <$file::Params as registry::Action>::NAME {
+                return registry::erased::<$file::Params>(params);
+            })*
+            Err(format!("there is no action `{name}`"))
+        }
+    };
+}

@@ -1,0 +1,150 @@
+//! The write gate (invariant 4). Everything that can let a change out is in this file.
+//!
+//! A change leaves only as a request that carries a [`WritePermit`]; only [`Writer::send`] attaches one, and only
+//! [`GitHub::open_gate`] makes a [`Writer`]. [`check`] sits in front of the connection and refuses the rest.
+
+use http::{Method, Request};
+use octocrab::OctoBody;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower::BoxError;
+
+use super::client::{GitHub, Reader};
+use super::transport::Outgoing;
+use super::{GateClosed, GitHubError};
+use crate::core::event::InstallationId;
+use crate::core::rule::Mode;
+
+/// Shows that a request comes from a [`Writer`]. Cannot be made outside this file.
+#[derive(Clone, Debug)]
+pub(super) struct WritePermit(());
+
+/// Reads and writes as one installation. Only [`GitHub::open_gate`] makes one: the write gate.
+#[derive(Clone)]
+pub struct Writer {
+    reader: Reader,
+}
+
+impl GitHub {
+    /// The write gate: the one place that says whether a rule of this mode may change GitHub now.
+    ///
+    /// # Errors
+    /// Why it may not. What the daemon forbids is told before what the rule forbids.
+    pub fn open_gate(&self, installation: Option<InstallationId>, mode: Mode) -> Result<Writer, GateClosed> {
+        if self.settings().dry_run {
+            return Err(GateClosed::DryRun);
+        }
+        if self.settings().read_only {
+            return Err(GateClosed::ReadOnly);
+        }
+        match mode {
+            Mode::Active => Ok(Writer { reader: self.reader(installation) }),
+            Mode::Shadow => Err(GateClosed::Shadow),
+            Mode::Off => Err(GateClosed::Off),
+        }
+    }
+}
+
+impl std::ops::Deref for Writer {
+    type Target = Reader;
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+impl Writer {
+    /// Sends a change. Never retried by the client after GitHub may have seen it: the engine checks what happened
+    /// first. `T` may be `serde_json::Value`; an empty answer (204) is `null`. A `null` body is not sent.
+    ///
+    /// # Errors
+    /// As [`GitHubError`] tells; after `Unavailable` the change may or may not have happened.
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, GitHubError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| GitHubError::Unreadable(format!("the change cannot be written as JSON: {error}")))?;
+        let outgoing = Outgoing::write(method, path, body, WritePermit(()));
+        self.reader.call(&outgoing).await?.json(path)
+    }
+}
+
+/// A change without a permit reached the gate: a mistake in orchd. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the write gate refused {0} {1}: it carries no permit")]
+pub(super) struct NoPermit(Method, String);
+
+/// The layer in front of the connection. Signing in is the one POST that changes nothing.
+pub(super) fn check(request: Request<OctoBody>) -> Result<Request<OctoBody>, BoxError> {
+    let signs_in = *request.method() == Method::POST && is_token_path(request.uri().path());
+    if is_safe(request.method()) || signs_in || request.extensions().get::<WritePermit>().is_some() {
+        Ok(request)
+    } else {
+        Err(Box::new(NoPermit(request.method().clone(), request.uri().path().to_owned())))
+    }
+}
+
+/// Methods that change nothing, and so may also be sent again.
+pub(super) fn is_safe(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
+fn is_token_path(path: &str) -> bool {
+    let below = path.strip_prefix("/api/v3").unwrap_or(path);
+    let id = below.strip_prefix("/app/installations/").and_then(|rest| rest.strip_suffix("/access_tokens"));
+    id.is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::github::stand_in::{StandIn, reply};
+
+    #[tokio::test]
+    async fn invariant_4_nothing_but_the_gate_writes() {
+        let server = StandIn::start(|_| reply(200, &json!({"done": true}))).await;
+        let closed = |dry_run, read_only, mode| {
+            let settings = super::super::client::Settings { dry_run, read_only, ..server.settings() };
+            GitHub::new(settings).unwrap().open_gate(None, mode).err()
+        };
+        assert_eq!(closed(true, true, Mode::Active), Some(GateClosed::DryRun));
+        assert_eq!(closed(false, true, Mode::Active), Some(GateClosed::ReadOnly));
+        assert_eq!(closed(false, false, Mode::Shadow), Some(GateClosed::Shadow));
+        assert_eq!(closed(false, false, Mode::Off), Some(GateClosed::Off));
+
+        // Even code inside this folder that builds a request by hand gets no further than the layer.
+        let github = GitHub::new(server.settings()).unwrap();
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let outgoing = Outgoing { method, permit: None, ..Outgoing::get("/repos/a/b/issues/1/labels") };
+            let refused = github.reader(None).call(&outgoing).await.unwrap_err();
+            assert!(refused.to_string().contains("carries no permit"), "{refused}");
+        }
+        assert_eq!(server.seen(), [] as [String; 0]);
+
+        let writer = github.open_gate(None, Mode::Active).unwrap();
+        let done: Value = writer.send(Method::POST, "/repos/a/b/issues/1/labels", &json!({})).await.unwrap();
+        assert_eq!(done, json!({"done": true}));
+        assert_eq!(server.seen(), ["POST /repos/a/b/issues/1/labels"]);
+    }
+
+    #[test]
+    fn only_the_exact_path_signs_in() {
+        assert!(is_token_path("/app/installations/5/access_tokens"));
+        assert!(is_token_path("/api/v3/app/installations/5/access_tokens"));
+        for path in [
+            "/app/installations//access_tokens",
+            "/app/installations/5/access_tokens/",
+            "/app/installations/5/x/access_tokens",
+            "/repos/app/installations/5/access_tokens",
+            "/app/installations/5",
+        ] {
+            assert!(!is_token_path(path), "{path}");
+        }
+    }
+}

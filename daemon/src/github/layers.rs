@@ -1,0 +1,153 @@
+//! The tower layers between octocrab and the connection, innermost first: time limit, measuring, write gate, retries,
+//! headers, and a bound on requests at once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use octocrab::OctoBody;
+use rand::Rng;
+use tower::retry::Policy;
+use tower::{BoxError, Layer, Service};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{gate, path};
+use crate::core::event::InstallationId;
+
+/// The version of GitHub's REST API that orchd was written against (docs.github.com, "API versions").
+const API_VERSION: &str = "2022-11-28";
+const USER_AGENT: &str = concat!("orchd/", env!("CARGO_PKG_VERSION"));
+/// Times a safe request is sent again after a failure.
+const RETRIES: u32 = 3;
+/// Requests under way at once. GitHub's secondary limit is 100 for all clients of an App together.
+pub(super) const AT_ONCE: usize = 50;
+
+/// Whose quota a request uses: travels with the request for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QuotaOf(pub Option<InstallationId>);
+
+/// Sets what every request carries.
+pub(super) fn add_headers(mut request: Request<OctoBody>) -> Request<OctoBody> {
+    let headers = request.headers_mut();
+    headers.insert("x-github-api-version", HeaderValue::from_static(API_VERSION));
+    headers.insert(http::header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/vnd.github+json"));
+    if let Ok(id) = HeaderValue::from_str(&Uuid::now_v7().to_string()) {
+        headers.insert("x-request-id", id);
+    }
+    request
+}
+
+/// Sends a safe request again after a 5xx or a failed connection: waits `first_wait`, then twice that, and so on,
+/// each time a random part of it between half and all.
+#[derive(Clone, Debug)]
+pub(super) struct Retries {
+    left: u32,
+    wait: Duration,
+}
+
+impl Retries {
+    pub(super) fn new(first_wait: Duration) -> Self {
+        Self { left: RETRIES, wait: first_wait }
+    }
+}
+
+impl Policy<Request<OctoBody>, Response<Incoming>, BoxError> for Retries {
+    type Future = tokio::time::Sleep;
+
+    fn retry(
+        &mut self,
+        request: &mut Request<OctoBody>,
+        result: &mut Result<Response<Incoming>, BoxError>,
+    ) -> Option<Self::Future> {
+        let failed = result.as_ref().map_or(true, |answer| answer.status().is_server_error());
+        if !failed || self.left == 0 || !gate::is_safe(request.method()) {
+            return None;
+        }
+        let wait = self.wait.mul_f64(rand::rng().random_range(0.5..=1.0));
+        self.left -= 1;
+        self.wait *= 2;
+        Some(tokio::time::sleep(wait))
+    }
+
+    fn clone_request(&mut self, request: &Request<OctoBody>) -> Option<Request<OctoBody>> {
+        if !gate::is_safe(request.method()) {
+            return None;
+        }
+        let mut again = Request::new(OctoBody::empty());
+        *again.method_mut() = request.method().clone();
+        *again.uri_mut() = request.uri().clone();
+        *again.headers_mut() = request.headers().clone();
+        *again.extensions_mut() = request.extensions().clone();
+        Some(again)
+    }
+}
+
+/// Counts, times and traces each request that is really sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measure;
+
+impl<S> Layer<S> for Measure {
+    type Service = Measured<S>;
+    fn layer(&self, inner: S) -> Measured<S> {
+        Measured { inner }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Measured<S> {
+    inner: S,
+}
+
+impl<S> Service<Request<OctoBody>> for Measured<S>
+where
+    S: Service<Request<OctoBody>, Response = Response<Incoming>, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Incoming>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<OctoBody>) -> Self::Future {
+        let method = request.method().to_string();
+        let endpoint = path::class(request.uri().path());
+        let quota_of = request.extensions().get::<QuotaOf>().and_then(|of| of.0);
+        let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let span = tracing::debug_span!("github", %method, path = request.uri().path(), request_id = id);
+        let start = Instant::now();
+        let sent = self.inner.call(request);
+        let measured = async move {
+            let result = sent.await;
+            let status = result.as_ref().map_or_else(|_| "none".to_owned(), |a| a.status().as_u16().to_string());
+            tracing::debug!(%status, elapsed_ms = start.elapsed().as_millis(), "answered");
+            metrics::histogram!("orchd_github_request_seconds", "method" => method.clone(), "endpoint" => endpoint.clone())
+                .record(start.elapsed());
+            metrics::counter!(
+                "orchd_github_requests_total", "method" => method, "endpoint" => endpoint, "status" => status
+            )
+            .increment(1);
+            if let Ok(answer) = &result {
+                note_quota(quota_of, answer.headers());
+            }
+            result
+        };
+        Box::pin(measured.instrument(span))
+    }
+}
+
+fn note_quota(of: Option<InstallationId>, headers: &HeaderMap) {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(remaining) = text("x-ratelimit-remaining").and_then(|count| count.parse::<u32>().ok()) else { return };
+    let installation = of.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    let resource = text("x-ratelimit-resource").unwrap_or("core").to_owned();
+    metrics::gauge!("orchd_github_quota_remaining", "installation" => installation, "resource" => resource)
+        .set(f64::from(remaining));
+}
