@@ -1,0 +1,173 @@
+//! The contract of the store: every method, on both databases.
+
+mod decisions;
+mod ingest;
+mod jobs;
+mod lists;
+mod open;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use orchd::core::event::{EventId, InstallationId, RepoName};
+use orchd::store::events::{IngestStatus, NewEvent, SeenInstallation, SeenRepository, Source};
+use orchd::store::jobs::{Claim, JobId};
+use orchd::store::{Db, StoreOptions};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::postgres::Database;
+
+/// Where a test's database lives.
+pub(crate) struct Place {
+    pub(crate) options: StoreOptions,
+    pub(crate) directory: TempDir,
+    database: Option<Database>,
+}
+
+impl Place {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("orchd.db").display());
+        Self { options: options(&url, &directory), directory, database: None }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::create().await;
+        Self { options: options(&database.url, &directory), directory, database: Some(database) }
+    }
+
+    pub(crate) async fn open(&self) -> Db {
+        Db::open(&self.options).await.unwrap()
+    }
+
+    pub(crate) async fn drop(self) {
+        if let Some(database) = self.database {
+            database.drop().await;
+        }
+    }
+}
+
+fn options(url: &str, directory: &TempDir) -> StoreOptions {
+    StoreOptions { url: url.into(), objects: directory.path().join("objects") }
+}
+
+/// Makes two tests of one: the same story on SQLite and on PostgreSQL.
+macro_rules! on_both {
+    ($(async fn $name:ident($place:ident) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            async fn story($place: &Place) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                let place = Place::sqlite().await;
+                story(&place).await;
+                place.drop().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                let place = Place::postgres().await;
+                story(&place).await;
+                place.drop().await;
+            }
+        }
+    )*};
+}
+use on_both;
+
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A fixed time, later than the ids' own by nothing that matters.
+fn noon() -> DateTime<Utc> {
+    // Microseconds are what a database keeps.
+    DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap()
+}
+
+fn seconds(count: i64) -> TimeDelta {
+    TimeDelta::seconds(count)
+}
+
+fn name(text: &str) -> RepoName {
+    RepoName::parse(text).unwrap()
+}
+
+fn repository(github_id: i64, full: &str) -> SeenRepository {
+    SeenRepository {
+        github_id,
+        name: name(full),
+        description: None,
+        url: format!("https://github.com/{full}"),
+        is_private: false,
+        default_branch: "main".to_owned(),
+    }
+}
+
+/// A delivery about `number` in a repository; the repository's id follows from its name.
+fn event(full: &str, number: u64) -> NewEvent {
+    let github_id = full.bytes().fold(7_i64, |sum, byte| sum * 31 % 1_000_003 + i64::from(byte));
+    NewEvent {
+        repository: Some(repository(github_id, full)),
+        number: Some(number),
+        target_object_ids: serde_json::json!({"issue_number": number}),
+        ..bare_event()
+    }
+}
+
+/// A delivery without repository, installation and sender.
+fn bare_event() -> NewEvent {
+    NewEvent {
+        id: EventId(Uuid::now_v7()),
+        delivery_id: Uuid::new_v4_text(),
+        source: Source::Webhook,
+        event_type: "issues".to_owned(),
+        event_action: Some("opened".to_owned()),
+        actor: None,
+        number: None,
+        target_object_ids: serde_json::json!({}),
+        received_at: noon(),
+        github_timestamp: None,
+        repository: None,
+        installation: None,
+        payload: Bytes::from_static(br#"{"action":"opened"}"#),
+    }
+}
+
+/// GUIDs as GitHub sends them: in no order.
+trait Guid {
+    fn new_v4_text() -> String;
+}
+
+impl Guid for Uuid {
+    fn new_v4_text() -> String {
+        Uuid::from_u128(rand::random()).to_string()
+    }
+}
+
+fn installation(id: i64, login: Option<&str>) -> SeenInstallation {
+    SeenInstallation {
+        id: InstallationId(id),
+        account_login: login.map(str::to_owned),
+        account_type: login.map(|_| "Organization".to_owned()),
+    }
+}
+
+/// Stores events that are new; their ids, in order.
+async fn store(db: &Db, events: Vec<NewEvent>) -> Vec<EventId> {
+    let stored = db.ingest(events).await.unwrap();
+    assert!(stored.iter().all(|it| it.status == IngestStatus::Accepted));
+    stored.into_iter().map(|it| it.id).collect()
+}
+
+async fn claim(db: &Db, owner: &str, now: DateTime<Utc>) -> Vec<Claim> {
+    db.claim(owner, now, LEASE, 100, 100).await.unwrap()
+}
+
+/// The process job of an event.
+fn job_of(event: EventId) -> JobId {
+    JobId(event.0)
+}
