@@ -204,7 +204,12 @@ async fn reload(path: PathBuf, engine: &Engine) {
                 Ok(github) => engine.github.store(Arc::new(github)),
                 Err(error) => tracing::error!(%error, "GitHub is reached as before"),
             }
-            tracing::info!(from = old.revision.hash, to = new.revision.hash, rules = new.rules.len(), "config reloaded");
+            tracing::info!(
+                from = old.revision.hash,
+                to = new.revision.hash,
+                rules = new.rules.len(),
+                "config reloaded"
+            );
             if !needs_restart.is_empty() {
                 tracing::warn!(keys = needs_restart.join(", "), "these take effect at the next start only");
             }

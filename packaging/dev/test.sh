@@ -33,26 +33,6 @@ for component in rustfmt clippy; do
     cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
 done
 
-# One database server for all test processes, thrown away at the end.
-cluster=$(mktemp -d)
-bin=$(dirname "$(ls -d /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
-as_postgres=()
-if [ "$(id -u)" = 0 ]; then
-    chown postgres "$cluster"
-    as_postgres=(runuser -u postgres --)
-fi
-stop_cluster() {
-    "${as_postgres[@]}" "$bin/pg_ctl" -D "$cluster/data" -m immediate stop >/dev/null 2>&1 || true
-    rm -rf "$cluster"
-}
-trap stop_cluster EXIT
-say "starting a throwaway PostgreSQL"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' 2>/dev/null || echo 54329)
-(cd "$cluster" && "${as_postgres[@]}" "$bin/initdb" -D "$cluster/data" -U orchd --auth=trust --no-sync -E UTF8 >/dev/null)
-(cd "$cluster" && "${as_postgres[@]}" "$bin/pg_ctl" -D "$cluster/data" -w -l "$cluster/log" \
-    -o "-c listen_addresses=127.0.0.1 -p $port -k $cluster -c fsync=off -c max_connections=300" start >/dev/null)
-export ORCHD_TEST_POSTGRES="postgres://orchd@127.0.0.1:$port/postgres"
-
 say "formatting"
 cargo fmt --all --check
 say "lints"

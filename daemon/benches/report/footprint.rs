@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use chrono::Utc;
 use orchd::core::event::EventId;
-use orchd::github::webhook::{Encoding, Verified};
+use orchd::engine::ingest;
+use orchd::github::webhook::{self, Encoding, Headers};
 use orchd::store::events::{NewEvent, Source};
 use orchd::store::{Db, StoreOptions};
 use uuid::Uuid;
@@ -84,14 +85,10 @@ fn done(job: &orchd::store::jobs::JobRow) -> Result<orchd::store::decisions::Pro
 
 fn new_event(example: &Example) -> Result<NewEvent> {
     let body = Bytes::from(example.body.clone());
-    let signature = orchd::github::webhook::sign(load::SECRET, &body);
-    let verified: Verified =
-        orchd::github::webhook::verify(&[load::SECRET.to_owned().into()], Some(signature.as_bytes()), body)?;
-    let (envelope, payload) = orchd::github::webhook::read_envelope(&verified, Encoding::Json)?;
-    let headers = orchd::github::webhook::Headers {
-        delivery_id: Uuid::new_v4().to_string(),
-        event_type: example.event.clone(),
-    };
-    let id = EventId(Uuid::now_v7());
-    NewEvent::from_delivery(id, headers, envelope, payload, Source::Webhook, Utc::now()).context("not an event")
+    let signature = orchd_fake::sign_webhook(load::SECRET, &body);
+    let verified = webhook::verify(&[load::SECRET.to_owned().into()], Some(signature.as_bytes()), body)?;
+    let (envelope, payload) = webhook::read_envelope(&verified, Encoding::Json)?;
+    let id = Uuid::now_v7();
+    let named = Headers { delivery_id: Uuid::now_v7().to_string(), event_type: example.event.clone() };
+    Ok(ingest::new_event(EventId(id), named, envelope, payload, Source::Webhook, Utc::now()))
 }

@@ -50,13 +50,19 @@ fn table(rows: &[Row]) -> Result<String> {
         "| server | connections | deliveries/s | of HMAC only | times Probot | p50 ms | p99 ms | CPU µs a delivery |\n|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
-        let rate_of = |name| rows.iter().find(|r| r.name == name && r.connections == row.connections).map(|r| r.load.rate());
+        let rate_of =
+            |name| rows.iter().find(|r| r.name == name && r.connections == row.connections).map(|r| r.load.rate());
         let share = rate_of("HMAC only").map_or(0.0, |rate| row.load.rate() / rate * 100.0);
         let times = rate_of("Probot").map_or(0.0, |rate| row.load.rate() / rate);
         writeln!(
             text,
             "| {} | {} | {:.0} | {share:.0} % | {times:.1} | {:.1} | {:.1} | {:.1} |",
-            row.name, row.connections, row.load.rate(), row.load.p50_ms, row.load.p99_ms, row.cpu_us
+            row.name,
+            row.connections,
+            row.load.rate(),
+            row.load.p50_ms,
+            row.load.p99_ms,
+            row.cpu_us
         )?;
     }
     Ok(text)

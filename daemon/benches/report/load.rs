@@ -134,7 +134,8 @@ pub fn wrk(dir: &Path, requests: &Path, port: u16, connections: u32, seconds: u3
         .output()
         .context("wrk is needed (Debian package wrk)")?;
     let text = String::from_utf8_lossy(&out.stdout);
-    let line = text.lines().find_map(|line| line.strip_prefix("RESULT ")).with_context(|| format!("wrk said: {text}"))?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("RESULT ")).with_context(|| format!("wrk said: {text}"))?;
     let n: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
     let [requests, micros, p50, p99, refused, broken] = n[..] else { bail!("wrk said: {line}") };
     ensure!(refused == 0.0 && broken == 0.0, "{refused} requests were refused and {broken} broke: {text}");

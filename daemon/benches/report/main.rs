@@ -4,6 +4,7 @@
 //! `--quick` measures for two seconds each and prints instead of writing.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a report for a person")]
+#![allow(unreachable_pub, reason = "nothing outside sees a benchmark")]
 
 mod footprint;
 mod hmac_only;
@@ -11,9 +12,6 @@ mod ingest;
 mod latency;
 mod load;
 mod server;
-
-#[path = "../../tests/it/postgres.rs"]
-mod postgres;
 
 use std::process::Command;
 
@@ -25,13 +23,15 @@ fn main() -> Result<()> {
         return hmac_only::serve(args.get(at + 1).context("--hmac-only PORT")?.parse()?);
     }
     let quick = args.iter().any(|arg| arg == "--quick");
-    let only = |name: &str| !args.iter().any(|arg| arg.starts_with("--only=")) || args.contains(&format!("--only={name}"));
-    let dir = tempfile::Builder::new().prefix("orchd-bench").tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))?;
+    let only =
+        |name: &str| !args.iter().any(|arg| arg.starts_with("--only=")) || args.contains(&format!("--only={name}"));
+    let dir =
+        tempfile::Builder::new().prefix("orchd-bench").tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))?;
     let seconds = if quick { 4 } else { 15 };
 
     let mut report = format!("{HEAD}\n{}\n", machine()?);
     if only("ingest") {
-        let database = postgres::durable_database(dir.path())?;
+        let database = std::env::var("ORCHD_BENCH_POSTGRES").context("run this through `make bench`")?;
         report += "## Durable ingest\n\n";
         report += INGEST;
         report += &ingest::run(dir.path(), &load::examples()?, &database, seconds)?;

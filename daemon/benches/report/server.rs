@@ -130,7 +130,12 @@ pub fn probot(dir: &Path) -> Result<Server> {
 pub fn app_key(dir: &Path) -> Result<PathBuf> {
     let key = dir.join("app-key.pem");
     if !key.exists() {
-        Command::new("openssl").args(["genrsa", "-traditional", "-out"]).arg(&key).arg("2048").stderr(Stdio::null()).status()?;
+        Command::new("openssl")
+            .args(["genrsa", "-traditional", "-out"])
+            .arg(&key)
+            .arg("2048")
+            .stderr(Stdio::null())
+            .status()?;
     }
     Ok(key)
 }

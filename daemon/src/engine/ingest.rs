@@ -7,9 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
-use crate::store::events::{Ingested, NewEvent};
+use crate::core::event::{EventId, RepoName};
+use crate::github::webhook::{Envelope, Headers};
+use crate::store::events::{Ingested, NewEvent, SeenInstallation, SeenRepository, Source};
 use crate::store::{Db, Packed, StoreError};
 
 /// Most deliveries in one transaction: large enough that one disk sync serves all connections that wait, small enough
@@ -86,6 +90,46 @@ impl Ingest {
             }
         };
         let _ = tokio::time::timeout(YIELD, calm).await;
+    }
+}
+
+/// A delivery whose signature was verified, as ingest takes it, however it came.
+pub fn new_event(
+    id: EventId,
+    named: Headers,
+    envelope: Envelope,
+    payload: Bytes,
+    source: Source,
+    received_at: DateTime<Utc>,
+) -> NewEvent {
+    NewEvent {
+        id,
+        delivery_id: named.delivery_id,
+        source,
+        event_type: named.event_type,
+        event_action: envelope.action,
+        actor: envelope.actor,
+        number: envelope.number,
+        target_object_ids: envelope.target_object_ids,
+        received_at,
+        github_timestamp: envelope.github_timestamp,
+        // A repository whose name GitHub would not allow is not learnt; the event is stored all the same.
+        repository: envelope.repository.and_then(|seen| {
+            Some(SeenRepository {
+                github_id: seen.github_id,
+                name: RepoName::parse(&seen.full_name).ok()?,
+                description: seen.description,
+                url: seen.url,
+                is_private: seen.is_private,
+                default_branch: seen.default_branch,
+            })
+        }),
+        installation: envelope.installation.map(|seen| SeenInstallation {
+            id: seen.id,
+            account_login: seen.account_login,
+            account_type: seen.account_type,
+        }),
+        payload,
     }
 }
 

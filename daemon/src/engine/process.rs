@@ -68,9 +68,10 @@ async fn decide_event(engine: &Engine, config: &Config, job: &JobRow) -> Result<
 async fn load_event(engine: &Engine, id: EventId) -> Result<Event, JobError> {
     let gone = || JobError::Hopeless(format!("event {id} is no longer stored"));
     let row = engine.db.event(id).await?.ok_or_else(gone)?;
-    let payload = engine.db.payload(id).await?.ok_or_else(|| {
-        JobError::Hopeless("the event's payload is no longer stored (`retention.payloads`)".into())
-    })?;
+    let payload =
+        engine.db.payload(id).await?.ok_or_else(|| {
+            JobError::Hopeless("the event's payload is no longer stored (`retention.payloads`)".into())
+        })?;
     let payload = serde_json::from_slice(&payload)
         .map_err(|error| JobError::Hopeless(format!("the stored payload is not JSON: {error}")))?;
     Ok(Event::from_payload(id, &row.event_type, row.received_at, payload))

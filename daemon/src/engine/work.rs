@@ -154,9 +154,7 @@ async fn settle_failure(engine: &Engine, job: &JobRow, error: &JobError) -> &'st
         JobError::Retry(_) if job.attempts < job.max_attempts => {
             ("retried", later(backoff(&queue, job.attempts)).await)
         }
-        JobError::Retry(_) | JobError::Hopeless(_) => {
-            ("dead", engine.db.bury(&engine.owner, job.id, &text, now).await)
-        }
+        JobError::Retry(_) | JobError::Hopeless(_) => ("dead", engine.db.bury(&engine.owner, job.id, &text, now).await),
     };
     tracing::warn!(job_id = %job.id.0, lane = job.lane, attempt = job.attempts, outcome, error = text, "job failed");
     if let Err(error) = stored {

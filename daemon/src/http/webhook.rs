@@ -21,10 +21,10 @@ use super::error::HttpError;
 use super::metrics::Outcome;
 use super::routes::{Routes, with};
 use super::{App, body, reply};
-use crate::core::event::{EventId, RepoName};
-use crate::engine::ingest::IngestError;
-use crate::github::webhook::{self, Encoding, Envelope, Headers};
-use crate::store::events::{IngestStatus, Ingested, NewEvent, SeenInstallation, SeenRepository, Source};
+use crate::core::event::EventId;
+use crate::engine::ingest::{IngestError, new_event};
+use crate::github::webhook::{self, Encoding, Headers};
+use crate::store::events::{IngestStatus, Ingested, NewEvent, Source};
 
 /// From this size on, hashing and reading a body would hold up other requests: it goes to a thread of its own.
 const LARGE_BODY: usize = 1024 * 1024;
@@ -146,65 +146,10 @@ fn authenticate(
     let signature = headers.get("x-hub-signature-256").map(|value| value.as_bytes());
     let verified =
         webhook::verify(secrets, signature, body).map_err(|error| HttpError::Unauthorised(error.to_string()))?;
-    let named = delivery_headers(headers)?;
+    let named = Headers::parse(headers).map_err(|error| HttpError::BadRequest(error.to_string()))?;
     let (envelope, payload) =
         webhook::read_envelope(&verified, encoding).map_err(|error| HttpError::BadRequest(error.to_string()))?;
-    Ok(new_event(named, envelope, payload))
-}
-
-fn delivery_headers(headers: &HeaderMap) -> Result<Headers, HttpError> {
-    let text = |name: &str, longest: usize, allowed: fn(u8) -> bool| {
-        let value = headers.get(name).map(|value| value.as_bytes());
-        value
-            .filter(|bytes| (1..=longest).contains(&bytes.len()) && bytes.iter().copied().all(allowed))
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
-            .map(str::to_owned)
-            .ok_or(value.is_some())
-    };
-    let delivery_id = text("x-github-delivery", 255, |b| b.is_ascii_graphic())
-        .map_err(|present| bad_header("X-GitHub-Delivery", present, "1 to 255 visible ASCII characters"))?;
-    let event_type = text("x-github-event", 100, |b| b.is_ascii_lowercase() || b == b'_')
-        .map_err(|present| bad_header("X-GitHub-Event", present, "1 to 100 of the characters a-z and _"))?;
-    Ok(Headers { delivery_id, event_type })
-}
-
-fn bad_header(name: &str, present: bool, wanted: &str) -> HttpError {
-    HttpError::BadRequest(match present {
-        true => format!("the {name} header must be {wanted}"),
-        false => format!("the {name} header is missing"),
-    })
-}
-
-fn new_event(named: Headers, envelope: Envelope, payload: Bytes) -> NewEvent {
-    NewEvent {
-        id: EventId(Uuid::now_v7()),
-        delivery_id: named.delivery_id,
-        source: Source::Webhook,
-        event_type: named.event_type,
-        event_action: envelope.action,
-        actor: envelope.actor,
-        number: envelope.number,
-        target_object_ids: envelope.target_object_ids,
-        received_at: Utc::now(),
-        github_timestamp: envelope.github_timestamp,
-        // A repository whose name GitHub would not allow is not learnt; the event is stored all the same.
-        repository: envelope.repository.and_then(|seen| {
-            Some(SeenRepository {
-                github_id: seen.github_id,
-                name: RepoName::parse(&seen.full_name).ok()?,
-                description: seen.description,
-                url: seen.url,
-                is_private: seen.is_private,
-                default_branch: seen.default_branch,
-            })
-        }),
-        installation: envelope.installation.map(|seen| SeenInstallation {
-            id: seen.id,
-            account_login: seen.account_login,
-            account_type: seen.account_type,
-        }),
-        payload,
-    }
+    Ok(new_event(EventId(Uuid::now_v7()), named, envelope, payload, Source::Webhook, Utc::now()))
 }
 
 impl From<IngestError> for HttpError {
@@ -267,27 +212,5 @@ mod tests {
             assert!(matches!(of(odd), Err(HttpError::UnsupportedMedia(_))), "{odd:?}");
         }
         assert!(matches!(encoding_of(&HeaderMap::new()), Err(HttpError::UnsupportedMedia(_))));
-    }
-
-    #[test]
-    fn a_delivery_needs_a_guid_and_an_event_name() {
-        let good = [("x-github-delivery", &b"72d3162e-cc78-11e3"[..]), ("x-github-event", b"pull_request")];
-        let read = delivery_headers(&headers(&good)).unwrap();
-        assert_eq!((read.delivery_id.as_str(), read.event_type.as_str()), ("72d3162e-cc78-11e3", "pull_request"));
-
-        let reason = |pairs: &[(&'static str, &'static [u8])]| match delivery_headers(&headers(pairs)) {
-            Err(HttpError::BadRequest(reason)) => reason,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(reason(&[("x-github-event", b"push")]), "the X-GitHub-Delivery header is missing");
-        assert_eq!(reason(&[("x-github-delivery", b"1")]), "the X-GitHub-Event header is missing");
-        assert_eq!(
-            reason(&[("x-github-delivery", b"1"), ("x-github-event", b"Pull Request")]),
-            "the X-GitHub-Event header must be 1 to 100 of the characters a-z and _"
-        );
-        assert_eq!(
-            reason(&[("x-github-delivery", b"a b"), ("x-github-event", b"push")]),
-            "the X-GitHub-Delivery header must be 1 to 255 visible ASCII characters"
-        );
     }
 }

@@ -30,7 +30,8 @@ fn free_port() -> u16 {
 fn wait_for_port(port: u16, dir: &Path) {
     let began = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        let logs = ["emulator.log", "orchd.log"].map(|name| std::fs::read_to_string(dir.join(name)).unwrap_or_default());
+        let logs =
+            ["emulator.log", "orchd.log"].map(|name| std::fs::read_to_string(dir.join(name)).unwrap_or_default());
         assert!(began.elapsed() < Duration::from_secs(20), "nothing opened port {port}: {logs:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -149,11 +150,15 @@ async fn the_story_end_to_end_on_the_third_party_emulator() {
     let names = |seen: &Value, list: &str, key: &str| -> Vec<String> {
         seen[list].as_array().into_iter().flatten().map(|each| each[key].as_str().unwrap().to_owned()).collect()
     };
-    alice.sees("label and assignee are there", dir.path(), &path, |seen| {
-        names(seen, "labels", "name") == ["bug"] && names(seen, "assignees", "login") == ["bob"]
-    }).await;
+    alice
+        .sees("label and assignee are there", dir.path(), &path, |seen| {
+            names(seen, "labels", "name") == ["bug"] && names(seen, "assignees", "login") == ["bob"]
+        })
+        .await;
     let comments = format!("{path}/comments");
-    alice.sees("one comment is there", dir.path(), &comments, |seen| seen.as_array().is_some_and(|all| all.len() == 1)).await;
+    alice
+        .sees("one comment is there", dir.path(), &comments, |seen| seen.as_array().is_some_and(|all| all.len() == 1))
+        .await;
 
     alice.post(&comments, json!({"body": "/close please"})).await;
     alice.sees("the issue is closed", dir.path(), &path, |seen| seen["state"] == "closed").await;

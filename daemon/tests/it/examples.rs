@@ -37,7 +37,8 @@ fn signature(body: &[u8]) -> String {
 }
 
 on_both_databases!(all_329_published_payloads_are_stored_decided_and_listed, |database: Database| async move {
-    let index = npm::install("@octokit/webhooks-examples@7.6.1").join("@octokit/webhooks-examples/api.github.com/index.json");
+    let index =
+        npm::install("@octokit/webhooks-examples@7.6.1").join("@octokit/webhooks-examples/api.github.com/index.json");
     let index: Vec<Value> = serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap();
     let story = Story::begin(database, RULES).await;
     let client = reqwest::Client::new();
@@ -49,7 +50,8 @@ on_both_databases!(all_329_published_payloads_are_stored_decided_and_listed, |da
             // Every other one as GitHub's second content type.
             let json = example.to_string();
             let (kind, body) = if sent % 2 == 0 {
-                let form: String = form_urlencoded::Serializer::new(String::new()).append_pair("payload", &json).finish();
+                let form: String =
+                    form_urlencoded::Serializer::new(String::new()).append_pair("payload", &json).finish();
                 ("application/x-www-form-urlencoded", form)
             } else {
                 ("application/json", json)

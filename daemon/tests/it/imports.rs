@@ -31,7 +31,10 @@ fn source_files(dir: &Path, found: &mut Vec<PathBuf>) {
 /// The word after each `crate::` of a source text.
 fn named_modules(text: &str) -> Vec<&str> {
     let word_end = |rest: &str| rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-    text.match_indices("crate::").map(|(at, found)| &text[at + found.len()..]).map(|rest| &rest[..word_end(rest)]).collect()
+    text.match_indices("crate::")
+        .map(|(at, found)| &text[at + found.len()..])
+        .map(|rest| &rest[..word_end(rest)])
+        .collect()
 }
 
 #[test]

@@ -13,7 +13,10 @@ on_both_databases!(sigterm_finishes_what_runs_and_exits_with_zero, |database: Da
     let mut story = Story::begin(database, DOCS_RULE).await;
     story.github.set_latency(Duration::from_millis(300));
     story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("docs/a.md"));
-    story.github.until("the job is under way", |github| github.requests().iter().any(|each| each.path.contains("/files"))).await;
+    story
+        .github
+        .until("the job is under way", |github| github.requests().iter().any(|each| each.path.contains("/files")))
+        .await;
     let began = Instant::now();
     assert_eq!(story.stop(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
@@ -46,7 +49,8 @@ async fn a_second_daemon_on_the_same_file_is_refused_with_a_clear_error() {
     let story = Story::begin(Database::Sqlite, DOCS_RULE).await;
     let config = std::fs::read_to_string(story.config()).unwrap();
     let other = story.path("other.yaml");
-    let config = config.replace(&format!("127.0.0.1:{}", story.port), "127.0.0.1:0").replace("orchd.sock", "other.sock");
+    let config =
+        config.replace(&format!("127.0.0.1:{}", story.port), "127.0.0.1:0").replace("orchd.sock", "other.sock");
     std::fs::write(&other, config).unwrap();
     let second = Command::new(env!("CARGO_BIN_EXE_orchd"))
         .args(["serve", "--config"])
@@ -91,7 +95,10 @@ async fn a_saved_config_is_taken_up_and_a_broken_one_is_not() {
     let check = run_cli(&story.config(), &["config", "check", story.config().to_str().unwrap()]);
     assert_eq!(check.status.code(), Some(1));
     let listed = format!("{}{}", String::from_utf8_lossy(&check.stdout), String::from_utf8_lossy(&check.stderr));
-    assert!(listed.contains("thn") && listed.contains("then") && listed.contains("opend"), "all errors at once: {listed}");
+    assert!(
+        listed.contains("thn") && listed.contains("then") && listed.contains("opend"),
+        "all errors at once: {listed}"
+    );
 
     story.write_rules(DOCS_RULE);
     story.signal("HUP");
@@ -104,7 +111,11 @@ async fn rotating_the_webhook_secret_takes_old_and_new() {
     std::fs::write(story.path("new-secret"), "a brand new secret").unwrap();
     let config = std::fs::read_to_string(story.config()).unwrap();
     let old = format!("[{{file: {}}}]", story.path("webhook-secret").display());
-    let both = format!("[{{file: {}}}, {{file: {}}}]", story.path("new-secret").display(), story.path("webhook-secret").display());
+    let both = format!(
+        "[{{file: {}}}, {{file: {}}}]",
+        story.path("new-secret").display(),
+        story.path("webhook-secret").display()
+    );
     assert!(config.contains(&old));
     let before = story.json(&["status"])["config"]["revision"].clone();
     std::fs::write(story.config(), config.replace(&old, &both)).unwrap();
@@ -149,7 +160,8 @@ async fn a_full_disk_is_503_and_recovers_without_restart() {
     let mut story = Story::prepare(Database::Sqlite, DOCS_RULE, "").await;
     let disk = story.path("disk");
     std::fs::create_dir(&disk).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "orchd-test"]).arg(&disk).status().unwrap();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "orchd-test"]).arg(&disk).status().unwrap();
     assert!(mounted.success(), "this test mounts a small tmpfs: run it as root");
     struct Unmount(std::path::PathBuf);
     impl Drop for Unmount {

@@ -1,6 +1,13 @@
 //! The one integration binary: stories told against real parts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
 mod crash;
 mod emulator;

@@ -119,27 +119,34 @@ async fn two_rules_that_agree_never_produce_a_second_effect() {
     story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("README.md"));
     story.settles().await;
     assert_eq!(story.github.writes().len(), 1);
-    let states: Vec<_> = story.json_lines(&["effects", "list"]).iter().map(|effect| effect["state"].to_string()).collect();
+    let states: Vec<_> =
+        story.json_lines(&["effects", "list"]).iter().map(|effect| effect["state"].to_string()).collect();
     assert_eq!(states.len(), 2);
     assert!(states.contains(&"\"applied\"".to_owned()) && states.contains(&"\"unchanged\"".to_owned()), "{states:?}");
 }
 
-on_both_databases!(invariant_5_a_write_whose_answer_was_lost_is_checked_not_repeated, |database: Database| async move {
-    let story = Story::begin(database, EVERY_ACTION).await;
-    // GitHub does each of these and then answers 500 or nothing.
-    story.github.fault(Fault::on("POST", "/repos/acme/web/issues/1/labels").after_doing().status(500));
-    story.github.fault(Fault::on("POST", "/repos/acme/web/issues/1/comments").after_doing().closes());
-    story.github.fault(Fault::on("POST", "/repos/acme/web/issues/1/assignees").after_doing().status(502));
-    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
-    assert_eq!(number, 1, "the faults above name the issue");
-    story.settles().await;
-    let issue = story.github.issue(WEB, number);
-    assert_eq!((issue.labels(), issue.assignees(), issue.comments().len()), (vec!["triage".into()], vec!["bob".into()], 1));
-    assert!(story.github.duplicate_effects().is_empty());
-    assert_eq!(story.github.writes().len(), 3, "each write was sent once");
-    let effects = story.json_lines(&["effects", "list"]);
-    assert!(effects.iter().all(|effect| effect["state"] == "applied"), "{effects:#?}");
-});
+on_both_databases!(
+    invariant_5_a_write_whose_answer_was_lost_is_checked_not_repeated,
+    |database: Database| async move {
+        let story = Story::begin(database, EVERY_ACTION).await;
+        // GitHub does each of these and then answers 500 or nothing.
+        story.github.fault(Fault::on("POST", "/repos/acme/web/issues/1/labels").after_doing().status(500));
+        story.github.fault(Fault::on("POST", "/repos/acme/web/issues/1/comments").after_doing().closes());
+        story.github.fault(Fault::on("POST", "/repos/acme/web/issues/1/assignees").after_doing().status(502));
+        let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
+        assert_eq!(number, 1, "the faults above name the issue");
+        story.settles().await;
+        let issue = story.github.issue(WEB, number);
+        assert_eq!(
+            (issue.labels(), issue.assignees(), issue.comments().len()),
+            (vec!["triage".into()], vec!["bob".into()], 1)
+        );
+        assert!(story.github.duplicate_effects().is_empty());
+        assert_eq!(story.github.writes().len(), 3, "each write was sent once");
+        let effects = story.json_lines(&["effects", "list"]);
+        assert!(effects.iter().all(|effect| effect["state"] == "applied"), "{effects:#?}");
+    }
+);
 
 on_both_databases!(invariant_7_what_a_person_changed_no_rule_changes_back, |database: Database| async move {
     let story = Story::begin(database, DOCS_RULE).await;

@@ -52,6 +52,7 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
     let app = App::new(Site {
         db: db.clone(),
         ingest: Ingest::start(db.clone(), config.server.max_pending, Arc::new(Notify::new())),
+        wake: Arc::new(Notify::new()),
         config: Arc::new(LiveConfig::new(config)),
         allowlist: Arc::clone(&allowlist),
         metrics: orchd::telemetry::install_metrics().unwrap(),

@@ -85,7 +85,7 @@ impl Story {
         }
         let database = match database {
             Database::Sqlite => format!("sqlite://{}", dir.path().join("orchd.db").display()),
-            Database::Postgres => postgres::fresh_database().await,
+            Database::Postgres => postgres::Database::create().await.url,
         };
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         std::fs::write(dir.path().join("webhook-secret"), SECRET).unwrap();

@@ -60,7 +60,11 @@ pub(super) fn context(steps: Arc<AtomicUsize>) -> Context<'static> {
     context
 }
 
-fn matches(ftx: &FunctionContext<'_>, This(this): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {
+fn matches(
+    ftx: &FunctionContext<'_>,
+    This(this): This<Arc<String>>,
+    pattern: Arc<String>,
+) -> Result<bool, ExecutionError> {
     let built = regex::RegexBuilder::new(&pattern).size_limit(MAX_REGEX).build();
     built.map(|regex| regex.is_match(&this)).map_err(|_| ftx.error("this is not a regular expression, or a huge one"))
 }
@@ -76,9 +80,10 @@ fn add(ftx: &FunctionContext<'_>, left: Cel, right: Cel) -> Result<Cel, Executio
 
 fn negate(value: Cel) -> Result<Cel, ExecutionError> {
     match value {
-        Cel::Int(number) => {
-            number.checked_neg().map(Cel::Int).ok_or_else(|| ExecutionError::Overflow("minus", Cel::Int(number), Cel::Null))
-        }
+        Cel::Int(number) => number
+            .checked_neg()
+            .map(Cel::Int)
+            .ok_or_else(|| ExecutionError::Overflow("minus", Cel::Int(number), Cel::Null)),
         Cel::Float(number) => Ok(Cel::Float(-number)),
         other => Err(ExecutionError::UnsupportedUnaryOperator("minus", other)),
     }

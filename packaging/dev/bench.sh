@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# `make bench`: what the README claims, measured; writes docs/benchmarks.md. `packaging/dev/bench.sh --quick` prints a
+# short run instead.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+for program in wrk node npm openssl; do
+    command -v "$program" >/dev/null || { echo "Missing: $program (Debian packages wrk, nodejs, npm, openssl)." >&2; exit 1; }
+done
+
+# A throwaway PostgreSQL that keeps its promises: fsync stays on.
+cluster=$(mktemp -d)
+bin=$(dirname "$(find /usr/lib/postgresql -path '*/bin/initdb' | sort -V | tail -n 1)")
+as_postgres=()
+if [ "$(id -u)" = 0 ]; then
+    chown postgres "$cluster"
+    as_postgres=(runuser -u postgres --)
+fi
+stop_cluster() {
+    "${as_postgres[@]}" "$bin/pg_ctl" -D "$cluster/data" -m immediate stop >/dev/null 2>&1 || true
+    rm -rf "$cluster"
+}
+trap stop_cluster EXIT
+cd /
+"${as_postgres[@]}" "$bin/initdb" -D "$cluster/data" -U orchd --auth=trust -E UTF8 >/dev/null
+"${as_postgres[@]}" "$bin/pg_ctl" -D "$cluster/data" -w -l "$cluster/log" \
+    -o "-c listen_addresses=127.0.0.1 -p 54329 -k $cluster" start >/dev/null
+cd - >/dev/null
+export ORCHD_BENCH_POSTGRES="postgres://orchd@127.0.0.1:54329/postgres"
+
+cargo bench --package orchd --bench report -- "$@"
