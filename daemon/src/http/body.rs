@@ -1,6 +1,6 @@
 //! Reads a request's body whole, within limits of size and time.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -13,12 +13,44 @@ use super::error::HttpError;
 /// Most that is allocated on the word of a `Content-Length`, before the bytes are there.
 const LARGEST_HEAD_START: usize = 256 * 1024;
 
+/// Most that is read and thrown away of a body nobody wants, and for how long. Closing a connection with bytes unread
+/// resets it, and the sender would never see why it was refused.
+const DISCARD_MOST: u64 = 1024 * 1024;
+const DISCARD_WITHIN: Duration = Duration::from_millis(250);
+
+/// Reads on for a moment after a refusal, so that the answer arrives. A body that announces more than that is left.
+pub(super) async fn discard<S, B, E>(mut body: Pin<&mut S>, headers: &HeaderMap)
+where
+    S: Stream<Item = Result<B, E>>,
+    B: Buf,
+{
+    if announced_length(headers).is_some_and(|length| length > DISCARD_MOST) {
+        return;
+    }
+    let rest = async {
+        let mut seen = 0;
+        while let Some(Ok(piece)) = body.next().await {
+            seen += piece.remaining() as u64;
+            if seen > DISCARD_MOST {
+                break;
+            }
+        }
+    };
+    // Whether it ended or the time did, the answer goes out now.
+    let _ = tokio::time::timeout(DISCARD_WITHIN, rest).await;
+}
+
 /// The whole body.
 ///
 /// # Errors
 /// 413 when it has or announces more than `most` bytes (an announcement is refused before a byte is read), 408 when it
 /// takes longer than `within`, 400 when it ends early.
-pub(super) async fn read<S, B, E>(body: S, headers: &HeaderMap, most: u64, within: Duration) -> Result<Bytes, HttpError>
+pub(super) async fn read<S, B, E>(
+    body: Pin<&mut S>,
+    headers: &HeaderMap,
+    most: u64,
+    within: Duration,
+) -> Result<Bytes, HttpError>
 where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
@@ -37,12 +69,11 @@ fn announced_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect<S, B, E>(body: S, announced: Option<u64>, most: u64) -> Result<Bytes, HttpError>
+async fn collect<S, B, E>(mut body: Pin<&mut S>, announced: Option<u64>, most: u64) -> Result<Bytes, HttpError>
 where
     S: Stream<Item = Result<B, E>>,
     B: Buf,
 {
-    let mut body = pin!(body);
     // Most bodies arrive in one piece, which is then passed on without a copy.
     let Some(first) = body.next().await else { return Ok(Bytes::new()) };
     let mut first = piece(first, 0, most)?;
@@ -75,11 +106,12 @@ mod tests {
     use super::*;
     use futures_util::stream;
     use http::HeaderValue;
+    use std::pin::pin;
 
     type Pieces = Vec<Result<Bytes, ()>>;
 
     async fn read_pieces(pieces: Pieces, most: u64) -> Result<Bytes, HttpError> {
-        read(stream::iter(pieces), &HeaderMap::new(), most, Duration::from_secs(5)).await
+        read(pin!(stream::iter(pieces)), &HeaderMap::new(), most, Duration::from_secs(5)).await
     }
 
     #[tokio::test]
@@ -100,14 +132,14 @@ mod tests {
     async fn an_announced_giant_is_refused_before_a_byte_is_read() {
         let headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("11"))]);
         let never = stream::pending::<Result<Bytes, ()>>();
-        let refused = read(never, &headers, 10, Duration::from_secs(3600)).await;
+        let refused = read(pin!(never), &headers, 10, Duration::from_secs(3600)).await;
         assert!(matches!(refused, Err(HttpError::TooLarge(10))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_that_is_too_slow_is_cut_off() {
         let never = stream::pending::<Result<Bytes, ()>>();
-        let refused = read(never, &HeaderMap::new(), 10, Duration::from_secs(10)).await;
+        let refused = read(pin!(never), &HeaderMap::new(), 10, Duration::from_secs(10)).await;
         assert!(matches!(refused, Err(HttpError::Timeout)));
     }
 }

@@ -4,6 +4,7 @@
 //! content type, size, body, signature, headers, envelope, store. The 202 is sent when the event is on disk
 //! (invariant 1).
 
+use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes};
@@ -46,7 +47,11 @@ where
     B: Buf,
 {
     let began = Instant::now();
-    let taken = receive(arrival.as_ref(), &headers, body, &app).await;
+    let mut body = pin!(body);
+    let taken = receive(arrival.as_ref(), &headers, body.as_mut(), &app).await;
+    if !matches!(taken, Ok(_) | Err(HttpError::Timeout)) {
+        body::discard(body, &headers).await;
+    }
     let event_name = headers.get("x-github-event").map_or(&b""[..], |name| name.as_bytes());
     app.events().count(event_name, outcome_of(&taken), began.elapsed());
     match taken {
@@ -77,7 +82,7 @@ fn accepted(ingested: Ingested) -> Response {
 async fn receive<S, B>(
     arrival: Option<&Arrival>,
     headers: &HeaderMap,
-    body: S,
+    body: Pin<&mut S>,
     app: &App,
 ) -> Result<Ingested, HttpError>
 where
