@@ -39,7 +39,11 @@ fn main() -> anyhow::Result<()> {
             after += compressor.compress(sample)?.len();
         }
         let each = begun.elapsed() / u32::try_from(samples.len())?;
-        eprintln(&format!("level {level}: {} to {} bytes, {each:?} a payload", before / samples.len(), after / samples.len()));
+        eprintln(&format!(
+            "level {level}: {} to {} bytes, {each:?} a payload",
+            before / samples.len(),
+            after / samples.len()
+        ));
     }
     std::fs::write(output, dictionary)?;
     Ok(())
@@ -51,7 +55,8 @@ fn eprintln(line: &str) {
 }
 
 fn read(directory: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
-    let mut paths: Vec<_> = std::fs::read_dir(directory)?.map(|entry| entry.map(|it| it.path())).collect::<Result<_, _>>()?;
+    let mut paths: Vec<_> =
+        std::fs::read_dir(directory)?.map(|entry| entry.map(|it| it.path())).collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     // The same files give the same dictionary.
     paths.sort();
@@ -109,7 +114,8 @@ fn words(random: &mut StdRng, most: usize) -> String {
 }
 
 fn name(random: &mut StdRng) -> String {
-    let mut letters = |count: usize| (0..count).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect::<String>();
+    let mut letters =
+        |count: usize| (0..count).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect::<String>();
     format!("{}-{}", letters(5), letters(4))
 }
 
@@ -124,7 +130,15 @@ fn node(random: &mut StdRng, prefix: &str) -> String {
 
 fn time(random: &mut StdRng) -> String {
     let mut part = |from: u32, to: u32| random.random_range(from..to);
-    format!("20{}-{:02}-{:02}T{:02}:{:02}:{:02}Z", part(18, 28), part(1, 13), part(1, 29), part(0, 24), part(0, 60), part(0, 60))
+    format!(
+        "20{}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        part(18, 28),
+        part(1, 13),
+        part(1, 29),
+        part(0, 24),
+        part(0, 60),
+        part(0, 60)
+    )
 }
 
 fn sha(random: &mut StdRng) -> String {
@@ -275,7 +289,8 @@ fn check(random: &mut StdRng, repository: &str) -> Value {
 
 fn commit(random: &mut StdRng, repository: &str) -> Value {
     let sha = sha(random);
-    let person = json!({"name": words(random, 2), "email": format!("{}@example.com", name(random)), "username": name(random)});
+    let person =
+        json!({"name": words(random, 2), "email": format!("{}@example.com", name(random)), "username": name(random)});
     json!({"id": sha, "tree_id": sha, "distinct": true, "message": words(random, 12), "timestamp": time(random),
         "url": format!("{repository}/commit/{sha}"), "author": person, "committer": person, "added": [],
         "removed": [], "modified": [format!("src/{}.rs", word(random))]})

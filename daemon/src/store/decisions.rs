@@ -56,7 +56,8 @@ struct DecisionSql {
     decided_at: Micros,
 }
 
-const SELECT: &str = "SELECT d.id, d.event_id, d.rule, d.mode, d.verdict, d.explanation, d.config_revision, d.decided_at
+const SELECT: &str =
+    "SELECT d.id, d.event_id, d.rule, d.mode, d.verdict, d.explanation, d.config_revision, d.decided_at
     FROM decisions d";
 
 impl TryFrom<DecisionSql> for DecisionRow {
@@ -216,8 +217,7 @@ async fn finish_events(tx: &mut Tx, processed: &[Processed], now: Micros) -> Res
 
 async fn forget_decisions(tx: &mut Tx, processed: &[Processed]) -> Result<(), sqlx::Error> {
     // decisions_event.
-    static SQL: LazyLock<Bulk> =
-        LazyLock::new(|| Bulk::new("DELETE FROM decisions WHERE event_id IN (", "#1", ")", 0));
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("DELETE FROM decisions WHERE event_id IN (", "#1", ")", 0));
     for (sql, chunk) in SQL.chunks(processed) {
         on_tx!(tx, conn => {
             let mut query = sqlx::query(sql);

@@ -11,7 +11,10 @@ use super::{Db, StoreError};
 #[derive(Clone, Debug)]
 pub(super) enum Pools {
     /// Several readers, one writer: SQLite lets one write at a time, and a queue in front of it is fairer than its lock.
-    Sqlite { read: SqlitePool, write: SqlitePool },
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -192,7 +195,10 @@ impl Bulk {
     }
 
     /// Cuts items into the prepared sizes, biggest first.
-    pub(super) fn chunks<'a, T>(&'a self, items: &'a [T]) -> impl Iterator<Item = (sqlx::AssertSqlSafe<Arc<str>>, &'a [T])> {
+    pub(super) fn chunks<'a, T>(
+        &'a self,
+        items: &'a [T],
+    ) -> impl Iterator<Item = (sqlx::AssertSqlSafe<Arc<str>>, &'a [T])> {
         let mut rest = items;
         std::iter::from_fn(move || {
             let (rows, sql) = self.texts.iter().find(|(rows, _)| *rows <= rest.len())?;

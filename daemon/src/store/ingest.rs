@@ -51,12 +51,11 @@ impl Packed {
     /// None that an event can cause.
     pub fn new(mut event: NewEvent) -> Result<Self, StoreError> {
         let payload = std::mem::take(&mut event.payload);
-        let body =
-            if payload.len() > ROW_LIMIT { Body::Object(payload) } else { Body::Row(compress(&payload)?) };
-        let lane = event.repository.as_ref().map_or_else(
-            || NO_LANE.to_owned(),
-            |repository| repository.name.as_str().to_ascii_lowercase(),
-        );
+        let body = if payload.len() > ROW_LIMIT { Body::Object(payload) } else { Body::Row(compress(&payload)?) };
+        let lane = event
+            .repository
+            .as_ref()
+            .map_or_else(|| NO_LANE.to_owned(), |repository| repository.name.as_str().to_ascii_lowercase());
         Ok(Self { lane, source: word(&event.source)?, targets: to_json(&event.target_object_ids)?, event, body })
     }
 }
@@ -167,7 +166,8 @@ fn answer<'a>(
     // A row that made the insert do nothing and then was gone: retention dropped it in between. GitHub's next attempt
     // will be stored.
     let gone = || StoreError::Unavailable("a delivery was dropped while it was stored again".to_owned());
-    let mut known = known.filter(|it| it.status != IngestStatus::Accepted || stored.new.contains(&it.id.0)).ok_or_else(gone)?;
+    let mut known =
+        known.filter(|it| it.status != IngestStatus::Accepted || stored.new.contains(&it.id.0)).ok_or_else(gone)?;
     if again {
         known.status = IngestStatus::Duplicate;
     }
@@ -175,7 +175,12 @@ fn answer<'a>(
 }
 
 /// Inserts what is new; returns the ids that were.
-async fn insert_events(tx: &mut Tx, rows: &[Row<'_>], lesson: &Lesson, now: Micros) -> Result<HashSet<Uuid>, sqlx::Error> {
+async fn insert_events(
+    tx: &mut Tx,
+    rows: &[Row<'_>],
+    lesson: &Lesson,
+    now: Micros,
+) -> Result<HashSet<Uuid>, sqlx::Error> {
     // event_receipts_delivery_id decides.
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(

@@ -74,7 +74,9 @@ impl Db {
         let known = |lesson: &mut Lesson, repositories: &mut BTreeMap<_, _>, installations: &mut BTreeMap<_, _>| {
             let learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
             repositories.retain(|id, seen: &mut &SeenRepository| match learnt.repositories.get(id) {
-                Some((print, row)) if *print == repository_print(seen) => lesson.repositories.insert(*id, *row).is_some(),
+                Some((print, row)) if *print == repository_print(seen) => {
+                    lesson.repositories.insert(*id, *row).is_some()
+                }
                 _ => true,
             });
             installations.retain(|id, (seen, _): &mut (&SeenInstallation, _)| match learnt.installations.get(id) {
@@ -98,8 +100,7 @@ impl Db {
                 }
             }
         }
-        let mut lesson =
-            Lesson { repositories: HashMap::new(), installations: HashMap::new(), new: Learnt::default() };
+        let mut lesson = Lesson { repositories: HashMap::new(), installations: HashMap::new(), new: Learnt::default() };
         known(&mut lesson, &mut repositories, &mut installations);
         for (id, seen) in repositories {
             let row = store_repository(tx, seen, now).await?;
@@ -115,7 +116,13 @@ impl Db {
         Ok(lesson)
     }
 
-    async fn link(&self, tx: &mut Tx, batch: &[&NewEvent], lesson: &mut Lesson, now: Micros) -> Result<(), sqlx::Error> {
+    async fn link(
+        &self,
+        tx: &mut Tx,
+        batch: &[&NewEvent],
+        lesson: &mut Lesson,
+        now: Micros,
+    ) -> Result<(), sqlx::Error> {
         let mut links: Vec<(Uuid, Uuid)> = {
             let learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
             let named = batch.iter().filter_map(|event| Some((lesson.installation(event)?, lesson.repository(event)?)));

@@ -60,9 +60,7 @@ fn share_cluster() -> (String, File) {
     let checkout = Uuid::new_v5(&Uuid::NAMESPACE_URL, env!("CARGO_TARGET_TMPDIR").as_bytes());
     let home = std::env::temp_dir().join(format!("orchd-test-postgres-{}", &checkout.simple().to_string()[..12]));
     fs::create_dir_all(&home).unwrap();
-    let open = |name: &str| {
-        OpenOptions::new().write(true).create(true).truncate(false).open(home.join(name)).unwrap()
-    };
+    let open = |name: &str| OpenOptions::new().write(true).create(true).truncate(false).open(home.join(name)).unwrap();
     let in_use = open("in-use.lock");
     // Waits while the cluster is being stopped.
     in_use.lock_shared().unwrap();
@@ -98,11 +96,11 @@ fn start(home: &Path) -> u16 {
     succeed(command("initdb").arg("-D").arg(&data).args(["-U", "orchd", "--auth=trust", "--no-sync", "-E", "UTF8"]));
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     // Only what the machine's crash would lose is given up for speed.
-    let options = format!(
-        "-c listen_addresses=127.0.0.1 -p {port} -k {} -c fsync=off -c max_connections=300",
-        data.display()
+    let options =
+        format!("-c listen_addresses=127.0.0.1 -p {port} -k {} -c fsync=off -c max_connections=300", data.display());
+    succeed(
+        command("pg_ctl").arg("-D").arg(&data).arg("-l").arg(data.join("log")).args(["-w", "-o", &options, "start"]),
     );
-    succeed(command("pg_ctl").arg("-D").arg(&data).arg("-l").arg(data.join("log")).args(["-w", "-o", &options, "start"]));
     fs::write(home.join("port"), port.to_string()).unwrap();
     stop_after_the_last(home, command("pg_ctl").arg("-D").arg(&data).args(["-m", "immediate", "stop"]));
     port
@@ -114,7 +112,9 @@ fn stop_after_the_last(home: &Path, stop: &Command) {
     watch.arg(home.join("in-use.lock")).arg(stop.get_program()).args(stop.get_args()).current_dir("/");
     // Neither a runner that waits for the tests' output nor Ctrl-C on the terminal is to reach it.
     std::os::unix::process::CommandExt::process_group(&mut watch, 0);
-    watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("flock of util-linux");
+    watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    #[expect(clippy::zombie_processes, reason = "it is to outlive this process")]
+    watch.spawn().expect("flock of util-linux");
 }
 
 /// Debian keeps them out of the path, a folder for each version; the newest wins.
@@ -126,7 +126,9 @@ fn binaries() -> PathBuf {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file());
-    found.expect("PostgreSQL is not installed: install Debian's `postgresql`, or set ORCHD_TEST_POSTGRES to a server's URL")
+    found.expect(
+        "PostgreSQL is not installed: install Debian's `postgresql`, or set ORCHD_TEST_POSTGRES to a server's URL",
+    )
 }
 
 fn succeed(command: &mut Command) {

@@ -93,21 +93,39 @@ async fn both_databases_have_the_same_tables() {
         "SELECT m.name || '.' || c.name || CASE WHEN c.\"notnull\" THEN ' not null' ELSE '' END
          FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE '%sqlx%'",
     )
-    .fetch_all(&mut connection).await.unwrap().into_iter().collect();
-    let indexes: Schema = sqlx::query_scalar("SELECT tbl_name || ' ' || name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
-        .fetch_all(&mut connection).await.unwrap().into_iter().collect();
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
+    .into_iter()
+    .collect();
+    let indexes: Schema = sqlx::query_scalar(
+        "SELECT tbl_name || ' ' || name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
+    .into_iter()
+    .collect();
 
     let mut connection = PgConnection::connect(postgres.options.url.expose_secret()).await.unwrap();
     let pg_columns: Schema = sqlx::query_scalar(
         "SELECT table_name || '.' || column_name || CASE is_nullable WHEN 'NO' THEN ' not null' ELSE '' END
          FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '%sqlx%'",
     )
-    .fetch_all(&mut connection).await.unwrap().into_iter().collect();
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
+    .into_iter()
+    .collect();
     let pg_indexes: Schema = sqlx::query_scalar(
         "SELECT tablename || ' ' || indexname FROM pg_indexes
          WHERE schemaname = 'public' AND indexname NOT LIKE '%_pkey'",
     )
-    .fetch_all(&mut connection).await.unwrap().into_iter().collect();
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
+    .into_iter()
+    .collect();
 
     assert!(columns.len() > 80 && indexes.len() > 20);
     assert_eq!(columns, pg_columns);
