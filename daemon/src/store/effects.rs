@@ -1,6 +1,7 @@
 //! Effects: intents, and what became of them: `effects`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -332,10 +333,11 @@ pub(super) async fn plan_effects(tx: &mut Tx, plans: &[Plan<'_>], now: Micros) -
             }
             (Some(_), _) => continue,
         }
-        if !lanes.contains_key(&plan.job) {
-            lanes.insert(plan.job, lane_of(tx, plan.job).await?);
-        }
-        insert_apply_job(tx, plan.intent, &lanes[&plan.job], now).await?;
+        let lane = match lanes.entry(plan.job) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(lane_of(tx, plan.job).await?),
+        };
+        insert_apply_job(tx, plan.intent, lane, now).await?;
         jobs += 1;
     }
     Ok(jobs)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -70,6 +71,15 @@ async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
         .pragma("cache_size", "-16384");
     let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
     let write = pool.clone().min_connections(1).max_connections(1).test_before_acquire(false);
+    // On a full disk SQLite itself rolls a transaction back, the driver's own rollback then fails, and it takes the
+    // connection for one inside a transaction ever after. Such a connection is thrown away. The ping waits until a
+    // rollback that was begun by dropping the transaction is through.
+    let write = write.after_release(|connection, _| {
+        Box::pin(async move {
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    });
     let write = write.connect_with(writer).await.map_err(StoreError::from)?;
     SQLITE_TABLES.run(&write).await.map_err(migration)?;
     let reader = options.read_only(true).pragma("cache_size", "-4096").pragma("mmap_size", "268435456");
@@ -111,5 +121,74 @@ fn migration(error: MigrateError) -> OpenError {
             OpenError::Migration(format!("a newer orchd has used it (its version {version} is unknown here)"))
         }
         other => OpenError::Migration(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use bytes::Bytes;
+    use chrono::Utc;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::core::event::EventId;
+    use crate::store::events::{NewEvent, Source};
+
+    fn delivery(length: usize) -> NewEvent {
+        // Does not compress.
+        let payload: Vec<u8> = (0..length).map(|_| rand::random()).collect();
+        NewEvent {
+            id: EventId(Uuid::now_v7()),
+            delivery_id: Uuid::now_v7().to_string(),
+            source: Source::Webhook,
+            event_type: "push".to_owned(),
+            event_action: None,
+            actor: None,
+            number: None,
+            target_object_ids: serde_json::json!({}),
+            received_at: Utc::now(),
+            github_timestamp: None,
+            repository: None,
+            installation: None,
+            payload: Bytes::from(payload),
+        }
+    }
+
+    /// SQLite answers a page limit that is reached as it answers a disk that is full.
+    async fn limit_pages(db: &Db, pages: i64) {
+        let Pools::Sqlite { write, .. } = &db.pools else { unreachable!("this test is about SQLite") };
+        let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+        sqlx::query(sql).execute(write).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_a_full_disk_the_store_goes_on_without_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("orchd.db").display());
+        let options = StoreOptions { url: url.into(), objects: directory.path().join("objects") };
+        let db = Db::open(&options).await.unwrap();
+        limit_pages(&db, 200).await;
+
+        let mut stored = Vec::new();
+        let refused = loop {
+            let event = delivery(100_000);
+            let id = event.id;
+            match db.ingest(vec![event.clone()]).await {
+                Ok(_) => stored.push(id),
+                Err(error) => break (event, error),
+            }
+            assert!(stored.len() < 20, "the disk never was full");
+        };
+        assert!(matches!(refused.1, StoreError::Unavailable(_)), "{:?}", refused.1);
+        assert!(db.event(refused.0.id).await.unwrap().is_none());
+
+        limit_pages(&db, 1 << 20).await;
+        stored.push(refused.0.id);
+        db.ingest(vec![refused.0]).await.unwrap();
+        db.ping().await.unwrap();
+        for id in stored {
+            assert!(db.payload(id).await.unwrap().is_some());
+        }
     }
 }

@@ -112,7 +112,9 @@ fn stop_after_the_last(home: &Path, stop: &Command) {
     watch.arg(home.join("in-use.lock")).arg(stop.get_program()).args(stop.get_args()).current_dir("/");
     // Neither a runner that waits for the tests' output nor Ctrl-C on the terminal is to reach it.
     std::os::unix::process::CommandExt::process_group(&mut watch, 0);
-    watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("flock of util-linux");
+    watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    #[expect(clippy::zombie_processes, reason = "it is to outlive this process")]
+    watch.spawn().expect("flock of util-linux");
 }
 
 /// Debian keeps them out of the path, a folder for each version; the newest wins.
