@@ -1,6 +1,5 @@
 //! What people did by hand to an item: `hand_changes`. No rule changes it back (invariant 7).
 
-
 use super::{Db, StoreError};
 use crate::core::event::RepoName;
 
@@ -12,4 +11,3 @@ impl Db {
         unimplemented!()
     }
 }
-

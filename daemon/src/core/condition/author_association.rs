@@ -8,16 +8,8 @@ use super::written::{Parsed, closest, texts, wrong};
 use super::{Look, Scene};
 
 /// GitHub's words (GraphQL `CommentAuthorAssociation`).
-const ASSOCIATIONS: [&str; 8] = [
-    "OWNER",
-    "MEMBER",
-    "COLLABORATOR",
-    "CONTRIBUTOR",
-    "FIRST_TIME_CONTRIBUTOR",
-    "FIRST_TIMER",
-    "MANNEQUIN",
-    "NONE",
-];
+const ASSOCIATIONS: [&str; 8] =
+    ["OWNER", "MEMBER", "COLLABORATOR", "CONTRIBUTOR", "FIRST_TIME_CONTRIBUTOR", "FIRST_TIMER", "MANNEQUIN", "NONE"];
 
 #[derive(Clone, Debug)]
 pub(super) struct AuthorAssociation(Vec<String>);

@@ -194,10 +194,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_had_is_unknown_and_asks_for_nothing() {
-        let facts = Facts {
-            files: Known::Unavailable("GitHub answered 404".to_owned()),
-            ..Facts::from_event(&pull_request())
-        };
+        let facts =
+            Facts { files: Known::Unavailable("GitHub answered 404".to_owned()), ..Facts::from_event(&pull_request()) };
         let (truth, needs, lines) = evaluated(json!({"files": "docs/**"}), &facts);
         assert_eq!((truth, needs), (Truth::Unknown, vec![]));
         assert_eq!(lines, ["? `files` is not known: the changed files could not be had: GitHub answered 404"]);

@@ -13,7 +13,8 @@ pub(super) struct Head(Globs);
 
 impl Look for Head {
     const NAME: &'static str = "head";
-    const HELP: &'static str = "The branch the pull request comes from: a glob, or a list in which `!` negates and the last fit wins.";
+    const HELP: &'static str =
+        "The branch the pull request comes from: a glob, or a list in which `!` negates and the last fit wins.";
     const EXAMPLE: &'static str = "head: \"dependabot/**\"";
 
     fn parse(written: &Value) -> Parsed<Self> {

@@ -56,11 +56,15 @@ pub(super) fn context(steps: Arc<AtomicUsize>) -> Context<'static> {
     context.add_function("matches", matches);
     context.add_function(ADD, add);
     context.add_function(NEGATE, negate);
-    context.add_function(OVER, move |ftx: &FunctionContext<'_>, value: Cel| over(ftx, value, &steps));
+    context.add_function(OVER, move |ftx: &FunctionContext<'_>, value: Cel, _: Cel| over(ftx, value, &steps));
     context
 }
 
-fn matches(ftx: &FunctionContext<'_>, This(this): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {
+fn matches(
+    ftx: &FunctionContext<'_>,
+    This(this): This<Arc<String>>,
+    pattern: Arc<String>,
+) -> Result<bool, ExecutionError> {
     let built = regex::RegexBuilder::new(&pattern).size_limit(MAX_REGEX).build();
     built.map(|regex| regex.is_match(&this)).map_err(|_| ftx.error("this is not a regular expression, or a huge one"))
 }
@@ -74,10 +78,10 @@ fn add(ftx: &FunctionContext<'_>, left: Cel, right: Cel) -> Result<Cel, Executio
     if sum > MAX_SUM { Err(ftx.error("the sum grows too large")) } else { left + right }
 }
 
-fn negate(value: Cel) -> Result<Cel, ExecutionError> {
+fn negate(value: Cel, _: Cel) -> Result<Cel, ExecutionError> {
     match value {
         Cel::Int(number) => {
-            number.checked_neg().map(Cel::Int).ok_or_else(|| ExecutionError::Overflow("minus", Cel::Int(number), Cel::Null))
+            number.checked_neg().map(Cel::Int).ok_or(ExecutionError::Overflow("minus", Cel::Int(number), Cel::Null))
         }
         Cel::Float(number) => Ok(Cel::Float(-number)),
         other => Err(ExecutionError::UnsupportedUnaryOperator("minus", other)),

@@ -75,7 +75,9 @@ impl Look for Expr {
         // evaluation that a panic could leave half done.
         let result = catch_unwind(AssertUnwindSafe(|| self.run(&variables)));
         match result {
-            Ok(Ok(Cel::Bool(holds))) => seen(holds, format!("{source} is {holds}{}", values::shown(self.wanted(), &variables))),
+            Ok(Ok(Cel::Bool(holds))) => {
+                seen(holds, format!("{source} is {holds}{}", values::shown(self.wanted(), &variables)))
+            }
             Ok(Ok(other)) => {
                 seen(false, format!("{source} is false: it gave a {}, not true or false", other.type_of()))
             }

@@ -67,16 +67,19 @@ fn optional<T>(looked: Result<T, Unseen>) -> Result<Option<T>, Unseen> {
 fn event(event: &Event, wanted: &Wanted) -> Cel {
     let text = |text: Option<&str>| text.map_or(Cel::Null, string);
     let actor = event.actor.as_ref();
-    named(wanted, &[
-        ("name", &|| string(&event.kind.name)),
-        ("action", &|| text(event.kind.action.as_deref())),
-        ("kind", &|| string(&event.kind.to_string())),
-        ("actor", &|| text(actor.map(|actor| actor.login.as_str()))),
-        ("actor_is_bot", &|| Cel::Bool(actor.is_some_and(|actor| actor.is_bot))),
-        ("repository", &|| text(event.repository.as_ref().map(|name| name.as_str()))),
-        ("number", &|| event.item.map_or(Cel::Null, number)),
-        ("received_at", &|| time(event.received_at)),
-    ])
+    named(
+        wanted,
+        &[
+            ("name", &|| string(&event.kind.name)),
+            ("action", &|| text(event.kind.action.as_deref())),
+            ("kind", &|| string(&event.kind.to_string())),
+            ("actor", &|| text(actor.map(|actor| actor.login.as_str()))),
+            ("actor_is_bot", &|| Cel::Bool(actor.is_some_and(|actor| actor.is_bot))),
+            ("repository", &|| text(event.repository.as_ref().map(|name| name.as_str()))),
+            ("number", &|| event.item.map_or(Cel::Null, number)),
+            ("received_at", &|| time(event.received_at)),
+        ],
+    )
 }
 
 const OF_PULL: [&str; 3] = ["draft", "base", "head"];
@@ -101,23 +104,26 @@ fn item_value(item: &Item, pull: Option<&Pull>, wanted: &Wanted) -> Cel {
         ItemState::Merged => "merged",
     };
     let at = |at: Option<DateTime<Utc>>| at.map_or(Cel::Null, time);
-    named(wanted, &[
-        ("kind", &|| string(kind)),
-        ("number", &|| number(item.number)),
-        ("title", &|| string(&item.title)),
-        ("body", &|| string(&item.body)),
-        ("state", &|| string(state)),
-        ("author", &|| string(&item.author)),
-        ("author_association", &|| string(&item.author_association)),
-        ("labels", &|| texts(Some(&item.labels))),
-        ("assignees", &|| texts(Some(&item.assignees))),
-        ("milestone", &|| item.milestone.as_deref().map_or(Cel::Null, string)),
-        ("created_at", &|| at(item.created_at)),
-        ("updated_at", &|| at(item.updated_at)),
-        ("draft", &|| pull.map_or(Cel::Null, |pull| Cel::Bool(pull.draft))),
-        ("base", &|| pull.map_or(Cel::Null, |pull| string(&pull.base))),
-        ("head", &|| pull.map_or(Cel::Null, |pull| string(&pull.head))),
-    ])
+    named(
+        wanted,
+        &[
+            ("kind", &|| string(kind)),
+            ("number", &|| number(item.number)),
+            ("title", &|| string(&item.title)),
+            ("body", &|| string(&item.body)),
+            ("state", &|| string(state)),
+            ("author", &|| string(&item.author)),
+            ("author_association", &|| string(&item.author_association)),
+            ("labels", &|| texts(Some(&item.labels))),
+            ("assignees", &|| texts(Some(&item.assignees))),
+            ("milestone", &|| item.milestone.as_deref().map_or(Cel::Null, string)),
+            ("created_at", &|| at(item.created_at)),
+            ("updated_at", &|| at(item.updated_at)),
+            ("draft", &|| pull.map_or(Cel::Null, |pull| Cel::Bool(pull.draft))),
+            ("base", &|| pull.map_or(Cel::Null, |pull| string(&pull.base))),
+            ("head", &|| pull.map_or(Cel::Null, |pull| string(&pull.head))),
+        ],
+    )
 }
 
 fn reviews(scene: Scene<'_>) -> Result<Cel, Unseen> {
