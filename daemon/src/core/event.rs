@@ -155,15 +155,30 @@ impl Event {
 
 /// Where GitHub puts the number of the issue or pull request an event is about, most specific first.
 /// Check and workflow events name the pull requests of their head commit; the first one is the item.
-const ITEM_POINTERS: [&str; 6] = [
+/// A discussion is neither, though it has a number.
+const ITEM_POINTERS: [&str; 5] = [
     "/pull_request/number",
     "/issue/number",
     "/check_run/pull_requests/0/number",
     "/check_suite/pull_requests/0/number",
     "/workflow_run/pull_requests/0/number",
-    "/discussion/number",
 ];
 
 fn item_number(payload: &Value) -> Option<u64> {
     ITEM_POINTERS.iter().find_map(|pointer| payload.pointer(pointer).and_then(Value::as_u64))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repository_names_round_trip_or_are_refused() {
+        let name: RepoName = serde_json::from_str("\"acme/site.io\"").unwrap();
+        assert_eq!((name.owner(), name.name(), name.to_string().as_str()), ("acme", "site.io", "acme/site.io"));
+        for refused in ["", "acme", "/", "a/", "/b", "a/b/c", "a/..", "./b", "a b/c", "a/b?x", "é/b"] {
+            assert!(RepoName::parse(refused).is_err(), "{refused}");
+        }
+    }
 }

@@ -87,3 +87,41 @@ pub struct ActionKind {
     /// JSON Schema of the parameters.
     pub schema: fn() -> Value,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn intent(event: u128, rule: &str, name: &str, params: Value, number: u64) -> IntentId {
+        let spec = ActionSpec { name: name.to_owned(), params };
+        let repository = RepoName::parse("acme/site").unwrap();
+        let target = Target { repository, installation: Some(InstallationId(1)), number };
+        Intent::new(EventId(Uuid::from_u128(event)), &RuleName::parse(rule).unwrap(), &spec, target).id
+    }
+
+    /// Ids in every database depend on it: when this fails, the code is wrong, not the test.
+    #[test]
+    fn the_id_is_the_same_for_ever() {
+        let id = intent(7, "docs-label", "label", json!({"remove": ["b"], "add": ["a"]}), 7);
+        assert_eq!(id.to_string(), "0df7167f-7328-585b-a930-977f3513ad4d");
+    }
+
+    #[test]
+    fn the_order_of_keys_does_not_matter_and_all_else_does() {
+        let read = |text: &str| serde_json::from_str(text).unwrap();
+        let one = intent(7, "r", "label", read(r#"{"a":1,"b":2}"#), 7);
+        assert_eq!(one, intent(7, "r", "label", read(r#"{"b":2,"a":1}"#), 7));
+        for other in [
+            intent(8, "r", "label", read(r#"{"a":1,"b":2}"#), 7),
+            intent(7, "s", "label", read(r#"{"a":1,"b":2}"#), 7),
+            intent(7, "r", "assign", read(r#"{"a":1,"b":2}"#), 7),
+            intent(7, "r", "label", read(r#"{"a":1,"b":3}"#), 7),
+            intent(7, "r", "label", read(r#"{"a":1,"b":2}"#), 8),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+}

@@ -25,7 +25,7 @@ enum Matcher {
 }
 
 impl Matcher {
-    fn compile(glob: &str, case: Case) -> Result<Self, globset::Error> {
+    fn compile(glob: &str, case: Case, has_segments: bool) -> Result<Self, globset::Error> {
         let is_plain = glob.bytes().all(|b| b.is_ascii() && !b"*?[]{}\\!".contains(&b));
         if is_plain {
             let text = glob.to_owned();
@@ -35,7 +35,7 @@ impl Matcher {
             });
         }
         let mut builder = GlobBuilder::new(glob);
-        let builder = builder.literal_separator(true).backslash_escape(true);
+        let builder = builder.literal_separator(has_segments).backslash_escape(true);
         let compiled = builder.case_insensitive(case == Case::Insensitive).build()?;
         Ok(Self::Glob(compiled.compile_matcher()))
     }
@@ -68,18 +68,18 @@ impl Globs {
     /// # Errors
     /// The first pattern that does not parse.
     pub fn parse<S: AsRef<str>>(texts: &[S], case: Case) -> Result<Self, NotAGlob> {
-        Self::compile(texts, |glob| Matcher::compile(glob, case))
+        Self::compile(texts, |glob| Matcher::compile(glob, case, true))
     }
 
-    /// Globs over names that people and apps have given (logins, labels): letters' case does not matter, and
-    /// brackets stand for themselves, so that `dependabot[bot]` means that bot.
+    /// Globs over names that people and apps have given (logins, labels, checks): letters' case does not matter, `*`
+    /// fits any text, also one with `/`, and brackets stand for themselves, so that `dependabot[bot]` means that bot.
     ///
     /// # Errors
     /// The first pattern that does not parse.
     pub fn of_names<S: AsRef<str>>(texts: &[S]) -> Result<Self, NotAGlob> {
         Self::compile(texts, |name| {
             let escaped = name.replace('[', "\\[").replace(']', "\\]");
-            Matcher::compile(&escaped, Case::Insensitive)
+            Matcher::compile(&escaped, Case::Insensitive, false)
         })
     }
 
@@ -157,6 +157,7 @@ mod tests {
             ("*[bot]", "renovate[bot]", true),
             ("octocat", "OctoCat", true),
             ("acme/*", "ACME/site", true),
+            ("test*", "Test / linux (stable)", true),
         ] {
             assert_eq!(Globs::of_names(&[pattern]).unwrap().selects(name), selected, "{pattern} on {name}");
         }

@@ -165,3 +165,41 @@ pub struct Rule {
     pub mode: Mode,
     pub limits: Limits,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triggers_fire_on_what_they_name_and_print_as_they_parse() {
+        let kind =
+            |name: &str, action: Option<&str>| EventKind { name: name.to_owned(), action: action.map(str::to_owned) };
+        for (text, printed, opened, push) in [
+            ("pull_request.opened", "pull_request.opened", true, false),
+            ("pull_request.closed", "pull_request.closed", false, false),
+            ("pull_request.*", "pull_request.*", true, false),
+            ("pull_request", "pull_request.*", true, false),
+            ("push", "push.*", false, true),
+            ("*", "*", true, true),
+        ] {
+            let trigger = Trigger::parse(text).unwrap();
+            assert_eq!(trigger.to_string(), printed);
+            assert_eq!(Trigger::parse(printed).unwrap(), trigger);
+            assert_eq!(trigger.fires_on(&kind("pull_request", Some("opened"))), opened, "{text}");
+            assert_eq!(trigger.fires_on(&kind("push", None)), push, "{text}");
+        }
+        for refused in ["", ".", "a.", "*.opened", "Pull", "a.b.c", "a b"] {
+            assert!(Trigger::parse(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn names_round_trip_or_are_refused() {
+        let name: RuleName = serde_json::from_str("\"docs-label.v2\"").unwrap();
+        assert_eq!(serde_json::to_string(&name).unwrap(), "\"docs-label.v2\"");
+        for refused in ["", "a b", "é", &"x".repeat(101)] {
+            assert!(RuleName::parse(refused).is_err(), "{refused}");
+        }
+    }
+}

@@ -23,7 +23,7 @@ impl Look for Checks {
     const HELP: &'static str = "Check runs and commit statuses of the head commit. `passing`: there is at least one \
         and all pass; `failing`: any fails; `pending`: any is not finished. `names` looks only at checks that fit the \
         globs.";
-    const EXAMPLE: &'static str = "checks: {state: passing, names: [build, \"test **\"]}";
+    const EXAMPLE: &'static str = "checks: {state: passing, names: [build, \"test *\"]}";
 
     fn parse(written: &Value) -> Parsed<Self> {
         let Value::Object(map) = written else {

@@ -14,7 +14,7 @@ pub(super) struct Label(Globs);
 impl Look for Label {
     const NAME: &'static str = "label";
     const HELP: &'static str = "The issue or pull request has a label that fits: a name or glob, or a list of them \
-        of which one is enough. Letters' case does not matter; `*` stops at `/`, `**` does not.";
+        of which one is enough. Letters' case does not matter.";
     const EXAMPLE: &'static str = "label: [bug, \"area/*\"]";
 
     fn parse(written: &Value) -> Parsed<Self> {

@@ -209,9 +209,9 @@ fn files_reviews_and_checks_of_a_pull_request() {
             (json!({"checks": "failing"}), true, "1 of 3 checks passing, failing: `lint`, pending: `test / linux`"),
             (json!({"checks": {"state": "passing", "names": "build"}}), true, "1 of 1 checks of `build` passing"),
             (
-                json!({"checks": {"state": "pending", "names": ["test **"]}}),
+                json!({"checks": {"state": "pending", "names": ["test *"]}}),
                 true,
-                "0 of 1 checks of `test **` passing, pending: `test / linux`",
+                "0 of 1 checks of `test *` passing, pending: `test / linux`",
             ),
             (json!({"checks": {"state": "passing", "names": "nope"}}), false, "there are no checks of `nope`"),
         ],

@@ -1,10 +1,11 @@
 //! From text to an expression that can neither panic, overflow the stack nor run away.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 
 use cel::Program;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, operators};
+use cel::common::value::CelVal;
 use cel::parser::{Expression, ParseErrors};
 
 use super::functions;
@@ -13,11 +14,13 @@ use crate::core::condition::written::{Parsed, closest, wrong};
 
 /// Longest expression, in bytes.
 pub(super) const MAX_LENGTH: usize = 2048;
-/// The parser and the evaluator recurse on brackets and operators: so many of each fit on a small stack.
+/// The parser recurses on brackets and operators: so many of each fit on the stack it is given.
 const MAX_BRACKETS: usize = 32;
 const MAX_OPERATORS: usize = 160;
+/// Stack of the parser, in bytes. A debug build takes a quarter of a mebibyte for each bracket.
+const PARSER_STACK: usize = 32 << 20;
 /// Deepest tree the evaluator walks.
-const MAX_DEPTH: usize = 40;
+const MAX_DEPTH: usize = 32;
 
 /// Which fields of a variable an expression names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +52,10 @@ impl Wanted {
     }
 }
 
+/// How deep calls with one argument may nest: the evaluator works such an argument out twice, so each level doubles
+/// the work.
+const MAX_CALLS: usize = 6;
+
 /// What an expression refers to.
 #[derive(Default)]
 pub(super) struct Found {
@@ -60,15 +67,9 @@ pub(super) struct Found {
 /// Parses an expression and bounds it.
 pub(super) fn compile(source: &str) -> Parsed<(Expression, Found)> {
     measure(source).map_err(wrong)?;
-    // The parser is generated code over a grammar; should it panic on some text, the text is refused.
-    let parsed = catch_unwind(AssertUnwindSafe(|| Program::compile(source)));
-    let mut expression = match parsed {
-        Ok(Ok(program)) => program.expression().clone(),
-        Ok(Err(errors)) => return Err(wrong(first_of(&errors))),
-        Err(_) => return Err(wrong("this is not a CEL expression")),
-    };
+    let mut expression = parse(source).map_err(wrong)?;
     let mut found = Found::default();
-    let mut walk = Walk { found: &mut found, bound: Vec::new() };
+    let mut walk = Walk { found: &mut found, bound: Vec::new(), calls: 0 };
     walk.bounded(&mut expression, 0);
     if found.errors.is_empty() {
         Ok((expression, found))
@@ -95,6 +96,19 @@ fn measure(source: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Parses on a stack of its own: the generated parser takes far more of it than a worker thread has. Should it panic on
+/// some text, the text is refused.
+fn parse(source: &str) -> Result<Expression, String> {
+    let refused = || "this is not a CEL expression".to_owned();
+    let text = source.to_owned();
+    let parser = thread::Builder::new().name("cel-parser".to_owned()).stack_size(PARSER_STACK).spawn(move || {
+        let program = Program::compile(&text).map_err(|errors| first_of(&errors))?;
+        Ok(program.expression().clone())
+    });
+    let parser = parser.map_err(|error| format!("the expression could not be parsed: {error}"))?;
+    parser.join().unwrap_or_else(|_| Err(refused()))
+}
+
 fn first_of(errors: &ParseErrors) -> String {
     let first = errors.errors.first();
     let told: String = first.map(|error| error.msg.chars().take(200).collect()).unwrap_or_default();
@@ -106,15 +120,19 @@ struct Walk<'f> {
     found: &'f mut Found,
     /// Variables of the loops around.
     bound: Vec<String>,
+    /// Calls with one argument around.
+    calls: usize,
 }
 
 impl Walk<'_> {
     fn bounded(&mut self, node: &mut IdedExpr, depth: usize) {
-        if depth > MAX_DEPTH {
+        let chain = chain(node);
+        let length = chain.as_ref().map_or(0, |(_, path)| path.len());
+        if depth + length > MAX_DEPTH {
             self.found.errors = vec![format!("the expression nests more than {MAX_DEPTH} deep")];
             return;
         }
-        if let Some((root, path)) = chain(node) {
+        if let Some((root, path)) = chain {
             return self.refer(root, &path);
         }
         let depth = depth + 1;
@@ -129,7 +147,7 @@ impl Walk<'_> {
                 let range = &mut looping.iter_range;
                 self.bounded(range, depth);
                 let inner = std::mem::take(range);
-                *range = called(functions::OVER, vec![inner]);
+                *range = called(functions::OVER, vec![inner, nothing()]);
                 self.bounded(&mut looping.accu_init, depth);
                 let outside = self.bound.len();
                 self.bound.extend([looping.iter_var.clone(), looping.accu_var.clone()]);
@@ -150,11 +168,21 @@ impl Walk<'_> {
         if let Some(target) = &mut call.target {
             self.bounded(target, depth);
         }
-        call.args.iter_mut().for_each(|each| self.bounded(each, depth));
         let is_word = call.func_name.starts_with(|c: char| c.is_ascii_alphabetic());
+        let doubles = usize::from(call.args.len() == 1 && is_word);
+        self.calls += doubles;
+        if self.calls > MAX_CALLS {
+            self.refuse(format!("calls nest more than {MAX_CALLS} deep"));
+        } else {
+            call.args.iter_mut().for_each(|each| self.bounded(each, depth));
+        }
+        self.calls -= doubles;
         match call.func_name.as_str() {
             operators::ADD => call.func_name = functions::ADD.to_owned(),
-            operators::NEGATE => call.func_name = functions::NEGATE.to_owned(),
+            operators::NEGATE => {
+                call.func_name = functions::NEGATE.to_owned();
+                call.args.push(nothing());
+            }
             operators::OPT_INDEX | operators::OPT_SELECT => self.refuse("optional values are not supported".to_owned()),
             name if is_word && !functions::CALLABLE.contains(&name) => {
                 let message = match closest(name, functions::CALLABLE) {
@@ -205,6 +233,11 @@ fn chain(node: &IdedExpr) -> Option<(String, Vec<String>)> {
             _ => return None,
         }
     }
+}
+
+/// A second argument for the calls made here, so that the evaluator does not work out the first one twice.
+fn nothing() -> IdedExpr {
+    IdedExpr { id: 0, expr: Expr::Literal(CelVal::Null) }
 }
 
 fn called(name: &str, args: Vec<IdedExpr>) -> IdedExpr {

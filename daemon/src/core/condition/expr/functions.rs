@@ -56,7 +56,7 @@ pub(super) fn context(steps: Arc<AtomicUsize>) -> Context<'static> {
     context.add_function("matches", matches);
     context.add_function(ADD, add);
     context.add_function(NEGATE, negate);
-    context.add_function(OVER, move |ftx: &FunctionContext<'_>, value: Cel| over(ftx, value, &steps));
+    context.add_function(OVER, move |ftx: &FunctionContext<'_>, value: Cel, _: Cel| over(ftx, value, &steps));
     context
 }
 
@@ -78,12 +78,11 @@ fn add(ftx: &FunctionContext<'_>, left: Cel, right: Cel) -> Result<Cel, Executio
     if sum > MAX_SUM { Err(ftx.error("the sum grows too large")) } else { left + right }
 }
 
-fn negate(value: Cel) -> Result<Cel, ExecutionError> {
+fn negate(value: Cel, _: Cel) -> Result<Cel, ExecutionError> {
     match value {
-        Cel::Int(number) => number
-            .checked_neg()
-            .map(Cel::Int)
-            .ok_or_else(|| ExecutionError::Overflow("minus", Cel::Int(number), Cel::Null)),
+        Cel::Int(number) => {
+            number.checked_neg().map(Cel::Int).ok_or(ExecutionError::Overflow("minus", Cel::Int(number), Cel::Null))
+        }
         Cel::Float(number) => Ok(Cel::Float(-number)),
         other => Err(ExecutionError::UnsupportedUnaryOperator("minus", other)),
     }
