@@ -88,7 +88,7 @@ fn new_event(example: &Example) -> Result<NewEvent> {
     let signature = orchd_fake::sign_webhook(load::SECRET, &body);
     let verified = webhook::verify(&[load::SECRET.to_owned().into()], Some(signature.as_bytes()), body)?;
     let (envelope, payload) = webhook::read_envelope(&verified, Encoding::Json)?;
-    let id = Uuid::now_v7();
     let named = Headers { delivery_id: Uuid::now_v7().to_string(), event_type: example.event.clone() };
-    Ok(ingest::new_event(EventId(id), named, envelope, payload, Source::Webhook, Utc::now()))
+    let event = ingest::new_event(named, envelope, payload, Source::Webhook, Utc::now());
+    Ok(NewEvent { id: EventId(Uuid::now_v7()), ..event })
 }

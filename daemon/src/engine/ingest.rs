@@ -1,7 +1,7 @@
 //! Group commit: whatever deliveries wait are stored together, in one transaction, and answered together.
 //!
-//! A delivery is answered only after its batch is on disk (invariant 1). Two batches may be under way: while one waits
-//! for the disk, the next is compressed.
+//! A delivery is answered only after its batch is on disk (invariant 1). One batch is under way at a time and events get
+//! their ids here, so ids grow in the order of commits: whoever reads on from an id misses nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use uuid::Uuid;
 
 use crate::core::event::{EventId, RepoName};
 use crate::github::webhook::{Envelope, Headers};
@@ -19,9 +20,6 @@ use crate::store::{Db, Packed, StoreError};
 /// Most deliveries in one transaction: large enough that one disk sync serves all connections that wait, small enough
 /// that the first of them does not wait long.
 const BATCH: usize = 256;
-
-/// Batches under way at once.
-const IN_FLIGHT: usize = 2;
 
 /// Deliveries that wait before processing steps aside for ingest.
 const PRESSURE: usize = 16;
@@ -94,8 +92,9 @@ impl Ingest {
 }
 
 /// A delivery whose signature was verified, as ingest takes it, however it came.
+///
+/// Its id is settled when it is stored.
 pub fn new_event(
-    id: EventId,
     named: Headers,
     envelope: Envelope,
     payload: Bytes,
@@ -103,7 +102,7 @@ pub fn new_event(
     received_at: DateTime<Utc>,
 ) -> NewEvent {
     NewEvent {
-        id,
+        id: EventId(Uuid::nil()),
         delivery_id: named.delivery_id,
         source,
         event_type: named.event_type,
@@ -140,27 +139,22 @@ async fn store_batches(
     stored: Arc<watch::Sender<u64>>,
     wake: Arc<Notify>,
 ) {
-    let slots = Arc::new(Semaphore::new(IN_FLIGHT));
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let mut batch = Vec::with_capacity(BATCH);
-        if waiting.recv_many(&mut batch, BATCH).await == 0 {
-            return;
-        }
-        let (db, pending, stored, wake) = (db.clone(), Arc::clone(&pending), Arc::clone(&stored), Arc::clone(&wake));
-        tokio::spawn(async move {
-            let count = batch.len();
-            store_batch(&db, batch).await;
-            pending.fetch_sub(count, Ordering::Relaxed);
-            stored.send_modify(|batches| *batches += 1);
-            wake.notify_one();
-            drop(slot);
-        });
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        let count = batch.len();
+        let now = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        store_batch(&db, now).await;
+        pending.fetch_sub(count, Ordering::Relaxed);
+        stored.send_modify(|batches| *batches += 1);
+        wake.notify_one();
     }
 }
 
 async fn store_batch(db: &Db, batch: Vec<Waiting>) {
-    let (events, answers): (Vec<Packed>, Vec<_>) = batch.into_iter().unzip();
+    let (mut events, answers): (Vec<Packed>, Vec<_>) = batch.into_iter().unzip();
+    for event in &mut events {
+        event.identify(EventId(Uuid::now_v7()));
+    }
     let result = db.ingest_packed(&events).await;
     metrics::histogram!("orchd_ingest_batch_size").record(answers.len() as f64);
     match result {

@@ -12,7 +12,6 @@ use chrono::Utc;
 use futures_util::Stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use uuid::Uuid;
 use warp::Filter;
 use warp::reply::Response;
 
@@ -22,7 +21,6 @@ use super::error::HttpError;
 use super::metrics::Outcome;
 use super::routes::{Routes, with};
 use super::{App, body, reply};
-use crate::core::event::EventId;
 use crate::engine::ingest::{IngestError, new_event};
 use crate::github::webhook::{self, Encoding, Headers};
 use crate::store::events::{IngestStatus, Ingested, NewEvent, Source};
@@ -154,7 +152,7 @@ fn authenticate(
     let named = Headers::parse(headers).map_err(|error| HttpError::BadRequest(error.to_string()))?;
     let (envelope, payload) =
         webhook::read_envelope(&verified, encoding).map_err(|error| HttpError::BadRequest(error.to_string()))?;
-    Ok(new_event(EventId(Uuid::now_v7()), named, envelope, payload, Source::Webhook, Utc::now()))
+    Ok(new_event(named, envelope, payload, Source::Webhook, Utc::now()))
 }
 
 impl From<IngestError> for HttpError {

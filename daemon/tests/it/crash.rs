@@ -72,8 +72,12 @@ on_both_databases!(
         story.start();
         assert_stored(&story, &acknowledged);
         pending.extend(story.github.take_deliveries());
-        let all = send_all(&story, &pending).await;
-        assert_eq!(all.len(), pending.len());
+        // A connection to the daemon that was killed may still be in the sender's pool: what fails is sent again.
+        for _ in 0..SENDERS {
+            let sent = send_all(&story, &pending).await;
+            pending.retain(|delivery| !sent.contains(&delivery.guid));
+        }
+        assert!(pending.is_empty(), "{} deliveries are refused for good", pending.len());
         story.github.release_deliveries();
         story.settles().await;
 

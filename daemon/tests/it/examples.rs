@@ -21,7 +21,7 @@ const RULES: &str = "
         - body: \"^no body is this$\"
         - milestone: no-such-milestone
         - assignee: nobody-has-this-login
-        - age: \"> 99999d\"
+        - age: \"> 3650d\"
         - comment: \"^no comment is this$\"
         - star: \"> 1000000000\"
         - expr: \"event.name == 'no_such_event'\"

@@ -80,7 +80,7 @@ async fn a_saved_config_is_taken_up_and_a_broken_one_is_not() {
     story.settles().await;
     assert_eq!(story.github.issue(WEB, one).labels(), ["docs"]);
 
-    story.write_rules("  - name: broken\n    on: pull_request.opend\n    thn: []\n");
+    story.write_rules("  - name: broken\n    on: pull_requst.opened\n    thn: []\n");
     story.wait_for("the refusal shows", |story| !story.json(&["status"])["config"]["error"].is_null());
     assert_eq!(revision(&story), second, "the old one keeps running");
     let (_, health) = story.get("/health").await;
@@ -96,7 +96,7 @@ async fn a_saved_config_is_taken_up_and_a_broken_one_is_not() {
     assert_eq!(check.status.code(), Some(1));
     let listed = format!("{}{}", String::from_utf8_lossy(&check.stdout), String::from_utf8_lossy(&check.stderr));
     assert!(
-        listed.contains("thn") && listed.contains("then") && listed.contains("opend"),
+        listed.contains("thn") && listed.contains("then") && listed.contains("pull_requst"),
         "all errors at once: {listed}"
     );
 
