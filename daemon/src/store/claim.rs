@@ -31,7 +31,11 @@ fn short(error: &str) -> String {
 }
 
 fn after(now: DateTime<Utc>, lease: Duration) -> Micros {
-    Micros(Micros::from(now).0.saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)))
+    Micros(
+        Micros::from(now)
+            .0
+            .saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)),
+    )
 }
 
 impl Db {
@@ -48,7 +52,10 @@ impl Db {
     ) -> Result<Vec<Claim>, StoreError> {
         let mut attempt = 1;
         let heads = loop {
-            match self.try_claim(owner, now.into(), after(now, lease), limit).await {
+            match self
+                .try_claim(owner, now.into(), after(now, lease), limit)
+                .await
+            {
                 // Another daemon made one of these lanes run since we looked.
                 Err(error) if is_collision(&error) && attempt < ATTEMPTS => attempt += 1,
                 Err(error) if is_collision(&error) => break Vec::new(),
@@ -68,7 +75,13 @@ impl Db {
         Ok(claims)
     }
 
-    async fn try_claim(&self, owner: &str, now: Micros, until: Micros, limit: u32) -> Result<Vec<JobSql>, sqlx::Error> {
+    async fn try_claim(
+        &self,
+        owner: &str,
+        now: Micros,
+        until: Micros,
+        limit: u32,
+    ) -> Result<Vec<JobSql>, sqlx::Error> {
         let mut tx = self.begin().await?;
         let expired = free_expired(&mut tx, now).await?;
         // jobs_active (lanes, heads), jobs_one_running_a_lane, then the primary key.
@@ -92,8 +105,15 @@ impl Db {
         Ok(heads)
     }
 
-    async fn behind(&self, head: &JobRow, now: DateTime<Utc>, limit: u32) -> Result<Vec<JobRow>, StoreError> {
-        let Work::Process { event } = head.work else { return Ok(Vec::new()) };
+    async fn behind(
+        &self,
+        head: &JobRow,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let Work::Process { event } = head.work else {
+            return Ok(Vec::new());
+        };
         // jobs_active, from the head on.
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs j WHERE j.state IN ('queued', 'running') AND j.lane = $1
@@ -129,14 +149,14 @@ impl Db {
     ) -> Result<Vec<JobId>, StoreError> {
         // jobs: primary key.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-            let head = "UPDATE jobs SET lease_until = $2 WHERE state = 'running' AND lease_owner = $1 AND id IN (";
-            Bulk::new(head, "#1", ") RETURNING id", 2)
+            let head = "UPDATE jobs SET lease_until = # WHERE state = 'running' AND lease_owner = # AND id IN (";
+            Bulk::new(head, "#", ") RETURNING id")
         });
         let mut ours: Vec<Uuid> = Vec::with_capacity(jobs.len());
         let mut tx = self.begin().await?;
-        for (sql, chunk) in SQL.chunks(jobs) {
+        for (sql, chunk) in SQL.chunks(tx.dialect(), jobs) {
             ours.extend(on_tx!(tx, conn => {
-                let mut query = sqlx::query_scalar::<_, Uuid>(sql).bind(owner).bind(after(now, lease));
+                let mut query = sqlx::query_scalar::<_, Uuid>(sql).bind(after(now, lease)).bind(owner);
                 for job in chunk {
                     query = query.bind(job.0);
                 }
@@ -144,7 +164,11 @@ impl Db {
             }));
         }
         tx.commit().await?;
-        Ok(jobs.iter().filter(|job| !ours.contains(&job.0)).copied().collect())
+        Ok(jobs
+            .iter()
+            .filter(|job| !ours.contains(&job.0))
+            .copied()
+            .collect())
     }
 
     /// A failed attempt: back to the queue, not before `run_at`. The event shows the error.
@@ -193,7 +217,13 @@ impl Db {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
-    pub async fn bury(&self, owner: &str, job: JobId, error: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn bury(
+        &self,
+        owner: &str,
+        job: JobId,
+        error: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         let error = short(error);
         let now = Micros::from(now);
         let mut tx = self.begin().await?;
@@ -218,22 +248,26 @@ impl Db {
 
     /// Gives claimed jobs back unharmed at shutdown: queued again, the attempt not counted. Those that are no longer
     /// `owner`'s are left alone.
-    pub async fn give_back(&self, owner: &str, jobs: &[JobId], now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn give_back(
+        &self,
+        owner: &str,
+        jobs: &[JobId],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         // jobs: primary key.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| {
             Bulk::new(
-                "UPDATE jobs SET state = 'queued', attempts = attempts - 1, run_at = $2, lease_owner = NULL,
+                "UPDATE jobs SET state = 'queued', attempts = attempts - 1, run_at = #, lease_owner = NULL,
                     lease_until = NULL
-                 WHERE state = 'running' AND lease_owner = $1 AND id IN (",
-                "#1",
-                ")",
-                2,
+                 WHERE state = 'running' AND lease_owner = # AND id IN (",
+                "#",
+                ")"
             )
         });
         let mut tx = self.begin().await?;
-        for (sql, chunk) in SQL.chunks(jobs) {
+        for (sql, chunk) in SQL.chunks(tx.dialect(), jobs) {
             on_tx!(tx, conn => {
-                let mut query = sqlx::query(sql).bind(owner).bind(Micros::from(now));
+                let mut query = sqlx::query(sql).bind(Micros::from(now)).bind(owner);
                 for job in chunk {
                     query = query.bind(job.0);
                 }
@@ -246,19 +280,23 @@ impl Db {
 }
 
 /// Makes heads run. On PostgreSQL the unique index may refuse, when another daemon was faster: a collision.
-async fn take(tx: &mut Tx, owner: &str, until: Micros, ids: &[Uuid]) -> Result<Vec<JobSql>, sqlx::Error> {
+async fn take(
+    tx: &mut Tx,
+    owner: &str,
+    until: Micros,
+    ids: &[Uuid],
+) -> Result<Vec<JobSql>, sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
-            "UPDATE jobs AS j SET state = 'running', attempts = attempts + 1, lease_owner = $1, lease_until = $2
+            "UPDATE jobs AS j SET state = 'running', attempts = attempts + 1, lease_owner = #, lease_until = #
              WHERE id IN (",
-            "#1",
+            "#",
             ") RETURNING id, kind, event_id, effect_id, lane, state, attempts, max_attempts, run_at, lease_owner,
-                lease_until, last_error, created_at, finished_at",
-            2,
+                lease_until, last_error, created_at, finished_at"
         )
     });
     let mut heads = Vec::with_capacity(ids.len());
-    for (sql, chunk) in SQL.chunks(ids) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), ids) {
         heads.extend(on_tx!(tx, conn => {
             let mut query = sqlx::query_as::<_, JobSql>(sql).bind(owner).bind(until);
             for id in chunk {

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
+use super::columns::{
+    Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word,
+};
 use super::dialect::Tx;
 use super::jobs::JobId;
 use super::{Db, Page, StoreError, page_limit};
@@ -106,7 +108,9 @@ impl TryFrom<EffectSql> for EffectRow {
     type Error = StoreError;
 
     fn try_from(row: EffectSql) -> Result<Self, StoreError> {
-        let json = |column: &str, text: Option<String>| text.map(|text| from_json(column, &text)).transpose();
+        let json = |column: &str, text: Option<String>| {
+            text.map(|text| from_json(column, &text)).transpose()
+        };
         Ok(Self {
             intent: Intent {
                 id: IntentId(row.id),
@@ -137,13 +141,17 @@ impl TryFrom<EffectSql> for EffectRow {
 macro_rules! push_conditions {
     ($query:ident, $filter:ident) => {
         if let Some(repository) = &$filter.repository {
-            $query.push(" AND lower(repository) = ").push_bind(repository.as_str().to_ascii_lowercase());
+            $query
+                .push(" AND lower(repository) = ")
+                .push_bind(repository.as_str().to_ascii_lowercase());
         }
         if let Some(number) = $filter.number {
             $query.push(" AND number = ").push_bind(signed(number));
         }
         if let Some(rule) = &$filter.rule {
-            $query.push(" AND rule = ").push_bind(rule.as_str().to_owned());
+            $query
+                .push(" AND rule = ")
+                .push_bind(rule.as_str().to_owned());
         }
         if let Some(event) = $filter.event {
             $query.push(" AND event_id = ").push_bind(event.0);
@@ -178,8 +186,15 @@ impl Db {
             query.build_query_as::<EffectSql>().fetch_all(conn).await
         })?;
         let page = Page::cut(found, limit, |row: &EffectSql| row.cursor);
-        let rows = page.rows.into_iter().map(EffectRow::try_from).collect::<Result<_, _>>()?;
-        Ok(Page { rows, next: page.next })
+        let rows = page
+            .rows
+            .into_iter()
+            .map(EffectRow::try_from)
+            .collect::<Result<_, _>>()?;
+        Ok(Page {
+            rows,
+            next: page.next,
+        })
     }
 
     /// Before the write: state `writing`, with what was read and what will be written.
@@ -227,8 +242,15 @@ impl Db {
         outcome: &EffectOutcome,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let (before, after) = (outcome.before.as_ref().map(to_json), outcome.after.as_ref().map(to_json));
-        let (before, after, state) = (before.transpose()?, after.transpose()?, word(&outcome.state)?);
+        let (before, after) = (
+            outcome.before.as_ref().map(to_json),
+            outcome.after.as_ref().map(to_json),
+        );
+        let (before, after, state) = (
+            before.transpose()?,
+            after.transpose()?,
+            word(&outcome.state)?,
+        );
         let mut tx = self.begin().await?;
         // jobs, effects: primary keys.
         let done = on_tx!(tx, conn => {
@@ -268,7 +290,12 @@ impl Db {
     ///
     /// # Errors
     /// [`StoreError::Failed`] when it is not an applied one.
-    pub async fn mark_undone(&self, id: IntentId, note: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn mark_undone(
+        &self,
+        id: IntentId,
+        note: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         // effects: primary key.
         let undone = on_tx!(tx, conn => {
@@ -283,13 +310,19 @@ impl Db {
             .rows_affected()
         });
         if undone == 0 {
-            return Err(StoreError::Failed(format!("effect {id} is not an applied one")));
+            return Err(StoreError::Failed(format!(
+                "effect {id} is not an applied one"
+            )));
         }
         Ok(tx.commit().await?)
     }
 
     /// Effects of a rule that wrote (state `writing`, `applied` or `undone`) since then: for `actions_per_hour`.
-    pub async fn count_written(&self, rule: &RuleName, since: DateTime<Utc>) -> Result<u64, StoreError> {
+    pub async fn count_written(
+        &self,
+        rule: &RuleName,
+        since: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
         // effects_written.
         let count: i64 = on_db!(self, conn => {
             sqlx::query_scalar(
@@ -315,7 +348,11 @@ pub(super) struct Plan<'a> {
 
 /// Stores intents as effects, and an apply job for each that is to be carried out. One whose id exists is left as it is,
 /// unless it failed. Returns how many jobs there are now for them.
-pub(super) async fn plan_effects(tx: &mut Tx, plans: &[Plan<'_>], now: Micros) -> Result<u64, StoreError> {
+pub(super) async fn plan_effects(
+    tx: &mut Tx,
+    plans: &[Plan<'_>],
+    now: Micros,
+) -> Result<u64, StoreError> {
     let mut jobs = 0;
     let mut lanes: HashMap<JobId, String> = HashMap::new();
     for plan in plans {
@@ -383,7 +420,12 @@ async fn insert_effect(tx: &mut Tx, plan: &Plan<'_>, now: Micros) -> Result<(), 
     Ok(())
 }
 
-async fn insert_apply_job(tx: &mut Tx, intent: &Intent, lane: &str, now: Micros) -> Result<(), sqlx::Error> {
+async fn insert_apply_job(
+    tx: &mut Tx,
+    intent: &Intent,
+    lane: &str,
+    now: Micros,
+) -> Result<(), sqlx::Error> {
     on_tx!(tx, conn => {
         sqlx::query(
             "INSERT INTO jobs (id, kind, event_id, effect_id, lane, run_at, created_at)
@@ -433,7 +475,12 @@ pub(super) async fn reopen_effect(tx: &mut Tx, id: Uuid) -> Result<(), sqlx::Err
 }
 
 /// Its job died. Whether a begun write happened cannot be told.
-pub(super) async fn fail_effect(tx: &mut Tx, id: IntentId, error: &str, now: Micros) -> Result<(), sqlx::Error> {
+pub(super) async fn fail_effect(
+    tx: &mut Tx,
+    id: IntentId,
+    error: &str,
+    now: Micros,
+) -> Result<(), sqlx::Error> {
     // effects: primary key.
     on_tx!(tx, conn => {
         sqlx::query(
