@@ -21,16 +21,12 @@ const SAMPLES: usize = 3_000;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let output = arguments
-        .next()
-        .context("usage: train_dictionary OUTPUT [DIRECTORY]")?;
+    let output = arguments.next().context("usage: train_dictionary OUTPUT [DIRECTORY]")?;
     let samples = match arguments.next() {
         Some(directory) => read(Path::new(&directory))?,
         None => {
             let mut random = StdRng::seed_from_u64(1);
-            (0..SAMPLES)
-                .map(|_| payload(&mut random).to_string().into_bytes())
-                .collect()
+            (0..SAMPLES).map(|_| payload(&mut random).to_string().into_bytes()).collect()
         }
     };
     let dictionary = zstd::dict::from_samples(&samples, SIZE)?;
@@ -53,22 +49,15 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[allow(
-    clippy::print_stderr,
-    reason = "a program for people who work on the project"
-)]
+#[allow(clippy::print_stderr, reason = "a program for people who work on the project")]
 fn eprintln(line: &str) {
     eprintln!("{line}");
 }
 
 fn read(directory: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
-    let mut paths: Vec<_> = std::fs::read_dir(directory)?
-        .map(|entry| entry.map(|it| it.path()))
-        .collect::<Result<_, _>>()?;
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "json")
-    });
+    let mut paths: Vec<_> =
+        std::fs::read_dir(directory)?.map(|entry| entry.map(|it| it.path())).collect::<Result<_, _>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     // The same files give the same dictionary.
     paths.sort();
     Ok(paths.iter().map(std::fs::read).collect::<Result<_, _>>()?)
@@ -123,18 +112,12 @@ fn word(random: &mut StdRng) -> &'static str {
 
 fn words(random: &mut StdRng, most: usize) -> String {
     let count = random.random_range(1..=most);
-    (0..count)
-        .map(|_| word(random))
-        .collect::<Vec<_>>()
-        .join(" ")
+    (0..count).map(|_| word(random)).collect::<Vec<_>>().join(" ")
 }
 
 fn name(random: &mut StdRng) -> String {
-    let mut letters = |count: usize| {
-        (0..count)
-            .map(|_| char::from(random.random_range(b'a'..=b'z')))
-            .collect::<String>()
-    };
+    let mut letters =
+        |count: usize| (0..count).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect::<String>();
     format!("{}-{}", letters(5), letters(4))
 }
 
@@ -143,9 +126,7 @@ fn id(random: &mut StdRng) -> u64 {
 }
 
 fn node(random: &mut StdRng, prefix: &str) -> String {
-    let tail: String = (0..16)
-        .map(|_| char::from(random.random_range(b'A'..=b'Z')))
-        .collect();
+    let tail: String = (0..16).map(|_| char::from(random.random_range(b'A'..=b'Z'))).collect();
     format!("{prefix}_kwDO{tail}")
 }
 
@@ -163,9 +144,7 @@ fn time(random: &mut StdRng) -> String {
 }
 
 fn sha(random: &mut StdRng) -> String {
-    (0..40)
-        .map(|_| char::from(b"0123456789abcdef"[random.random_range(0..16)]))
-        .collect()
+    (0..40).map(|_| char::from(b"0123456789abcdef"[random.random_range(0..16)])).collect()
 }
 
 fn user(random: &mut StdRng) -> Value {
@@ -186,14 +165,8 @@ fn user(random: &mut StdRng) -> Value {
 
 fn repository(random: &mut StdRng) -> Value {
     let owner = user(random);
-    let (login, title) = (
-        owner["login"].as_str().unwrap_or_default().to_owned(),
-        name(random),
-    );
-    let (full, site) = (
-        format!("{login}/{title}"),
-        format!("github.com/{login}/{title}"),
-    );
+    let (login, title) = (owner["login"].as_str().unwrap_or_default().to_owned(), name(random));
+    let (full, site) = (format!("{login}/{title}"), format!("github.com/{login}/{title}"));
     let mut repository = json!({
         "id": id(random), "node_id": node(random, "R"), "name": title, "full_name": full, "owner": owner,
         "private": random.random_bool(0.3), "html_url": format!("https://{site}"), "description": words(random, 8),
@@ -226,10 +199,7 @@ fn label(random: &mut StdRng, repository: &str) -> Value {
 /// What issues and pull requests share.
 fn item(random: &mut StdRng, repository: &str, kind: &str, number: u64) -> Map<String, Value> {
     let issue = format!("{repository}/issues/{number}");
-    let html = format!(
-        "{}/{kind}/{number}",
-        repository.replace("api.github.com/repos", "github.com")
-    );
+    let html = format!("{}/{kind}/{number}", repository.replace("api.github.com/repos", "github.com"));
     let closed = random.random_bool(0.3);
     let item = json!({
         "url": issue, "id": id(random), "node_id": node(random, "I"), "html_url": html, "number": number,
@@ -257,19 +227,13 @@ fn issue(random: &mut StdRng, repository: &str, number: u64) -> Value {
     let url = format!("{repository}/issues/{number}");
     issue.extend([
         ("repository_url".to_owned(), json!(repository)),
-        (
-            "labels_url".to_owned(),
-            json!(format!("{url}/labels{{/name}}")),
-        ),
+        ("labels_url".to_owned(), json!(format!("{url}/labels{{/name}}"))),
         ("events_url".to_owned(), json!(format!("{url}/events"))),
         ("timeline_url".to_owned(), json!(format!("{url}/timeline"))),
         ("reactions".to_owned(), reactions(&url)),
         ("performed_via_github_app".to_owned(), Value::Null),
         ("state_reason".to_owned(), Value::Null),
-        (
-            "sub_issues_summary".to_owned(),
-            json!({"total": 0, "completed": 0, "percent_completed": 0}),
-        ),
+        ("sub_issues_summary".to_owned(), json!({"total": 0, "completed": 0, "percent_completed": 0})),
     ]);
     Value::Object(issue)
 }
@@ -327,7 +291,8 @@ fn check(random: &mut StdRng, repository: &str) -> Value {
 
 fn commit(random: &mut StdRng, repository: &str) -> Value {
     let sha = sha(random);
-    let person = json!({"name": words(random, 2), "email": format!("{}@example.com", name(random)), "username": name(random)});
+    let person =
+        json!({"name": words(random, 2), "email": format!("{}@example.com", name(random)), "username": name(random)});
     json!({"id": sha, "tree_id": sha, "distinct": true, "message": words(random, 12), "timestamp": time(random),
         "url": format!("{repository}/commit/{sha}"), "author": person, "committer": person, "added": [],
         "removed": [], "modified": [format!("src/{}.rs", word(random))]})

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::columns::{Micros, clean};
 use super::dialect::{Bulk, Tx};
-use super::effects::fail_effect;
 use super::error::is_collision;
 use super::jobs::{COLUMNS, Claim, JobId, JobRow, JobSql, Work, work};
+use super::plan::fail_effect;
 use super::{Db, StoreError};
 
 /// How often a claim that met another daemon's is started over before it comes back empty-handed.
@@ -31,11 +31,7 @@ fn short(error: &str) -> String {
 }
 
 fn after(now: DateTime<Utc>, lease: Duration) -> Micros {
-    Micros(
-        Micros::from(now)
-            .0
-            .saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)),
-    )
+    Micros(Micros::from(now).0.saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)))
 }
 
 impl Db {
@@ -52,10 +48,7 @@ impl Db {
     ) -> Result<Vec<Claim>, StoreError> {
         let mut attempt = 1;
         let heads = loop {
-            match self
-                .try_claim(owner, now.into(), after(now, lease), limit)
-                .await
-            {
+            match self.try_claim(owner, now.into(), after(now, lease), limit).await {
                 // Another daemon made one of these lanes run since we looked.
                 Err(error) if is_collision(&error) && attempt < ATTEMPTS => attempt += 1,
                 Err(error) if is_collision(&error) => break Vec::new(),
@@ -75,13 +68,7 @@ impl Db {
         Ok(claims)
     }
 
-    async fn try_claim(
-        &self,
-        owner: &str,
-        now: Micros,
-        until: Micros,
-        limit: u32,
-    ) -> Result<Vec<JobSql>, sqlx::Error> {
+    async fn try_claim(&self, owner: &str, now: Micros, until: Micros, limit: u32) -> Result<Vec<JobSql>, sqlx::Error> {
         let mut tx = self.begin().await?;
         let expired = free_expired(&mut tx, now).await?;
         // jobs_active (lanes, heads), jobs_one_running_a_lane, then the primary key.
@@ -105,12 +92,7 @@ impl Db {
         Ok(heads)
     }
 
-    async fn behind(
-        &self,
-        head: &JobRow,
-        now: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<Vec<JobRow>, StoreError> {
+    async fn behind(&self, head: &JobRow, now: DateTime<Utc>, limit: u32) -> Result<Vec<JobRow>, StoreError> {
         let Work::Process { event } = head.work else {
             return Ok(Vec::new());
         };
@@ -164,11 +146,7 @@ impl Db {
             }));
         }
         tx.commit().await?;
-        Ok(jobs
-            .iter()
-            .filter(|job| !ours.contains(&job.0))
-            .copied()
-            .collect())
+        Ok(jobs.iter().filter(|job| !ours.contains(&job.0)).copied().collect())
     }
 
     /// A failed attempt: back to the queue, not before `run_at`. The event shows the error.
@@ -217,13 +195,7 @@ impl Db {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
-    pub async fn bury(
-        &self,
-        owner: &str,
-        job: JobId,
-        error: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    pub async fn bury(&self, owner: &str, job: JobId, error: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
         let error = short(error);
         let now = Micros::from(now);
         let mut tx = self.begin().await?;
@@ -248,12 +220,7 @@ impl Db {
 
     /// Gives claimed jobs back unharmed at shutdown: queued again, the attempt not counted. Those that are no longer
     /// `owner`'s are left alone.
-    pub async fn give_back(
-        &self,
-        owner: &str,
-        jobs: &[JobId],
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    pub async fn give_back(&self, owner: &str, jobs: &[JobId], now: DateTime<Utc>) -> Result<(), StoreError> {
         // jobs: primary key.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| {
             Bulk::new(
@@ -261,7 +228,7 @@ impl Db {
                     lease_until = NULL
                  WHERE state = 'running' AND lease_owner = # AND id IN (",
                 "#",
-                ")"
+                ")",
             )
         });
         let mut tx = self.begin().await?;
@@ -280,19 +247,14 @@ impl Db {
 }
 
 /// Makes heads run. On PostgreSQL the unique index may refuse, when another daemon was faster: a collision.
-async fn take(
-    tx: &mut Tx,
-    owner: &str,
-    until: Micros,
-    ids: &[Uuid],
-) -> Result<Vec<JobSql>, sqlx::Error> {
+async fn take(tx: &mut Tx, owner: &str, until: Micros, ids: &[Uuid]) -> Result<Vec<JobSql>, sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
             "UPDATE jobs AS j SET state = 'running', attempts = attempts + 1, lease_owner = #, lease_until = #
              WHERE id IN (",
             "#",
             ") RETURNING id, kind, event_id, effect_id, lane, state, attempts, max_attempts, run_at, lease_owner,
-                lease_until, last_error, created_at, finished_at"
+                lease_until, last_error, created_at, finished_at",
         )
     });
     let mut heads = Vec::with_capacity(ids.len());

@@ -24,8 +24,7 @@ impl TryFrom<Micros> for DateTime<Utc> {
     type Error = StoreError;
 
     fn try_from(Micros(micros): Micros) -> Result<Self, StoreError> {
-        Self::from_timestamp_micros(micros)
-            .ok_or_else(|| StoreError::Corrupt(format!("{micros} is not a time")))
+        Self::from_timestamp_micros(micros).ok_or_else(|| StoreError::Corrupt(format!("{micros} is not a time")))
     }
 }
 
@@ -36,22 +35,16 @@ pub(super) fn time(at: Option<Micros>) -> Result<Option<DateTime<Utc>>, StoreErr
 
 /// Text that came from outside. PostgreSQL's TEXT cannot hold the character NUL, which JSON strings can.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        Cow::Owned(text.replace('\0', "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 /// JSON in a TEXT column.
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Failed(format!("cannot be written as JSON: {error}")))
+    serde_json::to_string(value).map_err(|error| StoreError::Failed(format!("cannot be written as JSON: {error}")))
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text)
-        .map_err(|error| StoreError::Corrupt(format!("column {column}: {error}")))
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("column {column}: {error}")))
 }
 
 /// The word a unit variant is stored as: the same one that serde writes.
@@ -73,8 +66,7 @@ pub(super) fn repo_name(text: &str) -> Result<RepoName, StoreError> {
 
 /// A count or number that is never negative.
 pub(super) fn unsigned<T: TryFrom<i64>>(column: &str, value: i64) -> Result<T, StoreError> {
-    T::try_from(value)
-        .map_err(|_| StoreError::Corrupt(format!("column {column}: {value} is out of range")))
+    T::try_from(value).map_err(|_| StoreError::Corrupt(format!("column {column}: {value} is out of range")))
 }
 
 /// A number for a BIGINT column. GitHub's numbers are far below the limit; a forged one is cut to it.

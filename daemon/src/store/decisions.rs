@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::columns::{Micros, clean, from_json, from_word, signed, to_json, word};
 use super::dialect::{Bulk, Tx};
-use super::effects::{Plan, plan_effects};
 use super::hand_changes::store_hand;
 use super::jobs::JobId;
+use super::plan::{Plan, plan_effects};
 use super::{Db, StoreError};
 use crate::core::decide::{Decision, Verdict};
 use crate::core::event::{EventId, RepoName};
@@ -147,19 +147,14 @@ impl Db {
 }
 
 /// Ends the jobs. The head of a lane is running and ours; what stands behind it is still queued.
-async fn finish_jobs(
-    tx: &mut Tx,
-    owner: &str,
-    processed: &[Processed],
-    now: Micros,
-) -> Result<(), StoreError> {
+async fn finish_jobs(tx: &mut Tx, owner: &str, processed: &[Processed], now: Micros) -> Result<(), StoreError> {
     // jobs_state: what runs; jobs: primary key.
     static BEHIND: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
             "UPDATE jobs SET state = 'done', finished_at = # WHERE state = 'queued' AND kind = 'process'
                 AND lane IN (SELECT r.lane FROM jobs r WHERE r.state = 'running' AND r.lease_owner = #) AND id IN (",
             "#",
-            ")"
+            ")",
         )
     });
     static HEADS: LazyLock<Bulk> = LazyLock::new(|| {
@@ -167,7 +162,7 @@ async fn finish_jobs(
             "UPDATE jobs SET state = 'done', finished_at = #, lease_owner = NULL, lease_until = NULL
              WHERE state = 'running' AND kind = 'process' AND lease_owner = # AND id IN (",
             "#",
-            ")"
+            ")",
         )
     });
     let running: Vec<Uuid> = on_tx!(tx, conn => {
@@ -176,10 +171,8 @@ async fn finish_jobs(
             .fetch_all(&mut *conn)
             .await?
     });
-    let (heads, behind): (Vec<Uuid>, Vec<Uuid>) = processed
-        .iter()
-        .map(|each| each.job.0)
-        .partition(|job| running.contains(job));
+    let (heads, behind): (Vec<Uuid>, Vec<Uuid>) =
+        processed.iter().map(|each| each.job.0).partition(|job| running.contains(job));
     for (bulk, jobs) in [(&*BEHIND, behind), (&*HEADS, heads)] {
         for (sql, chunk) in bulk.chunks(tx.dialect(), &jobs) {
             let done = on_tx!(tx, conn => {
@@ -197,18 +190,14 @@ async fn finish_jobs(
     Ok(())
 }
 
-async fn finish_events(
-    tx: &mut Tx,
-    processed: &[Processed],
-    now: Micros,
-) -> Result<(), sqlx::Error> {
+async fn finish_events(tx: &mut Tx, processed: &[Processed], now: Micros) -> Result<(), sqlx::Error> {
     // event_receipts: primary key.
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
             "UPDATE event_receipts SET processing_status = 'processed', error_message = NULL, updated_at = #
              WHERE id IN (",
             "#",
-            ")"
+            ")",
         )
     });
     for (sql, chunk) in SQL.chunks(tx.dialect(), processed) {
@@ -225,8 +214,7 @@ async fn finish_events(
 
 async fn forget_decisions(tx: &mut Tx, processed: &[Processed]) -> Result<(), sqlx::Error> {
     // decisions_event.
-    static SQL: LazyLock<Bulk> =
-        LazyLock::new(|| Bulk::new("DELETE FROM decisions WHERE event_id IN (", "#", ")"));
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("DELETE FROM decisions WHERE event_id IN (", "#", ")"));
     for (sql, chunk) in SQL.chunks(tx.dialect(), processed) {
         on_tx!(tx, conn => {
             let mut query = sqlx::query(sql);
@@ -266,11 +254,7 @@ fn decision_rows(processed: &[Processed]) -> Result<Vec<NewRow<'_>>, StoreError>
     Ok(rows)
 }
 
-async fn insert_decisions(
-    tx: &mut Tx,
-    rows: &[NewRow<'_>],
-    now: Micros,
-) -> Result<(), sqlx::Error> {
+async fn insert_decisions(tx: &mut Tx, rows: &[NewRow<'_>], now: Micros) -> Result<(), sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
             "INSERT INTO decisions (id, event_id, rule, mode, verdict, explanation, config_revision, decided_at) VALUES ",
@@ -303,27 +287,14 @@ fn plans(processed: &[Processed]) -> Vec<Plan<'_>> {
     let mut seen = HashSet::new();
     let mut plans = Vec::new();
     for each in processed {
-        for decision in each
-            .decisions
-            .iter()
-            .filter(|decision| decision.verdict == Verdict::Matched)
-        {
+        for decision in each.decisions.iter().filter(|decision| decision.verdict == Verdict::Matched) {
             let shadow = match decision.mode {
                 Mode::Active => false,
                 Mode::Shadow => true,
                 Mode::Off => continue,
             };
-            for intent in decision
-                .intents
-                .iter()
-                .filter(|intent| seen.insert(intent.id))
-            {
-                plans.push(Plan {
-                    intent,
-                    shadow,
-                    job: each.job,
-                    config_revision: &each.config_revision,
-                });
+            for intent in decision.intents.iter().filter(|intent| seen.insert(intent.id)) {
+                plans.push(Plan { intent, shadow, job: each.job, config_revision: &each.config_revision });
             }
         }
     }

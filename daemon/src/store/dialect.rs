@@ -68,18 +68,12 @@ impl Db {
         match &self.pools {
             Pools::Sqlite { write, .. } => {
                 // Rewrites one page; nothing reads the number.
-                sqlx::query("PRAGMA user_version = 1")
-                    .execute(write)
-                    .await?;
+                sqlx::query("PRAGMA user_version = 1").execute(write).await?;
             }
             Pools::Postgres(pool) => {
-                let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()")
-                    .fetch_one(pool)
-                    .await?;
+                let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(pool).await?;
                 if standby {
-                    return Err(StoreError::Unavailable(
-                        "the PostgreSQL server is a read-only standby".to_owned(),
-                    ));
+                    return Err(StoreError::Unavailable("the PostgreSQL server is a read-only standby".to_owned()));
                 }
             }
         }
@@ -157,10 +151,7 @@ impl Tx {
     /// Tells every daemon, once this commits, that there are jobs.
     pub(super) async fn notify(&mut self) -> Result<(), sqlx::Error> {
         if let Self::Postgres(tx) = self {
-            sqlx::query("SELECT pg_notify($1, '')")
-                .bind(CHANNEL)
-                .execute(&mut **tx)
-                .await?;
+            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut **tx).await?;
         }
         Ok(())
     }
@@ -222,9 +213,7 @@ impl Bulk {
             }
             (rows, template.replace('#', "?").into(), numbered.into())
         };
-        Self {
-            texts: [64, 16, 4, 1].map(text),
-        }
+        Self { texts: [64, 16, 4, 1].map(text) }
     }
 
     /// Cuts items into the prepared sizes, biggest first.
@@ -235,8 +224,7 @@ impl Bulk {
     ) -> impl Iterator<Item = (sqlx::AssertSqlSafe<Arc<str>>, &'a [T])> {
         let mut rest = items;
         std::iter::from_fn(move || {
-            let (rows, plain, numbered) =
-                self.texts.iter().find(|(rows, ..)| *rows <= rest.len())?;
+            let (rows, plain, numbered) = self.texts.iter().find(|(rows, ..)| *rows <= rest.len())?;
             let (chunk, left) = rest.split_at(*rows);
             rest = left;
             let sql = match dialect {
@@ -257,14 +245,8 @@ mod tests {
         let bulk = Bulk::new("UPDATE t SET a = # WHERE b IN (", "(#,#)", ") RETURNING x");
         let (rows, plain, numbered) = &bulk.texts[2];
         assert_eq!(*rows, 4);
-        assert_eq!(
-            &**plain,
-            "UPDATE t SET a = ? WHERE b IN ((?,?),(?,?),(?,?),(?,?)) RETURNING x"
-        );
-        assert_eq!(
-            &**numbered,
-            "UPDATE t SET a = $1 WHERE b IN (($2,$3),($4,$5),($6,$7),($8,$9)) RETURNING x"
-        );
+        assert_eq!(&**plain, "UPDATE t SET a = ? WHERE b IN ((?,?),(?,?),(?,?),(?,?)) RETURNING x");
+        assert_eq!(&**numbered, "UPDATE t SET a = $1 WHERE b IN (($2,$3),($4,$5),($6,$7),($8,$9)) RETURNING x");
     }
 
     #[test]
@@ -272,10 +254,7 @@ mod tests {
         let bulk = Bulk::new("", "#", "");
         for length in [0, 1, 3, 5, 63, 64, 85, 300] {
             let items: Vec<usize> = (0..length).collect();
-            let seen: Vec<usize> = bulk
-                .chunks(Dialect::Sqlite, &items)
-                .flat_map(|(_, chunk)| chunk.to_vec())
-                .collect();
+            let seen: Vec<usize> = bulk.chunks(Dialect::Sqlite, &items).flat_map(|(_, chunk)| chunk.to_vec()).collect();
             assert_eq!(seen, items);
         }
     }

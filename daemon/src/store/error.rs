@@ -38,13 +38,11 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let text = error.to_string();
         match &error {
-            sqlx::Error::Database(cause) => {
-                match cause.code().map_or(Fault::Other, |code| fault(&code)) {
-                    Fault::Passing => Self::Unavailable(text),
-                    Fault::Damage => Self::Corrupt(text),
-                    Fault::Other => Self::Failed(text),
-                }
-            }
+            sqlx::Error::Database(cause) => match cause.code().map_or(Fault::Other, |code| fault(&code)) {
+                Fault::Passing => Self::Unavailable(text),
+                Fault::Damage => Self::Corrupt(text),
+                Fault::Other => Self::Failed(text),
+            },
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
@@ -103,9 +101,7 @@ mod tests {
 
     #[test]
     fn a_full_or_locked_disk_is_passing_and_a_bug_is_not() {
-        for passing in [
-            "13", "5", "517", "10", "778", "53100", "08006", "57P01", "25006", "40P01",
-        ] {
+        for passing in ["13", "5", "517", "10", "778", "53100", "08006", "57P01", "25006", "40P01"] {
             assert_eq!(fault(passing), Fault::Passing, "{passing}");
         }
         for damage in ["11", "26", "267", "XX001"] {

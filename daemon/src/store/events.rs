@@ -173,10 +173,7 @@ impl TryFrom<EventSql> for EventRow {
             event_type: row.event_type,
             event_action: row.event_action,
             actor: row.actor,
-            number: row
-                .number
-                .map(|number| unsigned("number", number))
-                .transpose()?,
+            number: row.number.map(|number| unsigned("number", number)).transpose()?,
             repository: row.repository.as_deref().map(repo_name).transpose()?,
             installation: row.installation.map(InstallationId),
             target_object_ids: from_json("target_object_ids", &row.target_object_ids)?,
@@ -202,9 +199,7 @@ macro_rules! push_conditions {
             $query.push(" AND e.event_type = ").push_bind(name.clone());
         }
         if let Some(action) = &$filter.event_action {
-            $query
-                .push(" AND e.event_action = ")
-                .push_bind(action.clone());
+            $query.push(" AND e.event_action = ").push_bind(action.clone());
         }
         if let Some(actor) = &$filter.actor {
             $query.push(" AND e.actor = ").push_bind(actor.clone());
@@ -213,20 +208,12 @@ macro_rules! push_conditions {
             $query.push(status_condition(status));
         }
         if let Some(since) = $filter.since {
-            $query
-                .push(" AND e.received_at >= ")
-                .push_bind(Micros::from(since));
-            $query
-                .push(" AND e.id >= ")
-                .push_bind(first_id(since - ID_SLACK));
+            $query.push(" AND e.received_at >= ").push_bind(Micros::from(since));
+            $query.push(" AND e.id >= ").push_bind(first_id(since - ID_SLACK));
         }
         if let Some(until) = $filter.until {
-            $query
-                .push(" AND e.received_at < ")
-                .push_bind(Micros::from(until));
-            $query
-                .push(" AND e.id < ")
-                .push_bind(first_id(until + ID_SLACK));
+            $query.push(" AND e.received_at < ").push_bind(Micros::from(until));
+            $query.push(" AND e.id < ").push_bind(first_id(until + ID_SLACK));
         }
         if let Some(after) = $filter.after {
             $query.push(" AND e.id < ").push_bind(after);
@@ -271,9 +258,8 @@ impl Db {
     /// The events that exist, in order of arrival.
     pub async fn events_by_id(&self, ids: &[EventId]) -> Result<Vec<EventRow>, StoreError> {
         // event_receipts, repositories, installations, jobs: primary keys.
-        static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-            Bulk::new(&format!("{SELECT} WHERE e.id IN ("), "#", ") ORDER BY e.id")
-        });
+        static SQL: LazyLock<Bulk> =
+            LazyLock::new(|| Bulk::new(&format!("{SELECT} WHERE e.id IN ("), "#", ") ORDER BY e.id"));
         let mut sorted = ids.to_vec();
         sorted.sort_unstable();
         let mut rows: Vec<EventRow> = Vec::with_capacity(ids.len());
@@ -294,11 +280,7 @@ impl Db {
 
     /// The payload, decompressed, wherever it is kept. `None`: no such event, or retention has dropped it.
     pub async fn payload(&self, id: EventId) -> Result<Option<Bytes>, StoreError> {
-        Ok(self
-            .payloads(&[id])
-            .await?
-            .pop()
-            .map(|(_, payload)| payload))
+        Ok(self.payloads(&[id]).await?.pop().map(|(_, payload)| payload))
     }
 
     /// The payloads that are there, with their events, in order of arrival.
@@ -327,9 +309,7 @@ impl Db {
             for (id, object, dictionary, bytes) in found {
                 let payload = match (object, dictionary, bytes) {
                     (Some(name), _, _) => self.shared.objects.get(&name).await?,
-                    (None, Some(dictionary), Some(bytes)) => {
-                        self.unpack(dictionary, &bytes).await?
-                    }
+                    (None, Some(dictionary), Some(bytes)) => self.unpack(dictionary, &bytes).await?,
                     _ => continue,
                 };
                 payloads.push((EventId(id), payload));
@@ -343,20 +323,13 @@ impl Db {
             None => None,
             Some(name) => match self.repository_id(name).await? {
                 None => {
-                    return Ok(Page {
-                        rows: Vec::new(),
-                        next: None,
-                    });
+                    return Ok(Page { rows: Vec::new(), next: None });
                 }
                 id => id,
             },
         };
         let limit = page_limit(filter.limit);
-        let order = if filter.newer_than.is_some() {
-            "ASC"
-        } else {
-            "DESC"
-        };
+        let order = if filter.newer_than.is_some() { "ASC" } else { "DESC" };
         // One filter: event_receipts_repository, _item (with a number), _type, _action, _actor, _failed; none or times:
         // the primary key. Each holds the ids in order, so a page costs its own rows, whatever the table holds.
         let found = on_db!(self, conn => {
@@ -366,10 +339,7 @@ impl Db {
             query.push(" ORDER BY e.id ").push(order).push(" LIMIT ").push_bind(limit + 1);
             query.build_query_as::<EventSql>().fetch_all(conn).await
         })?;
-        let rows = found
-            .into_iter()
-            .map(EventRow::try_from)
-            .collect::<Result<_, _>>()?;
+        let rows = found.into_iter().map(EventRow::try_from).collect::<Result<_, _>>()?;
         Ok(Page::cut(rows, limit, |row: &EventRow| row.id.0))
     }
 

@@ -26,11 +26,7 @@ fn thing(kind: &str, name: String) -> Result<Thing, StoreError> {
 }
 
 /// Stores a change an event told, under the event's repository row: a later rename does not lose it.
-pub(super) async fn store_hand(
-    tx: &mut Tx,
-    event: EventId,
-    change: &HandChange,
-) -> Result<(), StoreError> {
+pub(super) async fn store_hand(tx: &mut Tx, event: EventId, change: &HandChange) -> Result<(), StoreError> {
     // event_receipts, hand_changes: primary keys. Events arrive out of order: an older change never wins.
     const SQL: &str = "INSERT INTO hand_changes (repository_id, number, thing, name, hand, changed_by, changed_at)
          SELECT e.repository_id, $2, $3, $4, $5, $6, $7 FROM event_receipts e
@@ -57,11 +53,7 @@ pub(super) async fn store_hand(
 
 impl Db {
     /// The latest change by hand for each thing on the item.
-    pub async fn hands_on(
-        &self,
-        repository: &RepoName,
-        number: u64,
-    ) -> Result<Vec<HandChange>, StoreError> {
+    pub async fn hands_on(&self, repository: &RepoName, number: u64) -> Result<Vec<HandChange>, StoreError> {
         type Found = (String, String, String, String, Micros);
         let Some(id) = self.repository_id(repository).await? else {
             return Ok(Vec::new());

@@ -51,22 +51,12 @@ impl Packed {
     /// None that an event can cause.
     pub fn new(mut event: NewEvent) -> Result<Self, StoreError> {
         let payload = std::mem::take(&mut event.payload);
-        let body = if payload.len() > ROW_LIMIT {
-            Body::Object(payload)
-        } else {
-            Body::Row(compress(&payload)?)
-        };
-        let lane = event.repository.as_ref().map_or_else(
-            || NO_LANE.to_owned(),
-            |repository| repository.name.as_str().to_ascii_lowercase(),
-        );
-        Ok(Self {
-            lane,
-            source: word(&event.source)?,
-            targets: to_json(&event.target_object_ids)?,
-            event,
-            body,
-        })
+        let body = if payload.len() > ROW_LIMIT { Body::Object(payload) } else { Body::Row(compress(&payload)?) };
+        let lane = event
+            .repository
+            .as_ref()
+            .map_or_else(|| NO_LANE.to_owned(), |repository| repository.name.as_str().to_ascii_lowercase());
+        Ok(Self { lane, source: word(&event.source)?, targets: to_json(&event.target_object_ids)?, event, body })
     }
 }
 
@@ -93,53 +83,32 @@ impl Db {
     /// names learnt. When this returns, all of it is on disk (invariant 1). One answer for each event, in order; the
     /// same delivery twice in one batch is one event.
     pub async fn ingest(&self, batch: Vec<NewEvent>) -> Result<Vec<Ingested>, StoreError> {
-        self.ingest_packed(
-            batch
-                .into_iter()
-                .map(Packed::new)
-                .collect::<Result<_, _>>()?,
-        )
-        .await
+        self.ingest_packed(batch.into_iter().map(Packed::new).collect::<Result<_, _>>()?).await
     }
 
     /// [`Db::ingest`] of events that were packed where they arrived.
     pub async fn ingest_packed(&self, batch: Vec<Packed>) -> Result<Vec<Ingested>, StoreError> {
         let mut seen = HashSet::with_capacity(batch.len());
         let mut rows = Vec::with_capacity(batch.len());
-        for packed in batch
-            .iter()
-            .filter(|packed| seen.insert(packed.event.delivery_id.as_str()))
-        {
+        for packed in batch.iter().filter(|packed| seen.insert(packed.event.delivery_id.as_str())) {
             let object = match &packed.body {
                 Body::Row(_) => None,
-                Body::Object(payload) => Some(
-                    self.shared
-                        .objects
-                        .put(packed.event.id.0, payload.clone())
-                        .await?,
-                ),
+                Body::Object(payload) => Some(self.shared.objects.put(packed.event.id.0, payload.clone()).await?),
             };
             rows.push(Row { packed, object });
         }
         let stored = self.store(&rows).await;
         for row in &rows {
-            let kept = stored
-                .as_ref()
-                .is_ok_and(|stored| stored.new.contains(&row.id()));
+            let kept = stored.as_ref().is_ok_and(|stored| stored.new.contains(&row.id()));
             if let (Some(object), false) = (&row.object, kept) {
                 self.shared.objects.discard(object).await;
             }
         }
         let stored = stored?;
         let mut answered = HashSet::with_capacity(rows.len());
-        let first: HashMap<&str, EventId> = rows
-            .iter()
-            .map(|row| (row.packed.event.delivery_id.as_str(), row.packed.event.id))
-            .collect();
-        batch
-            .iter()
-            .map(|packed| answer(&stored, &first, &mut answered, &packed.event))
-            .collect()
+        let first: HashMap<&str, EventId> =
+            rows.iter().map(|row| (row.packed.event.delivery_id.as_str(), row.packed.event.id)).collect();
+        batch.iter().map(|packed| answer(&stored, &first, &mut answered, &packed.event)).collect()
     }
 
     /// The transaction, started over when another daemon's was in its way.
@@ -192,18 +161,13 @@ fn answer<'a>(
     let again = !answered.insert(delivery);
     let known = match stored.old.get(delivery) {
         Some(old) => Some(*old),
-        None => first.get(delivery).map(|id| Ingested {
-            id: *id,
-            status: IngestStatus::Accepted,
-        }),
+        None => first.get(delivery).map(|id| Ingested { id: *id, status: IngestStatus::Accepted }),
     };
     // A row that made the insert do nothing and then was gone: retention dropped it in between. GitHub's next attempt
     // will be stored.
-    let gone =
-        || StoreError::Unavailable("a delivery was dropped while it was stored again".to_owned());
-    let mut known = known
-        .filter(|it| it.status != IngestStatus::Accepted || stored.new.contains(&it.id.0))
-        .ok_or_else(gone)?;
+    let gone = || StoreError::Unavailable("a delivery was dropped while it was stored again".to_owned());
+    let mut known =
+        known.filter(|it| it.status != IngestStatus::Accepted || stored.new.contains(&it.id.0)).ok_or_else(gone)?;
     if again {
         known.status = IngestStatus::Duplicate;
     }
@@ -224,7 +188,7 @@ async fn insert_events(
                 target_object_ids, received_at, github_timestamp, repository_id, installation_id, payload_storage,
                 created_at, updated_at) VALUES ",
             "(#,#,#,#,#,#,#,#,#,#,#,#,#,#,#)",
-            " ON CONFLICT (delivery_id) DO NOTHING"
+            " ON CONFLICT (delivery_id) DO NOTHING",
         )
     });
     let mut new = HashSet::with_capacity(rows.len());
@@ -264,8 +228,7 @@ async fn insert_events(
 /// Which of these ids have a row.
 async fn present(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error> {
     // event_receipts: primary key.
-    static SQL: LazyLock<Bulk> =
-        LazyLock::new(|| Bulk::new("SELECT id FROM event_receipts WHERE id IN (", "#", ")"));
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("SELECT id FROM event_receipts WHERE id IN (", "#", ")"));
     let mut found = Vec::new();
     for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
         found.extend(on_tx!(tx, conn => {
@@ -281,11 +244,7 @@ async fn present(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error
 
 async fn insert_payloads(tx: &mut Tx, rows: &[&Row<'_>]) -> Result<(), sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new(
-            "INSERT INTO event_payloads (event_id, dictionary, raw_payload) VALUES ",
-            "(#,#,#)",
-            "",
-        )
+        Bulk::new("INSERT INTO event_payloads (event_id, dictionary, raw_payload) VALUES ", "(#,#,#)", "")
     });
     let in_rows: Vec<(Uuid, &Compressed)> = rows
         .iter()
@@ -309,11 +268,7 @@ async fn insert_payloads(tx: &mut Tx, rows: &[&Row<'_>]) -> Result<(), sqlx::Err
 /// A process job has its event's id: one index serves both, and an event never has two.
 async fn insert_jobs(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<(), sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new(
-            "INSERT INTO jobs (id, event_id, lane, run_at, created_at) VALUES ",
-            "(#,#,#,#,#)",
-            "",
-        )
+        Bulk::new("INSERT INTO jobs (id, event_id, lane, run_at, created_at) VALUES ", "(#,#,#,#,#)", "")
     });
     for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
         on_tx!(tx, conn => {
@@ -328,11 +283,7 @@ async fn insert_jobs(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<(), 
 }
 
 /// Deliveries that were stored before: one whose processing failed is queued again, the others are left alone.
-async fn requeue_failed(
-    tx: &mut Tx,
-    rows: &[&Row<'_>],
-    now: Micros,
-) -> Result<HashMap<String, Ingested>, sqlx::Error> {
+async fn requeue_failed(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<HashMap<String, Ingested>, sqlx::Error> {
     // event_receipts_delivery_id.
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
@@ -352,18 +303,8 @@ async fn requeue_failed(
         });
         for (id, delivery, status) in found {
             let requeued = status == "failed" && requeue(tx, id, now).await?;
-            let status = if requeued {
-                IngestStatus::Requeued
-            } else {
-                IngestStatus::Duplicate
-            };
-            old.insert(
-                delivery,
-                Ingested {
-                    id: EventId(id),
-                    status,
-                },
-            );
+            let status = if requeued { IngestStatus::Requeued } else { IngestStatus::Duplicate };
+            old.insert(delivery, Ingested { id: EventId(id), status });
         }
     }
     Ok(old)

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::columns::{Micros, from_word, time, unsigned};
-use super::effects::reopen_effect;
 use super::ingest::requeue;
+use super::plan::reopen_effect;
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
@@ -107,8 +107,7 @@ pub(super) struct JobSql {
     finished_at: Option<Micros>,
 }
 
-pub(super) const COLUMNS: &str =
-    "j.id, j.kind, j.event_id, j.effect_id, j.lane, j.state, j.attempts, j.max_attempts,
+pub(super) const COLUMNS: &str = "j.id, j.kind, j.event_id, j.effect_id, j.lane, j.state, j.attempts, j.max_attempts,
     j.run_at, j.lease_owner, j.lease_until, j.last_error, j.created_at, j.finished_at";
 
 /// What the columns `kind`, `event_id` and `effect_id` say.
@@ -116,13 +115,8 @@ pub(super) fn work(kind: &str, event: Uuid, effect: Option<Uuid>) -> Result<Work
     let event = EventId(event);
     match (kind, effect) {
         ("process", None) => Ok(Work::Process { event }),
-        ("apply", Some(intent)) => Ok(Work::Apply {
-            event,
-            intent: IntentId(intent),
-        }),
-        _ => Err(StoreError::Corrupt(format!(
-            "`{kind}` is not the kind of a job"
-        ))),
+        ("apply", Some(intent)) => Ok(Work::Apply { event, intent: IntentId(intent) }),
+        _ => Err(StoreError::Corrupt(format!("`{kind}` is not the kind of a job"))),
     }
 }
 
@@ -158,10 +152,7 @@ macro_rules! push_conditions {
         }
         if let Some(event) = $filter.event {
             $query.push(" AND (j.id = ").push_bind(event.0);
-            $query
-                .push(" OR j.kind = 'apply' AND j.event_id = ")
-                .push_bind(event.0)
-                .push(")");
+            $query.push(" OR j.kind = 'apply' AND j.event_id = ").push_bind(event.0).push(")");
         }
         if let Some(after) = $filter.after {
             $query.push(" AND j.id < ").push_bind(after);
@@ -201,18 +192,12 @@ impl Db {
             query.push(" ORDER BY j.id DESC LIMIT ").push_bind(limit + 1);
             query.build_query_as::<JobSql>().fetch_all(conn).await
         })?;
-        let rows = found
-            .into_iter()
-            .map(JobRow::try_from)
-            .collect::<Result<_, _>>()?;
+        let rows = found.into_iter().map(JobRow::try_from).collect::<Result<_, _>>()?;
         Ok(Page::cut(rows, limit, |row: &JobRow| row.id.0))
     }
 
     /// When the earliest queued job that waits for its time may run; `None`: nothing waits.
-    pub async fn next_run_at(
-        &self,
-        now: DateTime<Utc>,
-    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+    pub async fn next_run_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
         // jobs_waiting. Only a job that was tried waits.
         let found: Option<Micros> = on_db!(self, conn => {
             sqlx::query_scalar(

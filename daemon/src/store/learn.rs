@@ -41,15 +41,11 @@ pub(super) struct Lesson {
 
 impl Lesson {
     pub(super) fn repository(&self, event: &NewEvent) -> Option<Uuid> {
-        self.repositories
-            .get(&event.repository.as_ref()?.github_id)
-            .copied()
+        self.repositories.get(&event.repository.as_ref()?.github_id).copied()
     }
 
     pub(super) fn installation(&self, event: &NewEvent) -> Option<Uuid> {
-        self.installations
-            .get(&event.installation.as_ref()?.id.0)
-            .copied()
+        self.installations.get(&event.installation.as_ref()?.id.0).copied()
     }
 }
 
@@ -60,13 +56,7 @@ fn fingerprint(value: impl Hash) -> u64 {
 }
 
 fn repository_print(seen: &SeenRepository) -> u64 {
-    fingerprint((
-        seen.name.as_str(),
-        &seen.description,
-        &seen.url,
-        seen.is_private,
-        &seen.default_branch,
-    ))
+    fingerprint((seen.name.as_str(), &seen.description, &seen.url, seen.is_private, &seen.default_branch))
 }
 
 /// 0: nothing but the id was told.
@@ -80,35 +70,20 @@ fn installation_print(seen: &SeenInstallation) -> u64 {
 impl Db {
     /// Brings repositories, installations and their links up to what the batch says. The last mention of a thing in
     /// the batch counts. Rows are written in the order of their ids, so two daemons cannot wait for each other.
-    pub(super) async fn learn(
-        &self,
-        tx: &mut Tx,
-        batch: &[&NewEvent],
-        now: Micros,
-    ) -> Result<Lesson, sqlx::Error> {
-        let known = |lesson: &mut Lesson,
-                     repositories: &mut BTreeMap<_, _>,
-                     installations: &mut BTreeMap<_, _>| {
-            let learnt = self
-                .shared
-                .learnt
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            repositories.retain(|id, seen: &mut &SeenRepository| {
-                match learnt.repositories.get(id) {
-                    Some((print, row)) if *print == repository_print(seen) => {
-                        lesson.repositories.insert(*id, *row).is_some()
-                    }
-                    _ => true,
+    pub(super) async fn learn(&self, tx: &mut Tx, batch: &[&NewEvent], now: Micros) -> Result<Lesson, sqlx::Error> {
+        let known = |lesson: &mut Lesson, repositories: &mut BTreeMap<_, _>, installations: &mut BTreeMap<_, _>| {
+            let learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+            repositories.retain(|id, seen: &mut &SeenRepository| match learnt.repositories.get(id) {
+                Some((print, row)) if *print == repository_print(seen) => {
+                    lesson.repositories.insert(*id, *row).is_some()
                 }
+                _ => true,
             });
-            installations.retain(|id, (seen, _): &mut (&SeenInstallation, _)| {
-                match learnt.installations.get(id) {
-                    Some((print, row)) if [*print, 0].contains(&installation_print(seen)) => {
-                        lesson.installations.insert(*id, *row).is_some()
-                    }
-                    _ => true,
+            installations.retain(|id, (seen, _): &mut (&SeenInstallation, _)| match learnt.installations.get(id) {
+                Some((print, row)) if [*print, 0].contains(&installation_print(seen)) => {
+                    lesson.installations.insert(*id, *row).is_some()
                 }
+                _ => true,
             });
         };
         let mut repositories = BTreeMap::new();
@@ -118,37 +93,24 @@ impl Db {
                 repositories.insert(seen.github_id, seen);
             }
             if let Some(seen) = &event.installation {
-                let owner = event
-                    .repository
-                    .as_ref()
-                    .map(|repository| repository.name.owner());
+                let owner = event.repository.as_ref().map(|repository| repository.name.owner());
                 let told = installation_print(seen) != 0;
                 if told || !installations.contains_key(&seen.id.0) {
                     installations.insert(seen.id.0, (seen, owner));
                 }
             }
         }
-        let mut lesson = Lesson {
-            repositories: HashMap::new(),
-            installations: HashMap::new(),
-            new: Learnt::default(),
-        };
+        let mut lesson = Lesson { repositories: HashMap::new(), installations: HashMap::new(), new: Learnt::default() };
         known(&mut lesson, &mut repositories, &mut installations);
         for (id, seen) in repositories {
             let row = store_repository(tx, seen, now).await?;
             lesson.repositories.insert(id, row);
-            lesson
-                .new
-                .repositories
-                .insert(id, (repository_print(seen), row));
+            lesson.new.repositories.insert(id, (repository_print(seen), row));
         }
         for (id, (seen, owner)) in installations {
             let row = store_installation(tx, seen, owner, now).await?;
             lesson.installations.insert(id, row);
-            lesson
-                .new
-                .installations
-                .insert(id, (installation_print(seen), row));
+            lesson.new.installations.insert(id, (installation_print(seen), row));
         }
         self.link(tx, batch, &mut lesson, now).await?;
         Ok(lesson)
@@ -162,14 +124,8 @@ impl Db {
         now: Micros,
     ) -> Result<(), sqlx::Error> {
         let mut links: Vec<(Uuid, Uuid)> = {
-            let learnt = self
-                .shared
-                .learnt
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let named = batch
-                .iter()
-                .filter_map(|event| Some((lesson.installation(event)?, lesson.repository(event)?)));
+            let learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+            let named = batch.iter().filter_map(|event| Some((lesson.installation(event)?, lesson.repository(event)?)));
             named.filter(|link| !learnt.links.contains(link)).collect()
         };
         links.sort_unstable();
@@ -194,19 +150,11 @@ impl Db {
 
     /// Remembers a lesson, once it is on disk.
     pub(super) fn remember(&self, lesson: Lesson) {
-        self.shared
-            .learnt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .absorb(lesson.new);
+        self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner).absorb(lesson.new);
     }
 }
 
-async fn store_repository(
-    tx: &mut Tx,
-    seen: &SeenRepository,
-    now: Micros,
-) -> Result<Uuid, sqlx::Error> {
+async fn store_repository(tx: &mut Tx, seen: &SeenRepository, now: Micros) -> Result<Uuid, sqlx::Error> {
     // repositories_github_id. A rename changes `full_name` of the same row.
     const SQL: &str = "INSERT INTO repositories (id, github_id, owner, name, full_name, description, url, is_private,
             default_branch, created_at, updated_at)
@@ -264,10 +212,7 @@ async fn store_installation(
 
 /// Counts new events, one entry a repository. Last in the transaction: on PostgreSQL these rows are what two daemons
 /// that ingest at once have to wait for.
-pub(super) async fn count_events(
-    tx: &mut Tx,
-    counts: &BTreeMap<Uuid, (i64, Micros)>,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn count_events(tx: &mut Tx, counts: &BTreeMap<Uuid, (i64, Micros)>) -> Result<(), sqlx::Error> {
     // repositories: primary key.
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
@@ -275,7 +220,7 @@ pub(super) async fn count_events(
                 last_event_at = CASE WHEN last_event_at > v.column3 THEN last_event_at ELSE v.column3 END
              FROM (VALUES ",
             "(#,#,#)",
-            ") AS v WHERE repositories.id = v.column1"
+            ") AS v WHERE repositories.id = v.column1",
         )
     });
     let rows: Vec<_> = counts.iter().collect();

@@ -26,13 +26,8 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn open(root: &Path) -> io::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(root)?;
-        Ok(Self {
-            root: root.to_owned(),
-        })
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        Ok(Self { root: root.to_owned() })
     }
 
     /// Compresses and stores; on return the object is on disk. The name goes into `payload_storage`.
@@ -55,9 +50,7 @@ impl Objects {
         let path = self.path(name)?;
         off_thread(move || {
             let mut unpacked = Vec::new();
-            zstd::Decoder::new(File::open(path)?)?
-                .take(MAX_UNPACKED)
-                .read_to_end(&mut unpacked)?;
+            zstd::Decoder::new(File::open(path)?)?.take(MAX_UNPACKED).read_to_end(&mut unpacked)?;
             Ok(unpacked.into())
         })
         .await
@@ -75,29 +68,20 @@ impl Objects {
 
     fn path(&self, name: &str) -> Result<PathBuf, StoreError> {
         if name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(StoreError::Corrupt(format!(
-                "`{name}` is not the name of an object"
-            )));
+            return Err(StoreError::Corrupt(format!("`{name}` is not the name of an object")));
         }
         Ok(self.root.join(name))
     }
 }
 
 fn write(path: &Path, payload: &[u8]) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let mut encoder = zstd::Encoder::new(file, LEVEL)?;
     encoder.write_all(payload)?;
     encoder.finish()?.sync_all()
 }
 
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, StoreError> {
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, StoreError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(StoreError::Unavailable(format!("object store: {error}"))),

@@ -31,8 +31,7 @@ impl Db {
     /// [`OpenError::InUse`] when another process has the SQLite file open as a daemon.
     pub async fn open(options: &StoreOptions) -> Result<Self, OpenError> {
         let url = options.url.expose_secret();
-        let objects = Objects::open(&options.objects)
-            .map_err(|e| OpenError::Files(options.objects.clone(), e))?;
+        let objects = Objects::open(&options.objects).map_err(|e| OpenError::Files(options.objects.clone(), e))?;
         let (pools, lock) = if url.starts_with("sqlite:") {
             let (pools, lock) = open_sqlite(url).await?;
             (pools, Some(lock))
@@ -42,32 +41,18 @@ impl Db {
             // Not the URL itself: what follows the scheme may hold a password.
             return Err(OpenError::BadUrl("unknown scheme".to_owned()));
         };
-        let shared = Shared {
-            codec: Codec::new(),
-            objects,
-            learnt: Default::default(),
-            _lock: lock,
-        };
-        let db = Self {
-            pools,
-            shared: Arc::new(shared),
-        };
+        let shared = Shared { codec: Codec::new(), objects, learnt: Default::default(), _lock: lock };
+        let db = Self { pools, shared: Arc::new(shared) };
         db.keep_dictionaries().await?;
         Ok(db)
     }
 }
 
 async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
-    let options = SqliteConnectOptions::from_str(url)
-        .map_err(|error| OpenError::BadUrl(error.to_string()))?;
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| OpenError::BadUrl(error.to_string()))?;
     let path = options.get_filename().to_owned();
     let lock = lock(&path)?;
-    let owned = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path);
+    let owned = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     owned.map_err(|error| OpenError::Files(path.clone(), error))?;
     let options = options
         .page_size(4096)
@@ -84,15 +69,8 @@ async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
         .pragma("journal_size_limit", "67108864")
         // Kibibytes.
         .pragma("cache_size", "-16384");
-    let pool = SqlitePoolOptions::new()
-        .acquire_timeout(PATIENCE)
-        .idle_timeout(None)
-        .max_lifetime(None);
-    let write = pool
-        .clone()
-        .min_connections(1)
-        .max_connections(1)
-        .test_before_acquire(false);
+    let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
+    let write = pool.clone().min_connections(1).max_connections(1).test_before_acquire(false);
     // On a full disk SQLite itself rolls a transaction back, the driver's own rollback then fails, and it takes the
     // connection for one inside a transaction ever after. Such a connection is thrown away. The ping waits until a
     // rollback that was begun by dropping the transaction is through.
@@ -104,14 +82,8 @@ async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
     });
     let write = write.connect_with(writer).await.map_err(StoreError::from)?;
     SQLITE_TABLES.run(&write).await.map_err(migration)?;
-    let reader = options
-        .read_only(true)
-        .pragma("cache_size", "-4096")
-        .pragma("mmap_size", "268435456");
-    let read = pool
-        .max_connections(4)
-        .test_before_acquire(false)
-        .connect_lazy_with(reader);
+    let reader = options.read_only(true).pragma("cache_size", "-4096").pragma("mmap_size", "268435456");
+    let read = pool.max_connections(4).test_before_acquire(false).connect_lazy_with(reader);
     Ok((Pools::Sqlite { read, write }, lock))
 }
 
@@ -121,13 +93,7 @@ fn lock(database: &Path) -> Result<File, OpenError> {
     name.push(".lock");
     let path = PathBuf::from(name);
     let failed = |error| OpenError::Files(path.clone(), error);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned(), path)),
@@ -137,16 +103,9 @@ fn lock(database: &Path) -> Result<File, OpenError> {
 
 async fn open_postgres(url: &str) -> Result<Pools, OpenError> {
     // The parser's error is not shown: it could quote the password.
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| OpenError::BadUrl("not a PostgreSQL URL".to_owned()))?;
-    let options = options
-        .application_name("orchd")
-        .options([("lock_timeout", "5s")]);
-    let pool = PgPoolOptions::new()
-        .acquire_timeout(PATIENCE)
-        .max_connections(16)
-        .connect_with(options)
-        .await;
+    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl("not a PostgreSQL URL".to_owned()))?;
+    let options = options.application_name("orchd").options([("lock_timeout", "5s")]);
+    let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).max_connections(16).connect_with(options).await;
     let pool = pool.map_err(StoreError::from)?;
     POSTGRES_TABLES.run(&pool).await.map_err(migration)?;
     Ok(Pools::Postgres(pool))
@@ -154,15 +113,13 @@ async fn open_postgres(url: &str) -> Result<Pools, OpenError> {
 
 fn migration(error: MigrateError) -> OpenError {
     match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            match StoreError::from(error) {
-                passing @ StoreError::Unavailable(_) => passing.into(),
-                other => OpenError::Migration(other.to_string()),
-            }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match StoreError::from(error) {
+            passing @ StoreError::Unavailable(_) => passing.into(),
+            other => OpenError::Migration(other.to_string()),
+        },
+        MigrateError::VersionMissing(version) => {
+            OpenError::Migration(format!("a newer orchd has used it (its version {version} is unknown here)"))
         }
-        MigrateError::VersionMissing(version) => OpenError::Migration(format!(
-            "a newer orchd has used it (its version {version} is unknown here)"
-        )),
         other => OpenError::Migration(other.to_string()),
     }
 }
@@ -200,9 +157,7 @@ mod tests {
 
     /// SQLite answers a page limit that is reached as it answers a disk that is full.
     async fn limit_pages(db: &Db, pages: i64) {
-        let Pools::Sqlite { write, .. } = &db.pools else {
-            unreachable!("this test is about SQLite")
-        };
+        let Pools::Sqlite { write, .. } = &db.pools else { unreachable!("this test is about SQLite") };
         let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
         sqlx::query(sql).execute(write).await.unwrap();
     }
@@ -211,10 +166,7 @@ mod tests {
     async fn after_a_full_disk_the_store_goes_on_without_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("orchd.db").display());
-        let options = StoreOptions {
-            url: url.into(),
-            objects: directory.path().join("objects"),
-        };
+        let options = StoreOptions { url: url.into(), objects: directory.path().join("objects") };
         let db = Db::open(&options).await.unwrap();
         limit_pages(&db, 200).await;
 
@@ -228,11 +180,7 @@ mod tests {
             }
             assert!(stored.len() < 20, "the disk never was full");
         };
-        assert!(
-            matches!(refused.1, StoreError::Unavailable(_)),
-            "{:?}",
-            refused.1
-        );
+        assert!(matches!(refused.1, StoreError::Unavailable(_)), "{:?}", refused.1);
         assert!(db.event(refused.0.id).await.unwrap().is_none());
 
         limit_pages(&db, 1 << 20).await;

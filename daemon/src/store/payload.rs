@@ -26,8 +26,7 @@ const MAX_UNPACKED: u64 = 64 << 20;
 
 const NEWEST: (i64, &[u8]) = DICTIONARIES[DICTIONARIES.len() - 1];
 
-static ENCODER: LazyLock<EncoderDictionary<'static>> =
-    LazyLock::new(|| EncoderDictionary::copy(NEWEST.1, LEVEL));
+static ENCODER: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| EncoderDictionary::copy(NEWEST.1, LEVEL));
 
 thread_local! {
     // Setting up a context costs more than compressing a payload with it.
@@ -50,12 +49,8 @@ pub(super) fn compress(payload: &[u8]) -> Result<Compressed, StoreError> {
         };
         compressor.compress(payload)
     });
-    let bytes = bytes
-        .map_err(|error| StoreError::Failed(format!("payload cannot be compressed: {error}")))?;
-    Ok(Compressed {
-        dictionary: NEWEST.0,
-        bytes,
-    })
+    let bytes = bytes.map_err(|error| StoreError::Failed(format!("payload cannot be compressed: {error}")))?;
+    Ok(Compressed { dictionary: NEWEST.0, bytes })
 }
 
 /// Reads what any version wrote.
@@ -88,18 +83,12 @@ impl Codec {
 
     fn learn(&self, number: i64, bytes: &[u8]) -> Arc<DecoderDictionary<'static>> {
         let dictionary = Arc::new(DecoderDictionary::copy(bytes));
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(number, dictionary.clone());
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(number, dictionary.clone());
         dictionary
     }
 }
 
-fn decompress(
-    dictionary: Option<&DecoderDictionary<'static>>,
-    bytes: &[u8],
-) -> Result<Bytes, StoreError> {
+fn decompress(dictionary: Option<&DecoderDictionary<'static>>, bytes: &[u8]) -> Result<Bytes, StoreError> {
     let damaged = |what: String| StoreError::Corrupt(format!("payload: {what}"));
     let length = match zstd::zstd_safe::get_frame_content_size(bytes) {
         Ok(Some(length)) if length <= MAX_UNPACKED => length,
@@ -111,31 +100,25 @@ fn decompress(
     };
     let capacity = usize::try_from(length).unwrap_or(usize::MAX);
     let plain = decompressor.and_then(|mut it| it.decompress(bytes, capacity));
-    plain
-        .map(Bytes::from)
-        .map_err(|error| damaged(error.to_string()))
+    plain.map(Bytes::from).map_err(|error| damaged(error.to_string()))
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Db {
     /// Puts this binary's dictionaries into the database, and refuses one whose number stands for other bytes there.
     pub(super) async fn keep_dictionaries(&self) -> Result<(), StoreError> {
         // payload_dictionaries: a handful of rows, read whole.
-        let kept: Vec<(i64, String)> = on_db!(self, conn => sqlx::query_as("SELECT id, sha256 FROM payload_dictionaries").fetch_all(conn).await)?;
+        let kept: Vec<(i64, String)> =
+            on_db!(self, conn => sqlx::query_as("SELECT id, sha256 FROM payload_dictionaries").fetch_all(conn).await)?;
         for (number, bytes) in DICTIONARIES {
             let hash = sha256(bytes);
             match kept.iter().find(|(id, _)| id == number) {
                 Some((_, kept)) if *kept == hash => {}
                 Some(_) => {
-                    return Err(StoreError::Corrupt(format!(
-                        "dictionary {number} is another one in this database"
-                    )));
+                    return Err(StoreError::Corrupt(format!("dictionary {number} is another one in this database")));
                 }
                 None => self.keep_dictionary(*number, &hash, bytes).await?,
             }
@@ -143,12 +126,7 @@ impl Db {
         Ok(())
     }
 
-    async fn keep_dictionary(
-        &self,
-        number: i64,
-        hash: &str,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
+    async fn keep_dictionary(&self, number: i64, hash: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         on_tx!(tx, conn => {
             sqlx::query("INSERT INTO payload_dictionaries (id, sha256, bytes) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING")
@@ -173,16 +151,12 @@ impl Db {
     }
 
     /// One that this binary no longer (or does not yet) bring.
-    async fn foreign_dictionary(
-        &self,
-        number: i64,
-    ) -> Result<Arc<DecoderDictionary<'static>>, StoreError> {
+    async fn foreign_dictionary(&self, number: i64) -> Result<Arc<DecoderDictionary<'static>>, StoreError> {
         // payload_dictionaries: primary key.
         let bytes: Option<Vec<u8>> = on_db!(self, conn => {
             sqlx::query_scalar("SELECT bytes FROM payload_dictionaries WHERE id = $1").bind(number).fetch_optional(conn).await
         })?;
-        let bytes =
-            bytes.ok_or_else(|| StoreError::Corrupt(format!("dictionary {number} is missing")))?;
+        let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("dictionary {number} is missing")))?;
         Ok(self.shared.codec.learn(number, &bytes))
     }
 }
@@ -194,27 +168,16 @@ mod tests {
 
     #[test]
     fn a_released_dictionary_never_changes() {
-        assert_eq!(
-            sha256(DICTIONARIES[0].1),
-            "3c74a01bcf5f53b5409bea3e898f1de44701c8cb2b607e7acef3fd2be4da0acb"
-        );
+        assert_eq!(sha256(DICTIONARIES[0].1), "3c74a01bcf5f53b5409bea3e898f1de44701c8cb2b607e7acef3fd2be4da0acb");
     }
 
     #[test]
     fn what_is_compressed_comes_back() {
         let codec = Codec::new();
-        for payload in [
-            "",
-            "{}",
-            r#"{"title":"ünïcödé \u0000 🦀"}"#,
-            &"x".repeat(1 << 20),
-        ] {
+        for payload in ["", "{}", r#"{"title":"ünïcödé \u0000 🦀"}"#, &"x".repeat(1 << 20)] {
             let packed = compress(payload.as_bytes()).unwrap();
             let dictionary = codec.dictionary(packed.dictionary).unwrap();
-            assert_eq!(
-                decompress(Some(&dictionary), &packed.bytes).unwrap(),
-                payload.as_bytes()
-            );
+            assert_eq!(decompress(Some(&dictionary), &packed.bytes).unwrap(), payload.as_bytes());
         }
     }
 
@@ -223,10 +186,7 @@ mod tests {
         let plain = zstd::bulk::compress(b"{\"a\":1}", 1).unwrap();
         assert_eq!(decompress(None, &plain).unwrap(), &b"{\"a\":1}"[..]);
         for damaged in [&b""[..], b"not zstd", &plain[..plain.len() - 2]] {
-            assert!(matches!(
-                decompress(None, damaged),
-                Err(StoreError::Corrupt(_))
-            ));
+            assert!(matches!(decompress(None, damaged), Err(StoreError::Corrupt(_))));
         }
     }
 }

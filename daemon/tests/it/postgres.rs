@@ -25,42 +25,21 @@ impl Database {
     pub(crate) async fn create() -> Self {
         let maintenance = tokio::task::spawn_blocking(server).await.unwrap();
         let name = format!("orchd_test_{}", Uuid::now_v7().simple());
-        run(
-            &maintenance,
-            format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"),
-        )
-        .await;
-        let (start, query) = maintenance
-            .split_once('?')
-            .map_or((&*maintenance, ""), |(start, query)| (start, query));
-        let (server, _) = start
-            .rsplit_once('/')
-            .expect("ORCHD_TEST_POSTGRES is postgres://HOST/DATABASE");
+        run(&maintenance, format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")).await;
+        let (start, query) = maintenance.split_once('?').map_or((&*maintenance, ""), |(start, query)| (start, query));
+        let (server, _) = start.rsplit_once('/').expect("ORCHD_TEST_POSTGRES is postgres://HOST/DATABASE");
         let url = format!("{server}/{name}?{query}");
-        Self {
-            maintenance,
-            name,
-            url,
-        }
+        Self { maintenance, name, url }
     }
 
     pub(crate) async fn drop(self) {
-        run(
-            &self.maintenance,
-            format!("DROP DATABASE {} WITH (FORCE)", self.name),
-        )
-        .await;
+        run(&self.maintenance, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }
 }
 
 async fn run(url: &str, sql: String) {
-    let mut connection = PgConnection::connect(url)
-        .await
-        .expect("the PostgreSQL server of the tests can be reached");
-    sqlx::query(AssertSqlSafe(sql))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    let mut connection = PgConnection::connect(url).await.expect("the PostgreSQL server of the tests can be reached");
+    sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
 }
 
 fn server() -> String {
@@ -79,37 +58,20 @@ fn server() -> String {
 fn share_cluster() -> (String, File) {
     // One for each target directory: checkouts side by side do not meet. Not inside it: the server's user must get there.
     let checkout = Uuid::new_v5(&Uuid::NAMESPACE_URL, env!("CARGO_TARGET_TMPDIR").as_bytes());
-    let home = std::env::temp_dir().join(format!(
-        "orchd-test-postgres-{}",
-        &checkout.simple().to_string()[..12]
-    ));
+    let home = std::env::temp_dir().join(format!("orchd-test-postgres-{}", &checkout.simple().to_string()[..12]));
     fs::create_dir_all(&home).unwrap();
-    let open = |name: &str| {
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(home.join(name))
-            .unwrap()
-    };
+    let open = |name: &str| OpenOptions::new().write(true).create(true).truncate(false).open(home.join(name)).unwrap();
     let in_use = open("in-use.lock");
     // Waits while the cluster is being stopped.
     in_use.lock_shared().unwrap();
     let starting = open("starting.lock");
     starting.lock().unwrap();
     let port = running(&home).unwrap_or_else(|| start(&home));
-    (
-        format!("postgres://orchd@127.0.0.1:{port}/postgres"),
-        in_use,
-    )
+    (format!("postgres://orchd@127.0.0.1:{port}/postgres"), in_use)
 }
 
 fn running(home: &Path) -> Option<u16> {
-    let port = fs::read_to_string(home.join("port"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let port = fs::read_to_string(home.join("port")).ok()?.trim().parse().ok()?;
     TcpStream::connect(("127.0.0.1", port)).ok().map(|_| port)
 }
 
@@ -124,83 +86,41 @@ fn start(home: &Path) -> u16 {
         succeed(Command::new("chown").args(["-R", "postgres"]).arg(&data));
     }
     let command = |program: &str| {
-        let mut command = if root {
-            Command::new("runuser")
-        } else {
-            Command::new(bin.join(program))
-        };
+        let mut command = if root { Command::new("runuser") } else { Command::new(bin.join(program)) };
         if root {
-            command
-                .args(["-u", "postgres", "--"])
-                .arg(bin.join(program));
+            command.args(["-u", "postgres", "--"]).arg(bin.join(program));
         }
         command.current_dir("/");
         command
     };
-    succeed(command("initdb").arg("-D").arg(&data).args([
-        "-U",
-        "orchd",
-        "--auth=trust",
-        "--no-sync",
-        "-E",
-        "UTF8",
-    ]));
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    succeed(command("initdb").arg("-D").arg(&data).args(["-U", "orchd", "--auth=trust", "--no-sync", "-E", "UTF8"]));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     // Only what the machine's crash would lose is given up for speed.
-    let options = format!(
-        "-c listen_addresses=127.0.0.1 -p {port} -k {} -c fsync=off -c max_connections=300",
-        data.display()
-    );
+    let options =
+        format!("-c listen_addresses=127.0.0.1 -p {port} -k {} -c fsync=off -c max_connections=300", data.display());
     succeed(
-        command("pg_ctl")
-            .arg("-D")
-            .arg(&data)
-            .arg("-l")
-            .arg(data.join("log"))
-            .args(["-w", "-o", &options, "start"]),
+        command("pg_ctl").arg("-D").arg(&data).arg("-l").arg(data.join("log")).args(["-w", "-o", &options, "start"]),
     );
     fs::write(home.join("port"), port.to_string()).unwrap();
-    stop_after_the_last(
-        home,
-        command("pg_ctl")
-            .arg("-D")
-            .arg(&data)
-            .args(["-m", "immediate", "stop"]),
-    );
+    stop_after_the_last(home, command("pg_ctl").arg("-D").arg(&data).args(["-m", "immediate", "stop"]));
     port
 }
 
 /// Leaves a process behind that waits until no test process holds the lock any more.
 fn stop_after_the_last(home: &Path, stop: &Command) {
     let mut watch = Command::new("flock");
-    watch
-        .arg(home.join("in-use.lock"))
-        .arg(stop.get_program())
-        .args(stop.get_args())
-        .current_dir("/");
+    watch.arg(home.join("in-use.lock")).arg(stop.get_program()).args(stop.get_args()).current_dir("/");
     // Neither a runner that waits for the tests' output nor Ctrl-C on the terminal is to reach it.
     std::os::unix::process::CommandExt::process_group(&mut watch, 0);
-    watch
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     #[expect(clippy::zombie_processes, reason = "it is to outlive this process")]
     watch.spawn().expect("flock of util-linux");
 }
 
 /// Debian keeps them out of the path, a folder for each version; the newest wins.
 fn binaries() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let newest = versions
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .max();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).max();
     if let Some(version) = newest {
         return format!("/usr/lib/postgresql/{version}/bin").into();
     }
@@ -212,15 +132,7 @@ fn binaries() -> PathBuf {
 }
 
 fn succeed(command: &mut Command) {
-    let output = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .output();
+    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

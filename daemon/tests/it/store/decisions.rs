@@ -14,89 +14,36 @@ use super::*;
 fn decision(event: EventId, rule: &str, mode: Mode, verdict: Verdict, labels: &[&str]) -> Decision {
     let rule = RuleName::parse(rule).unwrap();
     let intents = labels.iter().map(|label| {
-        let target = Target {
-            repository: name("acme/web"),
-            installation: Some(InstallationId(9)),
-            number: 1,
-        };
-        Intent::new(
-            event,
-            &rule,
-            &ActionSpec {
-                name: "label".to_owned(),
-                params: json!({"add": [label]}),
-            },
-            target,
-        )
+        let target = Target { repository: name("acme/web"), installation: Some(InstallationId(9)), number: 1 };
+        Intent::new(event, &rule, &ActionSpec { name: "label".to_owned(), params: json!({"add": [label]}) }, target)
     });
     let explanation = Explanation::leaf(verdict == Verdict::Matched, "title is `a\0b`");
-    Decision {
-        intents: intents.collect(),
-        rule,
-        mode,
-        verdict,
-        explanation,
-    }
+    Decision { intents: intents.collect(), rule, mode, verdict, explanation }
 }
 
 fn processed(event: EventId, decisions: Vec<Decision>) -> Processed {
-    Processed {
-        job: job_of(event),
-        event,
-        decisions,
-        config_revision: "r1".to_owned(),
-        hand_changes: Vec::new(),
-    }
+    Processed { job: job_of(event), event, decisions, config_revision: "r1".to_owned(), hand_changes: Vec::new() }
 }
 
 fn outcome(state: EffectState) -> EffectOutcome {
-    EffectOutcome {
-        state,
-        before: None,
-        after: Some(json!(["bug"])),
-        note: Some("done".to_owned()),
-    }
+    EffectOutcome { state, before: None, after: Some(json!(["bug"])), note: Some("done".to_owned()) }
 }
 
 /// One event decided with one matched active rule: the event, its effect and the apply job, claimed by `me`.
 async fn planned(db: &Db) -> (EventId, IntentId, JobId) {
     let event = store(db, vec![event("acme/web", 1)]).await[0];
     claim(db, "me", noon()).await;
-    let decisions = vec![decision(
-        event,
-        "bugs",
-        Mode::Active,
-        Verdict::Matched,
-        &["bug"],
-    )];
+    let decisions = vec![decision(event, "bugs", Mode::Active, Verdict::Matched, &["bug"])];
     let effect = decisions[0].intents[0].id;
-    db.finish_processed("me", &[processed(event, decisions)], noon())
-        .await
-        .unwrap();
+    db.finish_processed("me", &[processed(event, decisions)], noon()).await.unwrap();
     let job = claim(db, "me", noon()).await.remove(0).job;
-    assert_eq!(
-        job.work,
-        Work::Apply {
-            event,
-            intent: effect
-        }
-    );
+    assert_eq!(job.work, Work::Apply { event, intent: effect });
     (event, effect, job.id)
 }
 
 async fn apply_jobs(db: &Db, event: EventId) -> usize {
-    let filter = JobFilter {
-        event: Some(event),
-        limit: 100,
-        ..Default::default()
-    };
-    db.jobs(&filter)
-        .await
-        .unwrap()
-        .rows
-        .iter()
-        .filter(|job| matches!(job.work, Work::Apply { .. }))
-        .count()
+    let filter = JobFilter { event: Some(event), limit: 100, ..Default::default() };
+    db.jobs(&filter).await.unwrap().rows.iter().filter(|job| matches!(job.work, Work::Apply { .. })).count()
 }
 
 on_both! {

@@ -194,10 +194,7 @@ async fn daemons_on_postgresql_wake_each_other() {
     let (here, there) = (place.open().await, place.open().await);
     let mut wakeups = there.listen().await.unwrap();
     store(&here, vec![event("acme/web", 1)]).await;
-    tokio::time::timeout(Duration::from_secs(10), wakeups.next())
-        .await
-        .expect("a wake-up")
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), wakeups.next()).await.expect("a wake-up").unwrap();
     assert_eq!(claim(&there, "there", noon()).await.len(), 1);
     drop(wakeups);
     place.drop().await;

@@ -6,16 +6,7 @@ use serde_json::json;
 use super::*;
 
 async fn listed(db: &Db, filter: EventFilter) -> Vec<EventId> {
-    db.events(&EventFilter {
-        limit: 100,
-        ..filter
-    })
-    .await
-    .unwrap()
-    .rows
-    .into_iter()
-    .map(|row| row.id)
-    .collect()
+    db.events(&EventFilter { limit: 100, ..filter }).await.unwrap().rows.into_iter().map(|row| row.id).collect()
 }
 
 on_both! {

@@ -30,21 +30,13 @@ impl Place {
     pub(crate) async fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("orchd.db").display());
-        Self {
-            options: options(&url, &directory),
-            directory,
-            database: None,
-        }
+        Self { options: options(&url, &directory), directory, database: None }
     }
 
     pub(crate) async fn postgres() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::create().await;
-        Self {
-            options: options(&database.url, &directory),
-            directory,
-            database: Some(database),
-        }
+        Self { options: options(&database.url, &directory), directory, database: Some(database) }
     }
 
     pub(crate) async fn open(&self) -> Db {
@@ -59,10 +51,7 @@ impl Place {
 }
 
 fn options(url: &str, directory: &TempDir) -> StoreOptions {
-    StoreOptions {
-        url: url.into(),
-        objects: directory.path().join("objects"),
-    }
+    StoreOptions { url: url.into(), objects: directory.path().join("objects") }
 }
 
 /// Makes two tests of one: the same story on SQLite and on PostgreSQL.
@@ -120,9 +109,7 @@ fn repository(github_id: i64, full: &str) -> SeenRepository {
 
 /// A delivery about `number` in a repository; the repository's id follows from its name.
 fn event(full: &str, number: u64) -> NewEvent {
-    let github_id = full
-        .bytes()
-        .fold(7_i64, |sum, byte| sum * 31 % 1_000_003 + i64::from(byte));
+    let github_id = full.bytes().fold(7_i64, |sum, byte| sum * 31 % 1_000_003 + i64::from(byte));
     NewEvent {
         repository: Some(repository(github_id, full)),
         number: Some(number),

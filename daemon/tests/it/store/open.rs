@@ -43,15 +43,9 @@ on_both! {
 
 async fn execute(url: &str, sql: &'static str) {
     if url.starts_with("sqlite") {
-        sqlx::query(sql)
-            .execute(&mut SqliteConnection::connect(url).await.unwrap())
-            .await
-            .unwrap();
+        sqlx::query(sql).execute(&mut SqliteConnection::connect(url).await.unwrap()).await.unwrap();
     } else {
-        sqlx::query(sql)
-            .execute(&mut PgConnection::connect(url).await.unwrap())
-            .await
-            .unwrap();
+        sqlx::query(sql).execute(&mut PgConnection::connect(url).await.unwrap()).await.unwrap();
     }
 }
 
@@ -71,11 +65,7 @@ async fn a_second_daemon_on_one_sqlite_file_is_refused() {
 #[tokio::test]
 async fn an_unusable_url_is_refused_without_showing_it() {
     let directory = tempfile::tempdir().unwrap();
-    for url in [
-        "mysql://u:secret@h/d",
-        "postgres://u:secret@h:notaport/d",
-        "secret",
-    ] {
+    for url in ["mysql://u:secret@h/d", "postgres://u:secret@h:notaport/d", "secret"] {
         let refused = Db::open(&options(url, &directory)).await.unwrap_err();
         assert!(matches!(refused, OpenError::BadUrl(_)), "{refused}");
         assert!(!refused.to_string().contains("secret"), "{refused}");
@@ -85,14 +75,8 @@ async fn an_unusable_url_is_refused_without_showing_it() {
 #[tokio::test]
 async fn a_missing_directory_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let url = format!(
-        "sqlite://{}",
-        directory.path().join("not/there/orchd.db").display()
-    );
-    assert!(matches!(
-        Db::open(&options(&url, &directory)).await.unwrap_err(),
-        OpenError::Files(..)
-    ));
+    let url = format!("sqlite://{}", directory.path().join("not/there/orchd.db").display());
+    assert!(matches!(Db::open(&options(&url, &directory)).await.unwrap_err(), OpenError::Files(..)));
 }
 
 /// Tables with their columns and whether each may be null, and indexes with what they are on.
@@ -104,9 +88,7 @@ async fn both_databases_have_the_same_tables() {
     sqlite.open().await.close().await;
     postgres.open().await.close().await;
 
-    let mut connection = SqliteConnection::connect(sqlite.options.url.expose_secret())
-        .await
-        .unwrap();
+    let mut connection = SqliteConnection::connect(sqlite.options.url.expose_secret()).await.unwrap();
     let columns: Schema = sqlx::query_scalar(
         "SELECT m.name || '.' || c.name || CASE WHEN c.\"notnull\" THEN ' not null' ELSE '' END
          FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE '%sqlx%'",
@@ -125,9 +107,7 @@ async fn both_databases_have_the_same_tables() {
     .into_iter()
     .collect();
 
-    let mut connection = PgConnection::connect(postgres.options.url.expose_secret())
-        .await
-        .unwrap();
+    let mut connection = PgConnection::connect(postgres.options.url.expose_secret()).await.unwrap();
     let pg_columns: Schema = sqlx::query_scalar(
         "SELECT table_name || '.' || column_name || CASE is_nullable WHEN 'NO' THEN ' not null' ELSE '' END
          FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '%sqlx%'",
