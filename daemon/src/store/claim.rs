@@ -274,7 +274,7 @@ async fn take(tx: &mut Tx, owner: &str, until: Micros, ids: &[Uuid]) -> Result<V
 /// True: there were some.
 async fn free_expired(tx: &mut Tx, now: Micros) -> Result<bool, sqlx::Error> {
     const ERROR: &str = "the daemon that ran it went away during its last attempt";
-    // jobs_state: only what runs.
+    // jobs_one_running_a_lane: only what runs.
     let expired: Vec<(String, String, Uuid, Option<Uuid>)> = on_tx!(tx, conn => {
         sqlx::query_as(
             "UPDATE jobs SET state = CASE WHEN attempts >= max_attempts THEN 'dead' ELSE 'queued' END,

@@ -148,7 +148,7 @@ impl Db {
 
 /// Ends the jobs. The head of a lane is running and ours; what stands behind it is still queued.
 async fn finish_jobs(tx: &mut Tx, owner: &str, processed: &[Processed], now: Micros) -> Result<(), StoreError> {
-    // jobs_state: what runs; jobs: primary key.
+    // jobs_one_running_a_lane: what runs; jobs: primary key.
     static BEHIND: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
             "UPDATE jobs SET state = 'done', finished_at = # WHERE state = 'queued' AND kind = 'process'
