@@ -185,7 +185,8 @@ impl Db {
 
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Page<JobRow>, StoreError> {
         let limit = page_limit(filter.limit);
-        // State: jobs_active, jobs_one_running_a_lane, jobs_state; event: primary key and jobs_of_event; else the primary key.
+        // State: jobs_active, jobs_one_running_a_lane, jobs_state; event: primary key and jobs_of_event; else the primary
+        // key.
         let found = on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs j WHERE 1 = 1"));
             push_conditions!(query, filter);
