@@ -105,7 +105,7 @@ CREATE TABLE jobs (
 ) WITHOUT ROWID;
 CREATE INDEX jobs_active ON jobs (lane, event_id, id) WHERE state IN ('queued', 'running');
 CREATE UNIQUE INDEX jobs_one_running_a_lane ON jobs (lane) WHERE state = 'running';
-CREATE INDEX jobs_state ON jobs (state, id) WHERE state IN ('running', 'dead', 'discarded');
+CREATE INDEX jobs_state ON jobs (state, id) WHERE state IN ('dead', 'discarded');
 CREATE INDEX jobs_waiting ON jobs (run_at) WHERE state = 'queued' AND last_error IS NOT NULL;
 CREATE INDEX jobs_of_event ON jobs (event_id) WHERE kind = 'apply';
 CREATE INDEX jobs_of_effect ON jobs (effect_id) WHERE kind = 'apply';

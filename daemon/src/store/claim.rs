@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::columns::{Micros, clean};
 use super::dialect::{Bulk, Tx};
-use super::effects::fail_effect;
 use super::error::is_collision;
 use super::jobs::{COLUMNS, Claim, JobId, JobRow, JobSql, Work, work};
+use super::plan::fail_effect;
 use super::{Db, StoreError};
 
 /// How often a claim that met another daemon's is started over before it comes back empty-handed.
@@ -93,7 +93,9 @@ impl Db {
     }
 
     async fn behind(&self, head: &JobRow, now: DateTime<Utc>, limit: u32) -> Result<Vec<JobRow>, StoreError> {
-        let Work::Process { event } = head.work else { return Ok(Vec::new()) };
+        let Work::Process { event } = head.work else {
+            return Ok(Vec::new());
+        };
         // jobs_active, from the head on.
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs j WHERE j.state IN ('queued', 'running') AND j.lane = $1
@@ -129,14 +131,14 @@ impl Db {
     ) -> Result<Vec<JobId>, StoreError> {
         // jobs: primary key.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-            let head = "UPDATE jobs SET lease_until = $2 WHERE state = 'running' AND lease_owner = $1 AND id IN (";
-            Bulk::new(head, "#1", ") RETURNING id", 2)
+            let head = "UPDATE jobs SET lease_until = # WHERE state = 'running' AND lease_owner = # AND id IN (";
+            Bulk::new(head, "#", ") RETURNING id")
         });
         let mut ours: Vec<Uuid> = Vec::with_capacity(jobs.len());
         let mut tx = self.begin().await?;
-        for (sql, chunk) in SQL.chunks(jobs) {
+        for (sql, chunk) in SQL.chunks(tx.dialect(), jobs) {
             ours.extend(on_tx!(tx, conn => {
-                let mut query = sqlx::query_scalar::<_, Uuid>(sql).bind(owner).bind(after(now, lease));
+                let mut query = sqlx::query_scalar::<_, Uuid>(sql).bind(after(now, lease)).bind(owner);
                 for job in chunk {
                     query = query.bind(job.0);
                 }
@@ -250,18 +252,17 @@ impl Db {
         // jobs: primary key.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| {
             Bulk::new(
-                "UPDATE jobs SET state = 'queued', attempts = attempts - 1, run_at = $2, lease_owner = NULL,
+                "UPDATE jobs SET state = 'queued', attempts = attempts - 1, run_at = #, lease_owner = NULL,
                     lease_until = NULL
-                 WHERE state = 'running' AND lease_owner = $1 AND id IN (",
-                "#1",
+                 WHERE state = 'running' AND lease_owner = # AND id IN (",
+                "#",
                 ")",
-                2,
             )
         });
         let mut tx = self.begin().await?;
-        for (sql, chunk) in SQL.chunks(jobs) {
+        for (sql, chunk) in SQL.chunks(tx.dialect(), jobs) {
             on_tx!(tx, conn => {
-                let mut query = sqlx::query(sql).bind(owner).bind(Micros::from(now));
+                let mut query = sqlx::query(sql).bind(Micros::from(now)).bind(owner);
                 for job in chunk {
                     query = query.bind(job.0);
                 }
@@ -277,16 +278,15 @@ impl Db {
 async fn take(tx: &mut Tx, owner: &str, until: Micros, ids: &[Uuid]) -> Result<Vec<JobSql>, sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
-            "UPDATE jobs AS j SET state = 'running', attempts = attempts + 1, lease_owner = $1, lease_until = $2
+            "UPDATE jobs AS j SET state = 'running', attempts = attempts + 1, lease_owner = #, lease_until = #
              WHERE id IN (",
-            "#1",
+            "#",
             ") RETURNING id, kind, event_id, effect_id, lane, state, attempts, max_attempts, run_at, lease_owner,
                 lease_until, last_error, created_at, finished_at",
-            2,
         )
     });
     let mut heads = Vec::with_capacity(ids.len());
-    for (sql, chunk) in SQL.chunks(ids) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), ids) {
         heads.extend(on_tx!(tx, conn => {
             let mut query = sqlx::query_as::<_, JobSql>(sql).bind(owner).bind(until);
             for id in chunk {
@@ -302,7 +302,7 @@ async fn take(tx: &mut Tx, owner: &str, until: Micros, ids: &[Uuid]) -> Result<V
 /// True: there were some.
 async fn free_expired(tx: &mut Tx, now: Micros) -> Result<bool, sqlx::Error> {
     const ERROR: &str = "the daemon that ran it went away during its last attempt";
-    // jobs_state: only what runs.
+    // jobs_one_running_a_lane: only what runs.
     let expired: Vec<(String, String, Uuid, Option<Uuid>)> = on_tx!(tx, conn => {
         sqlx::query_as(
             "UPDATE jobs SET state = CASE WHEN attempts >= max_attempts THEN 'dead' ELSE 'queued' END,

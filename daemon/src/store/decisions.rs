@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::columns::{Micros, clean, from_json, from_word, signed, to_json, word};
 use super::dialect::{Bulk, Tx};
-use super::effects::{Plan, plan_effects};
 use super::hand_changes::store_hand;
 use super::jobs::JobId;
+use super::plan::{Plan, plan_effects};
 use super::{Db, StoreError};
 use crate::core::decide::{Decision, Verdict};
 use crate::core::event::{EventId, RepoName};
@@ -148,23 +148,21 @@ impl Db {
 
 /// Ends the jobs. The head of a lane is running and ours; what stands behind it is still queued.
 async fn finish_jobs(tx: &mut Tx, owner: &str, processed: &[Processed], now: Micros) -> Result<(), StoreError> {
-    // jobs_state: what runs; jobs: primary key.
+    // jobs_one_running_a_lane: what runs; jobs: primary key.
     static BEHIND: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
-            "UPDATE jobs SET state = 'done', finished_at = $2 WHERE state = 'queued' AND kind = 'process'
-                AND lane IN (SELECT r.lane FROM jobs r WHERE r.state = 'running' AND r.lease_owner = $1) AND id IN (",
-            "#1",
+            "UPDATE jobs SET state = 'done', finished_at = # WHERE state = 'queued' AND kind = 'process'
+                AND lane IN (SELECT r.lane FROM jobs r WHERE r.state = 'running' AND r.lease_owner = #) AND id IN (",
+            "#",
             ")",
-            2,
         )
     });
     static HEADS: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
-            "UPDATE jobs SET state = 'done', finished_at = $2, lease_owner = NULL, lease_until = NULL
-             WHERE state = 'running' AND kind = 'process' AND lease_owner = $1 AND id IN (",
-            "#1",
+            "UPDATE jobs SET state = 'done', finished_at = #, lease_owner = NULL, lease_until = NULL
+             WHERE state = 'running' AND kind = 'process' AND lease_owner = # AND id IN (",
+            "#",
             ")",
-            2,
         )
     });
     let running: Vec<Uuid> = on_tx!(tx, conn => {
@@ -176,9 +174,9 @@ async fn finish_jobs(tx: &mut Tx, owner: &str, processed: &[Processed], now: Mic
     let (heads, behind): (Vec<Uuid>, Vec<Uuid>) =
         processed.iter().map(|each| each.job.0).partition(|job| running.contains(job));
     for (bulk, jobs) in [(&*BEHIND, behind), (&*HEADS, heads)] {
-        for (sql, chunk) in bulk.chunks(&jobs) {
+        for (sql, chunk) in bulk.chunks(tx.dialect(), &jobs) {
             let done = on_tx!(tx, conn => {
-                let mut query = sqlx::query(sql).bind(owner).bind(now);
+                let mut query = sqlx::query(sql).bind(now).bind(owner);
                 for job in chunk {
                     query = query.bind(*job);
                 }
@@ -196,14 +194,13 @@ async fn finish_events(tx: &mut Tx, processed: &[Processed], now: Micros) -> Res
     // event_receipts: primary key.
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
-            "UPDATE event_receipts SET processing_status = 'processed', error_message = NULL, updated_at = $1
+            "UPDATE event_receipts SET processing_status = 'processed', error_message = NULL, updated_at = #
              WHERE id IN (",
-            "#1",
+            "#",
             ")",
-            1,
         )
     });
-    for (sql, chunk) in SQL.chunks(processed) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), processed) {
         on_tx!(tx, conn => {
             let mut query = sqlx::query(sql).bind(now);
             for each in chunk {
@@ -217,8 +214,8 @@ async fn finish_events(tx: &mut Tx, processed: &[Processed], now: Micros) -> Res
 
 async fn forget_decisions(tx: &mut Tx, processed: &[Processed]) -> Result<(), sqlx::Error> {
     // decisions_event.
-    static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("DELETE FROM decisions WHERE event_id IN (", "#1", ")", 0));
-    for (sql, chunk) in SQL.chunks(processed) {
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("DELETE FROM decisions WHERE event_id IN (", "#", ")"));
+    for (sql, chunk) in SQL.chunks(tx.dialect(), processed) {
         on_tx!(tx, conn => {
             let mut query = sqlx::query(sql);
             for each in chunk {
@@ -261,14 +258,13 @@ async fn insert_decisions(tx: &mut Tx, rows: &[NewRow<'_>], now: Micros) -> Resu
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
             "INSERT INTO decisions (id, event_id, rule, mode, verdict, explanation, config_revision, decided_at) VALUES ",
-            "(#1,#2,#3,#4,#5,#6,#7,$1)",
+            "(#,#,#,#,#,#,#,#)",
             "",
-            1,
         )
     });
-    for (sql, chunk) in SQL.chunks(rows) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
         on_tx!(tx, conn => {
-            let mut query = sqlx::query(sql).bind(now);
+            let mut query = sqlx::query(sql);
             for row in chunk {
                 query = query
                     .bind(Uuid::now_v7())
@@ -277,7 +273,8 @@ async fn insert_decisions(tx: &mut Tx, rows: &[NewRow<'_>], now: Micros) -> Resu
                     .bind(row.mode.as_str())
                     .bind(row.verdict.as_str())
                     .bind(row.explanation.as_str())
-                    .bind(clean(row.revision));
+                    .bind(clean(row.revision))
+                    .bind(now);
             }
             query.execute(&mut *conn).await?;
         });

@@ -166,44 +166,71 @@ impl Tx {
     }
 }
 
+/// Which database, for texts that are made beforehand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Db {
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.pools {
+            Pools::Sqlite { .. } => Dialect::Sqlite,
+            Pools::Postgres(_) => Dialect::Postgres,
+        }
+    }
+}
+
+impl Tx {
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+}
+
 /// A statement over many rows, in a few fixed sizes so that each is prepared once.
 ///
-/// Every execution on SQLite is a trip to its worker thread: few big statements beat many small ones.
+/// Every execution on SQLite is a trip to its worker thread: few big statements beat many small ones. Its parameters
+/// have no numbers there, because SQLite looks each numbered one up in a list of all: with hundreds of them that took
+/// longer than the insert.
 pub(super) struct Bulk {
-    texts: [(usize, Arc<str>); 4],
+    texts: [(usize, Arc<str>, Arc<str>); 4],
 }
 
 impl Bulk {
-    /// `head` row `,` row … `tail`. In `row`, `#1` … `#n` are the row's own parameters; `$1` … `$shared` are the same
-    /// for all rows.
-    pub(super) fn new(head: &str, row: &str, tail: &str, shared: usize) -> Self {
-        let own = (1..).take_while(|n| row.contains(&format!("#{n}"))).count();
-        let text = |rows: usize| -> Arc<str> {
-            let mut sql = head.to_owned();
-            for index in 0..rows {
-                if index > 0 {
-                    sql.push(',');
-                }
-                // From the last, so that `#1` does not hit `#12`.
-                sql += &(1..=own).rev().fold(row.to_owned(), |row, n| {
-                    row.replace(&format!("#{n}"), &format!("${}", shared + index * own + n))
-                });
+    /// `head` row `,` row … `tail`. Each `#` is the next parameter, in the order of the text.
+    pub(super) fn new(head: &str, row: &str, tail: &str) -> Self {
+        let text = |rows: usize| {
+            let template = format!("{head}{}{tail}", vec![row; rows].join(","));
+            let mut numbered = String::with_capacity(template.len() * 2);
+            let mut parts = template.split('#');
+            numbered.extend(parts.next());
+            for (index, part) in parts.enumerate() {
+                numbered += &format!("${}{part}", index + 1);
             }
-            (sql + tail).into()
+            (rows, template.replace('#', "?").into(), numbered.into())
         };
-        Self { texts: [64, 16, 4, 1].map(|rows| (rows, text(rows))) }
+        Self { texts: [64, 16, 4, 1].map(text) }
     }
 
     /// Cuts items into the prepared sizes, biggest first.
     pub(super) fn chunks<'a, T>(
         &'a self,
+        dialect: Dialect,
         items: &'a [T],
     ) -> impl Iterator<Item = (sqlx::AssertSqlSafe<Arc<str>>, &'a [T])> {
         let mut rest = items;
         std::iter::from_fn(move || {
-            let (rows, sql) = self.texts.iter().find(|(rows, _)| *rows <= rest.len())?;
+            let (rows, plain, numbered) = self.texts.iter().find(|(rows, ..)| *rows <= rest.len())?;
             let (chunk, left) = rest.split_at(*rows);
             rest = left;
+            let sql = match dialect {
+                Dialect::Sqlite => plain,
+                Dialect::Postgres => numbered,
+            };
             Some((sqlx::AssertSqlSafe(sql.clone()), chunk))
         })
     }
@@ -214,19 +241,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bulk_statement_numbers_its_parameters_row_by_row() {
-        let bulk = Bulk::new("INSERT INTO t VALUES ", "(#1,#2,#1,$1)", " RETURNING x", 1);
-        let (rows, text) = &bulk.texts[2];
+    fn a_bulk_statement_numbers_its_parameters_in_the_order_of_its_text() {
+        let bulk = Bulk::new("UPDATE t SET a = # WHERE b IN (", "(#,#)", ") RETURNING x");
+        let (rows, plain, numbered) = &bulk.texts[2];
         assert_eq!(*rows, 4);
-        assert_eq!(&**text, "INSERT INTO t VALUES ($2,$3,$2,$1),($4,$5,$4,$1),($6,$7,$6,$1),($8,$9,$8,$1) RETURNING x");
+        assert_eq!(&**plain, "UPDATE t SET a = ? WHERE b IN ((?,?),(?,?),(?,?),(?,?)) RETURNING x");
+        assert_eq!(&**numbered, "UPDATE t SET a = $1 WHERE b IN (($2,$3),($4,$5),($6,$7),($8,$9)) RETURNING x");
     }
 
     #[test]
     fn chunks_cover_every_item_once() {
-        let bulk = Bulk::new("", "#1", "", 0);
+        let bulk = Bulk::new("", "#", "");
         for length in [0, 1, 3, 5, 63, 64, 85, 300] {
             let items: Vec<usize> = (0..length).collect();
-            let seen: Vec<usize> = bulk.chunks(&items).flat_map(|(_, chunk)| chunk.to_vec()).collect();
+            let seen: Vec<usize> = bulk.chunks(Dialect::Sqlite, &items).flat_map(|(_, chunk)| chunk.to_vec()).collect();
             assert_eq!(seen, items);
         }
     }

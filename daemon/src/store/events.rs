@@ -259,11 +259,11 @@ impl Db {
     pub async fn events_by_id(&self, ids: &[EventId]) -> Result<Vec<EventRow>, StoreError> {
         // event_receipts, repositories, installations, jobs: primary keys.
         static SQL: LazyLock<Bulk> =
-            LazyLock::new(|| Bulk::new(&format!("{SELECT} WHERE e.id IN ("), "#1", ") ORDER BY e.id", 0));
+            LazyLock::new(|| Bulk::new(&format!("{SELECT} WHERE e.id IN ("), "#", ") ORDER BY e.id"));
         let mut sorted = ids.to_vec();
         sorted.sort_unstable();
         let mut rows: Vec<EventRow> = Vec::with_capacity(ids.len());
-        for (sql, chunk) in SQL.chunks(&sorted) {
+        for (sql, chunk) in SQL.chunks(self.dialect(), &sorted) {
             let found = on_db!(self, conn => {
                 let mut query = sqlx::query_as::<_, EventSql>(sql);
                 for id in chunk {
@@ -291,15 +291,14 @@ impl Db {
             Bulk::new(
                 "SELECT e.id, e.payload_storage, p.dictionary, p.raw_payload FROM event_receipts e
                  LEFT JOIN event_payloads p ON p.event_id = e.id WHERE e.id IN (",
-                "#1",
+                "#",
                 ") ORDER BY e.id",
-                0,
             )
         });
         let mut sorted = ids.to_vec();
         sorted.sort_unstable();
         let mut payloads = Vec::with_capacity(ids.len());
-        for (sql, chunk) in SQL.chunks(&sorted) {
+        for (sql, chunk) in SQL.chunks(self.dialect(), &sorted) {
             let found: Vec<Found> = on_db!(self, conn => {
                 let mut query = sqlx::query_as(sql);
                 for id in chunk {
@@ -323,7 +322,9 @@ impl Db {
         let repository = match &filter.repository {
             None => None,
             Some(name) => match self.repository_id(name).await? {
-                None => return Ok(Page { rows: Vec::new(), next: None }),
+                None => {
+                    return Ok(Page { rows: Vec::new(), next: None });
+                }
                 id => id,
             },
         };

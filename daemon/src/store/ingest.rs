@@ -60,6 +60,13 @@ impl Packed {
     }
 }
 
+impl Packed {
+    /// Gives the event its id: the one who commits batches knows their order.
+    pub fn identify(&mut self, id: EventId) {
+        self.event.id = id;
+    }
+}
+
 /// A packed event with the name of its object, if its payload became one.
 struct Row<'a> {
     packed: &'a Packed,
@@ -187,15 +194,14 @@ async fn insert_events(
             "INSERT INTO event_receipts (id, delivery_id, source, event_type, event_action, actor, number,
                 target_object_ids, received_at, github_timestamp, repository_id, installation_id, payload_storage,
                 created_at, updated_at) VALUES ",
-            "(#1,#2,#3,#4,#5,#6,#7,#8,#9,#10,#11,#12,#13,$1,$1)",
+            "(#,#,#,#,#,#,#,#,#,#,#,#,#,#,#)",
             " ON CONFLICT (delivery_id) DO NOTHING",
-            1,
         )
     });
     let mut new = HashSet::with_capacity(rows.len());
-    for (sql, chunk) in SQL.chunks(rows) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
         let inserted = on_tx!(tx, conn => {
-            let mut query = sqlx::query(sql).bind(now);
+            let mut query = sqlx::query(sql);
             for row in chunk {
                 let event = &row.packed.event;
                 query = query
@@ -211,7 +217,9 @@ async fn insert_events(
                     .bind(event.github_timestamp.map(Micros::from))
                     .bind(lesson.repository(event))
                     .bind(lesson.installation(event))
-                    .bind(row.object.as_deref());
+                    .bind(row.object.as_deref())
+                    .bind(now)
+                    .bind(now);
             }
             query.execute(&mut *conn).await?.rows_affected()
         });
@@ -227,10 +235,9 @@ async fn insert_events(
 /// Which of these ids have a row.
 async fn present(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error> {
     // event_receipts: primary key.
-    static SQL: LazyLock<Bulk> =
-        LazyLock::new(|| Bulk::new("SELECT id FROM event_receipts WHERE id IN (", "#1", ")", 0));
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("SELECT id FROM event_receipts WHERE id IN (", "#", ")"));
     let mut found = Vec::new();
-    for (sql, chunk) in SQL.chunks(rows) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
         found.extend(on_tx!(tx, conn => {
             let mut query = sqlx::query_scalar::<_, Uuid>(sql);
             for row in chunk {
@@ -244,7 +251,7 @@ async fn present(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error
 
 async fn insert_payloads(tx: &mut Tx, rows: &[&Row<'_>]) -> Result<(), sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new("INSERT INTO event_payloads (event_id, dictionary, raw_payload) VALUES ", "(#1,#2,#3)", "", 0)
+        Bulk::new("INSERT INTO event_payloads (event_id, dictionary, raw_payload) VALUES ", "(#,#,#)", "")
     });
     let in_rows: Vec<(Uuid, &Compressed)> = rows
         .iter()
@@ -253,7 +260,7 @@ async fn insert_payloads(tx: &mut Tx, rows: &[&Row<'_>]) -> Result<(), sqlx::Err
             Body::Object(_) => None,
         })
         .collect();
-    for (sql, chunk) in SQL.chunks(&in_rows) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), &in_rows) {
         on_tx!(tx, conn => {
             let mut query = sqlx::query(sql);
             for (event, payload) in chunk {
@@ -268,13 +275,13 @@ async fn insert_payloads(tx: &mut Tx, rows: &[&Row<'_>]) -> Result<(), sqlx::Err
 /// A process job has its event's id: one index serves both, and an event never has two.
 async fn insert_jobs(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<(), sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new("INSERT INTO jobs (id, event_id, lane, run_at, created_at) VALUES ", "(#1,#1,#2,$1,$1)", "", 1)
+        Bulk::new("INSERT INTO jobs (id, event_id, lane, run_at, created_at) VALUES ", "(#,#,#,#,#)", "")
     });
-    for (sql, chunk) in SQL.chunks(rows) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
         on_tx!(tx, conn => {
-            let mut query = sqlx::query(sql).bind(now);
+            let mut query = sqlx::query(sql);
             for row in chunk {
-                query = query.bind(row.id()).bind(row.packed.lane.as_str());
+                query = query.bind(row.id()).bind(row.id()).bind(row.packed.lane.as_str()).bind(now).bind(now);
             }
             query.execute(&mut *conn).await?;
         });
@@ -288,13 +295,12 @@ async fn requeue_failed(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<H
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
             "SELECT id, delivery_id, processing_status FROM event_receipts WHERE delivery_id IN (",
-            "#1",
+            "#",
             ") ORDER BY id",
-            0,
         )
     });
     let mut old = HashMap::with_capacity(rows.len());
-    for (sql, chunk) in SQL.chunks(rows) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
         let found = on_tx!(tx, conn => {
             let mut query = sqlx::query_as::<_, (Uuid, String, String)>(sql);
             for row in chunk {

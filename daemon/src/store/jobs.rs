@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::columns::{Micros, from_word, time, unsigned};
-use super::effects::reopen_effect;
 use super::ingest::requeue;
+use super::plan::reopen_effect;
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
@@ -160,7 +160,7 @@ macro_rules! push_conditions {
     };
 }
 
-/// Queued jobs are told apart inside the index of active ones.
+/// SQLite uses a partial index only for a query that repeats the index's own condition.
 fn state_condition(state: JobState) -> &'static str {
     match state {
         JobState::Queued => {
@@ -168,8 +168,8 @@ fn state_condition(state: JobState) -> &'static str {
         }
         JobState::Running => " AND j.state = 'running'",
         JobState::Done => " AND j.state = 'done'",
-        JobState::Dead => " AND j.state = 'dead'",
-        JobState::Discarded => " AND j.state = 'discarded'",
+        JobState::Dead => " AND j.state IN ('dead', 'discarded') AND j.state = 'dead'",
+        JobState::Discarded => " AND j.state IN ('dead', 'discarded') AND j.state = 'discarded'",
     }
 }
 
@@ -185,7 +185,8 @@ impl Db {
 
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Page<JobRow>, StoreError> {
         let limit = page_limit(filter.limit);
-        // State: jobs_active, jobs_state; event: primary key and jobs_of_event; else the primary key.
+        // State: jobs_active, jobs_one_running_a_lane, jobs_state; event: primary key and jobs_of_event; else the primary
+        // key.
         let found = on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs j WHERE 1 = 1"));
             push_conditions!(query, filter);
@@ -198,10 +199,10 @@ impl Db {
 
     /// When the earliest queued job that waits for its time may run; `None`: nothing waits.
     pub async fn next_run_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-        // jobs_waiting. Only a job that was tried waits.
+        // jobs_waiting. Only a job that failed or was told to come back later waits, and such a job says why.
         let found: Option<Micros> = on_db!(self, conn => {
             sqlx::query_scalar(
-                "SELECT run_at FROM jobs WHERE state = 'queued' AND attempts > 0 AND run_at > $1
+                "SELECT run_at FROM jobs WHERE state = 'queued' AND last_error IS NOT NULL AND run_at > $1
                  ORDER BY run_at LIMIT 1",
             )
             .bind(Micros::from(now))
@@ -264,12 +265,12 @@ impl Db {
     }
 
     pub async fn queue_depth(&self) -> Result<QueueDepth, StoreError> {
-        // jobs_state for the rare states; jobs_active, all of it, for the queue.
+        // jobs_state, jobs_one_running_a_lane; jobs_active, all of it, for the queue.
         let (queued, oldest, running, dead): (i64, Option<Micros>, i64, i64) = on_db!(self, conn => {
             sqlx::query_as(
                 "SELECT COUNT(*), MIN(a.created_at),
                     (SELECT COUNT(*) FROM jobs r WHERE r.state = 'running'),
-                    (SELECT COUNT(*) FROM jobs d WHERE d.state = 'dead')
+                    (SELECT COUNT(*) FROM jobs d WHERE d.state IN ('dead', 'discarded') AND d.state = 'dead')
                  FROM jobs a WHERE a.state IN ('queued', 'running') AND a.state = 'queued'",
             )
             .fetch_one(conn)

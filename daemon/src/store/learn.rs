@@ -219,13 +219,12 @@ pub(super) async fn count_events(tx: &mut Tx, counts: &BTreeMap<Uuid, (i64, Micr
             "UPDATE repositories SET event_count = event_count + v.column2,
                 last_event_at = CASE WHEN last_event_at > v.column3 THEN last_event_at ELSE v.column3 END
              FROM (VALUES ",
-            "(#1,#2,#3)",
+            "(#,#,#)",
             ") AS v WHERE repositories.id = v.column1",
-            0,
         )
     });
     let rows: Vec<_> = counts.iter().collect();
-    for (sql, chunk) in SQL.chunks(&rows) {
+    for (sql, chunk) in SQL.chunks(tx.dialect(), &rows) {
         on_tx!(tx, conn => {
             let mut query = sqlx::query(sql);
             for (id, (count, last)) in chunk {

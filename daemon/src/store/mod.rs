@@ -22,6 +22,7 @@ mod learn;
 mod objects;
 mod open;
 mod payload;
+mod plan;
 pub mod repositories;
 
 use std::path::PathBuf;

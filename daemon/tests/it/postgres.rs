@@ -1,7 +1,8 @@
 //! A PostgreSQL server for tests.
 //!
 //! `ORCHD_TEST_POSTGRES` names a server (the URL of a maintenance database). Without it the first test that asks starts
-//! a throwaway cluster, other test processes share it, and it is stopped and removed when the last of them ends.
+//! a throwaway cluster, other test processes share it, and it is stopped when the last of them ends. Its files stay in the
+//! temporary directory until the next start makes them anew.
 //! A test never goes on without one: it fails and says what to install.
 
 use std::fs::{self, File, OpenOptions};
