@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::event::{Event, RepoName};
+use super::event::{Event, EventKind, RepoName};
 
 /// The thing a person touched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,10 +36,17 @@ pub struct HandChange {
     pub at: DateTime<Utc>,
 }
 
+/// Whether an event of this kind can tell of a change by hand: all that needs no payload to say.
+pub fn may_tell(kind: &EventKind) -> bool {
+    const ACTIONS: [&str; 6] = ["labeled", "unlabeled", "assigned", "unassigned", "reopened", "closed"];
+    matches!(kind.name.as_str(), "issues" | "pull_request")
+        && kind.action.as_deref().is_some_and(|action| ACTIONS.contains(&action))
+}
+
 /// What an event tells that a person did. Bots' changes are not a person's: neither ours nor another's.
 pub fn hand_change(event: &Event) -> Option<HandChange> {
     let actor = event.actor.as_ref().filter(|actor| !actor.is_bot)?;
-    if !matches!(event.kind.name.as_str(), "issues" | "pull_request") {
+    if !may_tell(&event.kind) {
         return None;
     }
     let text = |pointer: &str| event.payload.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

@@ -65,8 +65,10 @@ impl Ingest {
         // Here and not in the task that writes: connections are served in parallel, batches are not.
         let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send((packed, answer)).map_err(|_| IngestError::Busy)?;
+        let place = self.queue.try_reserve().map_err(|_| IngestError::Busy)?;
+        // Before it can be stored and counted off.
         self.pending.fetch_add(1, Ordering::Relaxed);
+        place.send((packed, answer));
         let gone = || Err(IngestError::Store(Arc::new(StoreError::Unavailable("the daemon is stopping".into()))));
         answered.await.unwrap_or_else(|_| gone())
     }

@@ -1,14 +1,19 @@
 //! Decides on stored events: loads them, fetches the facts that still matter, stores decisions and intents together.
 
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
 use super::{Engine, JobError};
 use crate::config::Config;
 use crate::core::decide::{Decision, Outcome, any_triggered, decide};
-use crate::core::event::{Event, EventId};
+use crate::core::event::{Event, EventId, EventKind};
 use crate::core::facts::Facts;
-use crate::core::hand::hand_change;
+use crate::core::hand;
 use crate::core::rule::Mode;
 use crate::github;
 use crate::store::decisions::Processed;
+use crate::store::events::EventRow;
 use crate::store::jobs::{Claim, JobRow, Work};
 
 /// Facts are asked for in rounds, since one answer can make another question matter. There are four kinds of facts, so
@@ -19,25 +24,31 @@ const MAX_ROUNDS: usize = 5;
 /// everything in one transaction.
 pub async fn process(engine: &Engine, claim: &Claim) -> Result<(), JobError> {
     let config = engine.config.current();
-    let mut processed = Vec::with_capacity(1 + claim.following.len());
-    processed.push(decide_event(engine, &config, &claim.job).await?);
-    for job in &claim.following {
+    let mut jobs: Vec<&JobRow> = std::iter::once(&claim.job).chain(&claim.following).collect();
+    let mut stored = match load(engine, &config, &jobs).await {
+        // One of those behind may be unreadable: the head must not suffer for it.
+        Err(JobError::Hopeless(_)) if jobs.len() > 1 => {
+            jobs.truncate(1);
+            load(engine, &config, &jobs).await?
+        }
+        loaded => loaded?,
+    };
+    let mut processed = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        // An error of a job behind the head is its own: it will meet it when it is claimed, with its own attempts.
+        match decide_job(engine, &config, job, &mut stored).await {
+            Ok(decided) => processed.push(decided),
+            Err(error) if processed.is_empty() => return Err(error),
+            Err(_) => break,
+        }
         // The effects of an event come before the next event.
         if processed.last().is_some_and(|last| wants_effects(&last.decisions)) {
             break;
         }
-        // An error here is that job's own: it will meet it when it is claimed, with its own attempts.
-        match decide_event(engine, &config, job).await {
-            Ok(decided) => processed.push(decided),
-            Err(_) => break,
-        }
     }
     engine.db.finish_processed(&engine.owner, &processed, (engine.clock)()).await?;
-    for event in &processed {
-        for decision in &event.decisions {
-            let verdict = serde_label(&decision.verdict);
-            metrics::counter!("orchd_decisions_total", "verdict" => verdict).increment(1);
-        }
+    for decision in processed.iter().flat_map(|event| &event.decisions) {
+        metrics::counter!("orchd_decisions_total", "verdict" => serde_label(&decision.verdict)).increment(1);
     }
     Ok(())
 }
@@ -46,35 +57,68 @@ fn wants_effects(decisions: &[Decision]) -> bool {
     decisions.iter().any(|decision| decision.mode == Mode::Active && !decision.intents.is_empty())
 }
 
-async fn decide_event(engine: &Engine, config: &Config, job: &JobRow) -> Result<Processed, JobError> {
-    let Work::Process { event: id } = job.work else {
-        return Err(JobError::Hopeless("the job is not about deciding".into()));
-    };
-    let event = load_event(engine, id).await?;
-    let decisions = if any_triggered(&config.rules, &event.kind) {
-        decide_with_facts(engine, config, &event).await?
-    } else {
-        Vec::new()
-    };
-    Ok(Processed {
-        job: job.id,
-        event: id,
-        decisions,
-        config_revision: config.revision.hash.clone(),
-        hand_changes: hand_change(&event).into_iter().collect(),
-    })
+/// Rows of the events that jobs are about, and the payloads of those that need one.
+struct Stored {
+    rows: HashMap<EventId, EventRow>,
+    payloads: HashMap<EventId, Bytes>,
 }
 
-async fn load_event(engine: &Engine, id: EventId) -> Result<Event, JobError> {
+async fn load(engine: &Engine, config: &Config, jobs: &[&JobRow]) -> Result<Stored, JobError> {
+    let ids: Vec<EventId> = jobs.iter().filter_map(|job| event_of(job)).collect();
+    let rows: HashMap<_, _> = engine.db.events_by_id(&ids).await?.into_iter().map(|row| (row.id, row)).collect();
+    let matters = |id: &EventId| rows.get(id).is_some_and(|row| needs_payload(config, &kind_of(row)));
+    let wanted: Vec<EventId> = ids.iter().copied().filter(matters).collect();
+    let payloads = engine.db.payloads(&wanted).await?.into_iter().collect();
+    Ok(Stored { rows, payloads })
+}
+
+fn event_of(job: &JobRow) -> Option<EventId> {
+    match job.work {
+        Work::Process { event } => Some(event),
+        Work::Apply { .. } => None,
+    }
+}
+
+fn kind_of(row: &EventRow) -> EventKind {
+    EventKind { name: row.event_type.clone(), action: row.event_action.clone() }
+}
+
+/// An event that no rule waits for and that tells of nobody's hand is decided without its payload: most are.
+fn needs_payload(config: &Config, kind: &EventKind) -> bool {
+    any_triggered(&config.rules, kind) || hand::may_tell(kind)
+}
+
+async fn decide_job(
+    engine: &Engine,
+    config: &Config,
+    job: &JobRow,
+    stored: &mut Stored,
+) -> Result<Processed, JobError> {
+    let id = event_of(job).ok_or_else(|| JobError::Hopeless("the job is not about deciding".into()))?;
     let gone = || JobError::Hopeless(format!("event {id} is no longer stored"));
-    let row = engine.db.event(id).await?.ok_or_else(gone)?;
-    let payload =
-        engine.db.payload(id).await?.ok_or_else(|| {
-            JobError::Hopeless("the event's payload is no longer stored (`retention.payloads`)".into())
-        })?;
+    let row = stored.rows.remove(&id).ok_or_else(gone)?;
+    let mut processed = Processed {
+        job: job.id,
+        event: id,
+        decisions: Vec::new(),
+        config_revision: config.revision.hash.clone(),
+        hand_changes: Vec::new(),
+    };
+    if needs_payload(config, &kind_of(&row)) {
+        let event = event_from(&row, stored.payloads.remove(&id))?;
+        processed.decisions = decide_with_facts(engine, config, &event).await?;
+        processed.hand_changes = hand::hand_change(&event).into_iter().collect();
+    }
+    Ok(processed)
+}
+
+fn event_from(row: &EventRow, payload: Option<Bytes>) -> Result<Event, JobError> {
+    let payload = payload.ok_or_else(|| {
+        JobError::Hopeless("the event's payload is no longer stored (`retention.payloads`)".into())
+    })?;
     let payload = serde_json::from_slice(&payload)
         .map_err(|error| JobError::Hopeless(format!("the stored payload is not JSON: {error}")))?;
-    Ok(Event::from_payload(id, &row.event_type, row.received_at, payload))
+    Ok(Event::from_payload(row.id, &row.event_type, row.received_at, payload))
 }
 
 async fn decide_with_facts(engine: &Engine, config: &Config, event: &Event) -> Result<Vec<Decision>, JobError> {

@@ -84,7 +84,7 @@ pub struct BadEnvelope(pub String);
 pub struct Headers {
     /// 1 to 255 visible ASCII characters.
     pub delivery_id: String,
-    /// 1 to 100 of `a-z _`.
+    /// 1 to 100 of `a-z 0-9 _`.
     pub event_type: String,
 }
 
@@ -105,10 +105,10 @@ impl Headers {
             }
         };
         let visible = |byte: u8| byte.is_ascii_graphic();
-        let word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         Ok(Self {
             delivery_id: read("X-GitHub-Delivery", 255, visible, "1 to 255 visible ASCII characters")?,
-            event_type: read("X-GitHub-Event", 100, word, "1 to 100 of the characters a-z and _")?,
+            event_type: read("X-GitHub-Event", 100, word, "1 to 100 of the characters a-z 0-9 and _")?,
         })
     }
 }
