@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 /// Every crate that is built, as (name, version). Not read from Cargo.lock: that also lists what no feature turns on.
-fn built(features: &[&str]) -> BTreeSet<(String, String)> {
+fn built(edges: &str, selection: &[&str]) -> BTreeSet<(String, String)> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}"])
-        .args(features)
+        .args(["tree", "--locked", "--offline", "--edges", edges, "--prefix", "none", "--format", "{p}"])
+        .args(selection)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -25,7 +25,7 @@ fn built(features: &[&str]) -> BTreeSet<(String, String)> {
 
 #[test]
 fn there_is_one_crypto_stack_and_one_version_of_what_shares_types() {
-    let built = built(&["--workspace"]);
+    let built = built("normal,build,dev", &["--workspace"]);
     let versions = |wanted: &str| built.iter().filter(|(name, _)| name == wanted).count();
     for banned in ["ring", "openssl", "openssl-sys", "native-tls", "rsa"] {
         assert_eq!(versions(banned), 0, "{banned} is built");
@@ -37,7 +37,7 @@ fn there_is_one_crypto_stack_and_one_version_of_what_shares_types() {
 
 #[test]
 fn without_the_server_there_is_no_store_and_no_listener() {
-    let built = built(&["--package", "orchd", "--no-default-features", "--edges", "normal"]);
+    let built = built("normal", &["--package", "orchd", "--no-default-features"]);
     for server in ["clap", "comfy-table", "metrics-exporter-prometheus", "notify", "sqlx", "warp", "zstd"] {
         assert!(!built.iter().any(|(name, _)| name == server), "{server} is built");
     }
