@@ -320,7 +320,8 @@ mod tests {
                 map.insert("head".to_owned(), json!({}));
             }
             Facts::from_event(&event("pull_request", json!({"pull_request": about, "issue": about})));
-            (item_from_pull(&about), item_from_issue(&about));
+            item_from_pull(&about);
+            item_from_issue(&about);
         }
     }
 }
