@@ -12,3 +12,6 @@ bench:
 
 docs:
 	@UPDATE=1 cargo test --quiet --package orchd --test it generated
+
+fuzz:
+	@packaging/dev/fuzz.sh

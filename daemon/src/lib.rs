@@ -14,14 +14,24 @@
 //!
 //! All state is in `store`; memory holds caches and a wake-up. Imports point one way:
 //! `core` ← `config, store, github` ← `actions` ← `engine` ← `http, cli` ← `app`.
+//!
+//! The feature `server` (on by default) holds the daemon and its CLI. Without it the crate is what the Action links: how
+//! to decide and how to act, with nothing stored and nothing listening.
 
 pub mod actions;
-pub mod app;
-pub mod cli;
 pub mod config;
 pub mod core;
-pub mod engine;
 pub mod github;
+
+#[cfg(feature = "server")]
+pub mod app;
+#[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "server")]
+pub mod engine;
+#[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "server")]
 pub mod telemetry;

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Payloads of some ten kilobytes come and go by the thousand: the system's allocators (musl's above all) are slow at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     orchd::cli::run()
 }

@@ -20,6 +20,7 @@ mod database;
 mod fields;
 mod findings;
 mod include;
+#[cfg(feature = "server")]
 pub mod live;
 mod load;
 mod marked;
@@ -35,6 +36,7 @@ mod table;
 mod tests;
 mod triggers;
 mod values;
+#[cfg(feature = "server")]
 pub mod watch;
 
 pub use load::{Sources, load, sources};

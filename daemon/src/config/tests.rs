@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use orchd_fake::AppKey;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,8 +19,10 @@ use super::load::load_in;
 use super::{Config, Problems};
 use crate::core::intent::ActionKind;
 
-/// Made for these tests; opens nothing.
-const PRIVATE_KEY: &str = include_str!("tests/throwaway-key.pem");
+/// An App's private key, made for this run: none lies in the repository.
+fn private_key() -> String {
+    AppKey::shared().pem().to_owned()
+}
 
 /// An App and a webhook secret: what an active rule needs.
 const APP: &str =
@@ -34,7 +37,7 @@ impl Home {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Self { dir };
-        home.write("credentials/app.pem", PRIVATE_KEY);
+        home.write("credentials/app.pem", private_key());
         home.write("credentials/hook", "swordfish-of-the-hook\n");
         home.write("credentials/oauth", "swordfish-of-oauth\n");
         home

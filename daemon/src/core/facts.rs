@@ -227,3 +227,101 @@ fn time(value: &Value, pointer: &str) -> Option<DateTime<Utc>> {
     let text = value.pointer(pointer)?.as_str()?;
     DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::condition::properties::any_json;
+    use crate::core::condition::table::event;
+
+    fn pull(changes: Value) -> Value {
+        let mut pull = json!({
+            "number": 7, "title": "Docs", "body": null, "state": "open", "draft": true, "user": {"login": "alice"},
+            "author_association": "MEMBER", "labels": [{"name": "bug"}, {"id": 1}, "odd"],
+            "assignees": [{"login": "bob"}], "milestone": {"title": "v2"}, "created_at": "2026-01-01T12:00:00Z",
+            "updated_at": "yesterday", "merged": false, "merged_at": null,
+            "base": {"ref": "main", "repo": {"full_name": "acme/site"}},
+            "head": {"ref": "docs", "sha": "abc", "repo": {"full_name": "acme/site"}},
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            pull[key] = value.clone();
+        }
+        pull
+    }
+
+    #[test]
+    fn a_pull_request_is_read_and_what_is_odd_in_it_is_absent() {
+        let facts = Facts::from_event(&event("pull_request", json!({"pull_request": pull(json!({}))})));
+        let item = facts.known_item().unwrap();
+        assert_eq!((item.kind, item.number, item.state), (ItemKind::PullRequest, 7, ItemState::Open));
+        assert_eq!((item.title.as_str(), item.body.as_str(), item.author.as_str()), ("Docs", "", "alice"));
+        assert_eq!((item.labels.as_slice(), item.assignees.as_slice()), (&["bug".into()][..], &["bob".into()][..]));
+        assert_eq!(item.milestone.as_deref(), Some("v2"));
+        assert_eq!(item.created_at.map(|at| at.timestamp()), Some(1_767_268_800));
+        assert_eq!(item.updated_at, None);
+        let (base, head, head_sha) = ("main".to_owned(), "docs".to_owned(), "abc".to_owned());
+        assert_eq!(item.pull, Known::Is(Pull { draft: true, base, head, head_sha, same_repository: true }));
+        assert_eq!((facts.files, facts.reviews, facts.checks), (Known::NotYet, Known::NotYet, Known::NotYet));
+    }
+
+    #[test]
+    fn the_state_of_a_pull_request() {
+        for (changes, state) in [
+            (json!({}), ItemState::Open),
+            (json!({"state": 1}), ItemState::Open),
+            (json!({"state": "closed"}), ItemState::Closed),
+            (json!({"state": "closed", "merged": true}), ItemState::Merged),
+            (json!({"state": "closed", "merged_at": "2026-01-02T00:00:00Z"}), ItemState::Merged),
+        ] {
+            assert_eq!(item_from_pull(&pull(changes.clone())).state, state, "{changes}");
+        }
+    }
+
+    #[test]
+    fn a_head_elsewhere_or_gone_is_not_of_the_same_repository() {
+        for repo in [json!({"full_name": "alice/site"}), json!(null)] {
+            let item = item_from_pull(&pull(json!({"head": {"ref": "docs", "sha": "abc", "repo": repo}})));
+            assert!(matches!(item.pull, Known::Is(Pull { same_repository: false, .. })), "{repo}");
+        }
+    }
+
+    #[test]
+    fn which_payloads_describe_their_item() {
+        let issue = json!({"number": 9, "state": "closed"});
+        let seen_as_issue =
+            json!({"number": 9, "state": "closed", "pull_request": {"merged_at": "2026-01-02T00:00:00Z"}});
+        let kind_and_state = |payload: Value| {
+            let facts = Facts::from_event(&event("any", payload));
+            facts.known_item().map(|item| (item.kind, item.state, item.pull == Known::NotYet))
+        };
+        assert_eq!(kind_and_state(json!({"issue": issue})), Some((ItemKind::Issue, ItemState::Closed, true)));
+        let merged = Some((ItemKind::PullRequest, ItemState::Merged, true));
+        assert_eq!(kind_and_state(json!({"issue": seen_as_issue})), merged);
+        // A check names its pull request without describing it; a push is about none.
+        let check = event("check_run", json!({"check_run": {"pull_requests": [{"number": 3}]}}));
+        assert_eq!(Facts::from_event(&check).item, Some(Known::NotYet));
+        assert_eq!(Facts::from_event(&event("push", json!({"ref": "refs/heads/main"}))).item, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_becomes_an_event_and_facts(name in "\\PC{0,20}", payload in any_json()) {
+            Facts::from_event(&event(&name, payload));
+        }
+
+        #[test]
+        fn a_described_pull_request_of_any_shape_is_read(mut about in any_json(), number in any::<u64>()) {
+            if let Some(map) = about.as_object_mut() {
+                map.insert("number".to_owned(), json!(number));
+                map.insert("head".to_owned(), json!({}));
+            }
+            Facts::from_event(&event("pull_request", json!({"pull_request": about, "issue": about})));
+            item_from_pull(&about);
+            item_from_issue(&about);
+        }
+    }
+}

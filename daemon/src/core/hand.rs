@@ -68,3 +68,75 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         at: event.received_at,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::condition::properties::any_json;
+    use crate::core::condition::table::event;
+
+    fn change(name: &str, action: &str, sender: Value, more: Value) -> Option<HandChange> {
+        let mut payload = json!({
+            "action": action, "issue": {"number": 9}, "repository": {"full_name": "acme/site"}, "sender": sender,
+        });
+        for (key, value) in more.as_object().unwrap() {
+            payload[key] = value.clone();
+        }
+        hand_change(&event(name, payload))
+    }
+
+    fn alice() -> Value {
+        json!({"login": "alice", "type": "User"})
+    }
+
+    #[test]
+    fn what_a_person_touched_and_which_way() {
+        let label = || Thing::Label("bug".to_owned());
+        let bob = || Thing::Assignee("bob".to_owned());
+        for name in ["issues", "pull_request"] {
+            for (action, thing, hand) in [
+                ("labeled", label(), Hand::Put),
+                ("unlabeled", label(), Hand::Taken),
+                ("assigned", bob(), Hand::Put),
+                ("unassigned", bob(), Hand::Taken),
+                ("reopened", Thing::State, Hand::Put),
+                ("closed", Thing::State, Hand::Taken),
+            ] {
+                let more = json!({"label": {"name": "bug"}, "assignee": {"login": "bob"}});
+                let change = change(name, action, alice(), more).unwrap();
+                assert_eq!((&change.thing, change.hand), (&thing, hand), "{name}.{action}");
+                assert_eq!((change.repository.as_str(), change.number, change.by.as_str()), ("acme/site", 9, "alice"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_change_by_a_person() {
+        let label = || json!({"label": {"name": "bug"}});
+        let bot = json!({"login": "orchd[bot]", "type": "Bot"});
+        for (name, action, sender, more) in [
+            ("issues", "labeled", bot, label()),
+            ("issues", "labeled", json!(null), label()),
+            ("issues", "labeled", alice(), json!({})),
+            ("issues", "labeled", alice(), json!({"label": {"name": 5}})),
+            ("issues", "assigned", alice(), label()),
+            ("issues", "edited", alice(), label()),
+            ("label", "labeled", alice(), label()),
+            ("issues", "closed", alice(), json!({"issue": {}})),
+            ("issues", "closed", alice(), json!({"repository": {"full_name": "../etc"}})),
+        ] {
+            assert_eq!(change(name, action, sender, more.clone()), None, "{name}.{action} with {more}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_read(name in "issues|pull_request", payload in any_json()) {
+            hand_change(&event(&name, payload));
+        }
+    }
+}

@@ -59,8 +59,8 @@ pub struct Intent {
 
 impl Intent {
     pub fn new(event: EventId, rule: &RuleName, spec: &ActionSpec, target: Target) -> Self {
-        // `Value` keeps object keys sorted (serde_json without `preserve_order`), so equal parameters print equally.
-        let name = format!("{event}\n{rule}\n{}\n{}#{}\n{}", spec.name, target.repository, target.number, spec.params);
+        let params = Canonical(&spec.params);
+        let name = format!("{event}\n{rule}\n{}\n{}#{}\n{params}", spec.name, target.repository, target.number);
         Self {
             id: IntentId(Uuid::new_v5(&INTENT_NAMESPACE, name.as_bytes())),
             event,
@@ -68,6 +68,36 @@ impl Intent {
             action: spec.name.clone(),
             target,
             params: spec.params.clone(),
+        }
+    }
+}
+
+/// A value as compact JSON with its keys sorted, so that equal parameters print equally. `Value` sorts them itself only
+/// as long as no crate of the build turns on `preserve_order` of serde_json, and ids must not depend on that.
+struct Canonical<'a>(&'a Value);
+
+impl fmt::Display for Canonical<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Object(map) => {
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_unstable_by_key(|(key, _)| *key);
+                f.write_str("{")?;
+                for (index, (key, value)) in entries.into_iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(f, "{comma}{}:{}", Value::from(key.as_str()), Self(value))?;
+                }
+                f.write_str("}")
+            }
+            Value::Array(list) => {
+                f.write_str("[")?;
+                for (index, value) in list.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(f, "{comma}{}", Self(value))?;
+                }
+                f.write_str("]")
+            }
+            plain => plain.fmt(f),
         }
     }
 }
@@ -91,9 +121,11 @@ pub struct ActionKind {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::core::condition::properties::any_json;
 
     fn intent(event: u128, rule: &str, name: &str, params: Value, number: u64) -> IntentId {
         let spec = ActionSpec { name: name.to_owned(), params };
@@ -122,6 +154,14 @@ mod tests {
             intent(7, "r", "label", read(r#"{"a":1,"b":2}"#), 8),
         ] {
             assert_ne!(one, other);
+        }
+    }
+
+    proptest! {
+        /// Without `preserve_order`, as in every build so far, that is how serde_json prints: ids stay what they were.
+        #[test]
+        fn the_canonical_form_is_compact_json_with_sorted_keys(value in any_json()) {
+            prop_assert_eq!(Canonical(&value).to_string(), value.to_string());
         }
     }
 }

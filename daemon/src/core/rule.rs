@@ -78,7 +78,9 @@ impl Trigger {
         let (name, action) = text.split_once('.').unwrap_or((text, "*"));
         let part = |part: &str| match part {
             "*" => Ok(None),
-            word if !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') => {
+            word if !word.is_empty()
+                && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') =>
+            {
                 Ok(Some(word.to_owned()))
             }
             _ => Err(refuse()),

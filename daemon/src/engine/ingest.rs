@@ -4,8 +4,8 @@
 //! their ids here, so ids grow in the order of commits: whoever reads on from an id misses nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -21,8 +21,11 @@ use crate::store::{Db, Packed, StoreError};
 /// that the first of them does not wait long.
 const BATCH: usize = 256;
 
-/// Deliveries that wait before processing steps aside for ingest.
+/// A batch of so many says that deliveries come faster than one by one: processing steps aside.
 const PRESSURE: usize = 16;
+
+/// How long after such a batch it is still busy: longer than from one batch to the next.
+const CALM: Duration = Duration::from_millis(25);
 
 /// The longest that processing steps aside.
 const YIELD: Duration = Duration::from_millis(250);
@@ -42,8 +45,34 @@ type Waiting = (Packed, oneshot::Sender<Result<Ingested, IngestError>>);
 #[derive(Clone)]
 pub struct Ingest {
     queue: mpsc::Sender<Waiting>,
-    pending: Arc<AtomicUsize>,
     stored: Arc<watch::Sender<u64>>,
+    busy: Busy,
+}
+
+/// When there was last pressure, in milliseconds since this was made; 0: never.
+#[derive(Clone)]
+struct Busy {
+    began: Instant,
+    last: Arc<AtomicU64>,
+}
+
+impl Busy {
+    fn new() -> Self {
+        Self { began: Instant::now(), last: Arc::default() }
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn mark(&self) {
+        self.last.store(self.elapsed().max(1), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        last > 0 && u128::from(self.elapsed().saturating_sub(last)) < CALM.as_millis()
+    }
 }
 
 impl Ingest {
@@ -51,10 +80,10 @@ impl Ingest {
     /// handle is gone and everything handed in is answered.
     pub fn start(db: Db, max_pending: usize, wake: Arc<Notify>) -> Self {
         let (queue, waiting) = mpsc::channel(max_pending.max(1));
-        let pending = Arc::new(AtomicUsize::new(0));
         let stored = Arc::new(watch::Sender::new(0));
-        tokio::spawn(store_batches(db, waiting, Arc::clone(&pending), Arc::clone(&stored), wake));
-        Self { queue, pending, stored }
+        let busy = Busy::new();
+        tokio::spawn(store_batches(db, waiting, Arc::clone(&stored), busy.clone(), wake));
+        Self { queue, stored, busy }
     }
 
     /// Stores one delivery; returns when it is on disk.
@@ -65,10 +94,7 @@ impl Ingest {
         // Here and not in the task that writes: connections are served in parallel, batches are not.
         let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();
-        let place = self.queue.try_reserve().map_err(|_| IngestError::Busy)?;
-        // Before it can be stored and counted off.
-        self.pending.fetch_add(1, Ordering::Relaxed);
-        place.send((packed, answer));
+        self.queue.try_send((packed, answer)).map_err(|_| IngestError::Busy)?;
         let gone = || Err(IngestError::Store(Arc::new(StoreError::Unavailable("the daemon is stopping".into()))));
         answered.await.unwrap_or_else(|_| gone())
     }
@@ -78,18 +104,13 @@ impl Ingest {
         self.stored.subscribe()
     }
 
-    /// Waits until few deliveries wait to be stored, at most a quarter of a second: ingest goes before processing, and
+    /// Waits while deliveries come in batches, at most a quarter of a second: ingest goes before processing, and
     /// processing never starves.
     pub async fn give_way(&self) {
-        let calm = async {
-            let mut stored = self.stored.subscribe();
-            while self.pending.load(Ordering::Relaxed) >= PRESSURE {
-                if stored.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(YIELD, calm).await;
+        let since = Instant::now();
+        while self.busy.now() && since.elapsed() < YIELD {
+            tokio::time::sleep(CALM).await;
+        }
     }
 }
 
@@ -137,16 +158,17 @@ pub fn new_event(
 async fn store_batches(
     db: Db,
     mut waiting: mpsc::Receiver<Waiting>,
-    pending: Arc<AtomicUsize>,
     stored: Arc<watch::Sender<u64>>,
+    busy: Busy,
     wake: Arc<Notify>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
-        let count = batch.len();
+        if batch.len() >= PRESSURE {
+            busy.mark();
+        }
         let now = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
         store_batch(&db, now).await;
-        pending.fetch_sub(count, Ordering::Relaxed);
         stored.send_modify(|batches| *batches += 1);
         wake.notify_one();
     }

@@ -113,9 +113,8 @@ async fn decide_job(
 }
 
 fn event_from(row: &EventRow, payload: Option<Bytes>) -> Result<Event, JobError> {
-    let payload = payload.ok_or_else(|| {
-        JobError::Hopeless("the event's payload is no longer stored (`retention.payloads`)".into())
-    })?;
+    let payload = payload
+        .ok_or_else(|| JobError::Hopeless("the event's payload is no longer stored (`retention.payloads`)".into()))?;
     let payload = serde_json::from_slice(&payload)
         .map_err(|error| JobError::Hopeless(format!("the stored payload is not JSON: {error}")))?;
     Ok(Event::from_payload(row.id, &row.event_type, row.received_at, payload))

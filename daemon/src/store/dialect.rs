@@ -191,13 +191,13 @@ impl Tx {
     }
 }
 
-/// A statement over many rows, in a few fixed sizes so that each is prepared once.
+/// A statement over many rows, in sizes of powers of two so that each is prepared once and any number takes few.
 ///
 /// Every execution on SQLite is a trip to its worker thread: few big statements beat many small ones. Its parameters
 /// have no numbers there, because SQLite looks each numbered one up in a list of all: with hundreds of them that took
 /// longer than the insert.
 pub(super) struct Bulk {
-    texts: [(usize, Arc<str>, Arc<str>); 4],
+    texts: [(usize, Arc<str>, Arc<str>); 8],
 }
 
 impl Bulk {
@@ -213,7 +213,7 @@ impl Bulk {
             }
             (rows, template.replace('#', "?").into(), numbered.into())
         };
-        Self { texts: [64, 16, 4, 1].map(text) }
+        Self { texts: [128, 64, 32, 16, 8, 4, 2, 1].map(text) }
     }
 
     /// Cuts items into the prepared sizes, biggest first.
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_bulk_statement_numbers_its_parameters_in_the_order_of_its_text() {
         let bulk = Bulk::new("UPDATE t SET a = # WHERE b IN (", "(#,#)", ") RETURNING x");
-        let (rows, plain, numbered) = &bulk.texts[2];
+        let (rows, plain, numbered) = &bulk.texts[5];
         assert_eq!(*rows, 4);
         assert_eq!(&**plain, "UPDATE t SET a = ? WHERE b IN ((?,?),(?,?),(?,?),(?,?)) RETURNING x");
         assert_eq!(&**numbered, "UPDATE t SET a = $1 WHERE b IN (($2,$3),($4,$5),($6,$7),($8,$9)) RETURNING x");

@@ -18,6 +18,9 @@ use super::objects::Objects;
 use super::payload::Codec;
 use super::{Db, OpenError, Shared, StoreError, StoreOptions};
 
+/// Prepared statements a connection keeps: each bulk statement comes in eight sizes.
+const STATEMENTS: usize = 512;
+
 static SQLITE_TABLES: Migrator = sqlx::migrate!("../migrations/sqlite");
 static POSTGRES_TABLES: Migrator = sqlx::migrate!("../migrations/postgres");
 
@@ -67,6 +70,7 @@ async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
         // Pages of the log (16 MB) before they are folded into the file: often rewritten pages are folded once.
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864")
+        .statement_cache_capacity(STATEMENTS)
         // Kibibytes.
         .pragma("cache_size", "-16384");
     let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
@@ -104,7 +108,8 @@ fn lock(database: &Path) -> Result<File, OpenError> {
 async fn open_postgres(url: &str) -> Result<Pools, OpenError> {
     // The parser's error is not shown: it could quote the password.
     let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl("not a PostgreSQL URL".to_owned()))?;
-    let options = options.application_name("orchd").options([("lock_timeout", "5s")]);
+    let options =
+        options.application_name("orchd").statement_cache_capacity(STATEMENTS).options([("lock_timeout", "5s")]);
     let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).max_connections(16).connect_with(options).await;
     let pool = pool.map_err(StoreError::from)?;
     POSTGRES_TABLES.run(&pool).await.map_err(migration)?;

@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
 mod crash;
+mod dependencies;
 mod emulator;
 mod examples;
 mod generated;

@@ -31,7 +31,7 @@ fn the_schema_knows_every_key_and_every_default() {
 fn the_example_config_and_its_rules_load() {
     let home = Home::new();
     for name in ["github-app.pem", "webhook-secret", "oauth-secret"] {
-        let text = if name.ends_with("pem") { super::PRIVATE_KEY } else { "a secret" };
+        let text = if name.ends_with("pem") { super::private_key() } else { "a secret".to_owned() };
         home.write(&format!("credentials/{name}"), text);
     }
     let folder = repository_file("config");
