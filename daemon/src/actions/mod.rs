@@ -35,6 +35,8 @@ pub enum Plan<C = Value> {
     Held(String),
     /// Write this.
     Change(C),
+    /// Write this, which is not all that was asked for; the text says what a person's hand holds back, as of `Held`.
+    Part(C, String),
 }
 
 /// What an interrupted write came to, judged by the state now.

@@ -63,12 +63,11 @@ impl Names {
         let add: Vec<String> = missing.filter(|name| free(name, Hand::Taken)).cloned().collect();
         let present = state.iter().filter(|name| has(&self.remove, name));
         let remove: Vec<String> = present.filter(|name| free(name, Hand::Put)).cloned().collect();
-        if !add.is_empty() || !remove.is_empty() {
-            Plan::Change(Self { add, remove })
-        } else if held.is_empty() {
-            Plan::Nothing(self.as_wanted(sort))
-        } else {
-            Plan::Held(held.join("; "))
+        match (add.is_empty() && remove.is_empty(), held.is_empty()) {
+            (false, true) => Plan::Change(Self { add, remove }),
+            (false, false) => Plan::Part(Self { add, remove }, held.join("; ")),
+            (true, true) => Plan::Nothing(self.as_wanted(sort)),
+            (true, false) => Plan::Held(held.join("; ")),
         }
     }
 

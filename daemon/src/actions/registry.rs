@@ -83,6 +83,8 @@ impl<A: Action> Erased for A {
             Plan::Change(change) => {
                 serde_json::to_value(change).map_or_else(|error| Plan::Held(error.to_string()), Plan::Change)
             }
+            Plan::Part(change, held) => serde_json::to_value(change)
+                .map_or_else(|error| Plan::Held(error.to_string()), |change| Plan::Part(change, held)),
         }
     }
 

@@ -110,13 +110,12 @@ impl Command {
 }
 
 fn table(events: &[EventRow]) -> Rows {
-    let mut rows = Rows::new(["received (UTC)", "event", "repository", "number", "actor", "status", "id"]);
+    let mut rows = Rows::new(["received (UTC)", "event", "about", "actor", "status", "id"]);
     for event in events {
         rows.push([
             output::time(event.received_at),
             kind(event),
-            or_dash(event.repository.as_ref()),
-            or_dash(event.number.as_ref()),
+            or_dash(about(event).as_ref()),
             or_dash(event.actor.as_ref()),
             word(&event.processing_status),
             event.id.to_string(),
@@ -131,6 +130,12 @@ pub(super) fn kind(event: &EventRow) -> String {
         Some(action) => format!("{}.{action}", event.event_type),
         None => event.event_type.clone(),
     }
+}
+
+/// `acme/api#12`, or `acme/api` when it is about no issue or pull request.
+pub(super) fn about(event: &EventRow) -> Option<String> {
+    let repository = event.repository.as_ref()?;
+    Some(event.number.map_or_else(|| repository.to_string(), |number| format!("{repository}#{number}")))
 }
 
 async fn show(daemon: &Daemon, id: Uuid, payload: bool, json: bool) -> Result<(), Failure> {
@@ -160,7 +165,9 @@ async fn tail(daemon: &Daemon, filters: &Filters, json: bool) -> Result<(), Fail
             let mut parameters = filters.parameters();
             parameters.push(("newer_than", next.map(|id: Uuid| id.to_string())));
             let answer: Tail = output::read(daemon.get("/api/events/tail", parameters).await?)?;
-            next = Some(answer.next);
+            if next.replace(answer.next).is_none() {
+                output::note("Following what arrives from now on; Ctrl-C ends.");
+            }
             if json {
                 output::print_json_lines(&answer.rows)?;
                 continue;
@@ -179,11 +186,10 @@ async fn tail(daemon: &Daemon, filters: &Filters, json: bool) -> Result<(), Fail
 /// One event on one line, in columns that later lines keep to.
 fn line(event: &EventRow) -> String {
     let line = format!(
-        "{}  {:<36} {:<32} {:>6}  {:<20} {}",
+        "{}  {:<36} {:<36} {:<20} {}",
         output::time(event.received_at),
         kind(event),
-        or_dash(event.repository.as_ref()),
-        or_dash(event.number.as_ref()),
+        or_dash(about(event).as_ref()),
         or_dash(event.actor.as_ref()),
         event.id,
     );

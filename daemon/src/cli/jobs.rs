@@ -75,7 +75,7 @@ fn table(jobs: &[JobRow]) -> Rows {
             job.lane.clone(),
             word(&job.state),
             format!("{}/{}", job.attempts, job.max_attempts),
-            job.last_error.as_deref().map_or_else(|| "-".to_owned(), shortened),
+            job.last_error.as_deref().map_or_else(|| "-".to_owned(), output::shortened),
             job.id.0.to_string(),
         ]);
     }
@@ -87,16 +87,6 @@ fn kind(work: &Work) -> &'static str {
         Work::Process { .. } => "process",
         Work::Apply { .. } => "apply",
     }
-}
-
-/// What a table has room for.
-fn shortened(text: &str) -> String {
-    const ROOM: usize = 80;
-    let mut short: String = text.chars().take(ROOM).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 fn show(job: Value, json: bool) -> Result<(), Failure> {

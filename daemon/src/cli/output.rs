@@ -156,6 +156,16 @@ pub(super) fn or_dash<T: ToString>(value: Option<&T>) -> String {
     value.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 
+/// As much of a text as a line or a table has room for.
+pub(super) fn shortened(text: &str) -> String {
+    const ROOM: usize = 80;
+    let mut short: String = text.chars().take(ROOM).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
 /// Names and values below each other.
 pub(super) fn facts(facts: &[(&str, String)]) -> String {
     let widest = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);

@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use clap::Args;
 use serde::Deserialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::daemon::Daemon;
-use super::events::kind;
+use super::events::{about, kind};
 use super::failure::Failure;
 use super::output::{self, harmless, word};
 use crate::core::event::RepoName;
@@ -80,11 +81,7 @@ pub(super) fn tell(story: &Story) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{:indent$}{}", "", harmless(content));
     };
-    let about = match (&event.repository, event.number) {
-        (Some(repository), Some(number)) => format!(" on {repository}#{number}"),
-        (Some(repository), None) => format!(" on {repository}"),
-        (None, _) => String::new(),
-    };
+    let about = about(event).map(|about| format!(" on {about}")).unwrap_or_default();
     let actor = event.actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
     line(0, &format!("{}{about}{actor}, {} UTC", kind(event), output::time(event.received_at)));
     line(0, &format!("event {}, {}", event.id, word(&event.processing_status)));
@@ -107,10 +104,28 @@ pub(super) fn tell(story: &Story) -> String {
     text
 }
 
-/// `→ label {"add":["documentation"]}: applied`.
+/// `→ label {add: [documentation]}: applied`.
 fn effect_line(effect: &EffectRow) -> String {
     let note = effect.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-    format!("→ {} {}: {}{note}", effect.intent.action, effect.intent.params, word(&effect.state))
+    let params = match as_written(&effect.intent.params).as_str() {
+        "" | "{}" => String::new(),
+        params => format!(" {params}"),
+    };
+    format!("→ {}{params}: {}{note}", effect.intent.action, word(&effect.state))
+}
+
+/// Parameters as a rule has them, long texts shortened.
+fn as_written(params: &Value) -> String {
+    match params {
+        Value::Null => String::new(),
+        Value::String(text) => output::shortened(text.lines().next().unwrap_or_default()),
+        Value::Array(items) => format!("[{}]", items.iter().map(as_written).collect::<Vec<_>>().join(", ")),
+        Value::Object(keys) => {
+            let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{key}: {}", as_written(value))).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,12 @@ use crate::actions::{Bound, Origin, Plan, Settled};
 use crate::config::Config;
 use crate::core::intent::{Intent, IntentId};
 use crate::core::rule::{Mode, RuleName};
-use crate::github::client::Writer;
 use crate::store::effects::{EffectOutcome, EffectRow, EffectState};
 use crate::store::jobs::JobId;
+
+/// Webhooks of a repository or an organisation tell what happened, but not as which installation the App may act on it.
+const NO_INSTALLATION: &str = "the event names no installation of the GitHub App, so nothing can be done as it: \
+    let the App's own webhook deliver such events, not one of the repository or the organisation";
 
 /// Runs one `Apply` job to its receipt.
 pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobError> {
@@ -60,6 +63,9 @@ async fn carry_out(engine: &Engine, effect: &EffectRow) -> Result<EffectOutcome,
     let action = Bound::new(&intent.action, &intent.params, intent.target.clone(), origin)
         .map_err(|error| JobError::Hopeless(error.to_string()))?;
 
+    if intent.target.installation.is_none() {
+        return Err(JobError::Hopeless(NO_INSTALLATION.to_owned()));
+    }
     let reader = github.reader(intent.target.installation);
     let now = action.read(&reader).await?;
     if effect.state == EffectState::Writing
@@ -69,10 +75,11 @@ async fn carry_out(engine: &Engine, effect: &EffectRow) -> Result<EffectOutcome,
     }
 
     let hands = engine.db.hands_on(&intent.target.repository, intent.target.number).await?;
-    let change = match action.plan(&now, &hands) {
+    let (change, note) = match action.plan(&now, &hands) {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
-        Plan::Change(change) => change,
+        Plan::Change(change) => (change, None),
+        Plan::Part(change, held) => (change, Some(format!("held back: {held}"))),
     };
     let mode = mode_of(&config, &intent.rule);
     let writer = match github.open_gate(intent.target.installation, mode) {
@@ -82,21 +89,10 @@ async fn carry_out(engine: &Engine, effect: &EffectRow) -> Result<EffectOutcome,
     if let Some(note) = over_limit(engine, &config, &intent.rule).await? {
         return Ok(ended(EffectState::Held, now, note));
     }
-    write(engine, &action, &writer, intent.id, now, &change).await
-}
-
-async fn write(
-    engine: &Engine,
-    action: &Bound,
-    writer: &Writer,
-    id: IntentId,
-    before: Value,
-    change: &Value,
-) -> Result<EffectOutcome, JobError> {
-    engine.db.begin_write(id, &before, change, (engine.clock)()).await?;
-    action.write(writer, change).await?;
-    let after = action.read(writer).await?;
-    Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note: None })
+    engine.db.begin_write(intent.id, &now, &change, (engine.clock)()).await?;
+    action.write(&writer, &change).await?;
+    let after = action.read(&writer).await?;
+    Ok(EffectOutcome { state: EffectState::Applied, before: Some(now), after: Some(after), note })
 }
 
 /// What an interrupted write came to; `None`: it did not happen, so plan anew from the state as it is.

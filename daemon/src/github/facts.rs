@@ -18,7 +18,8 @@ const MOST_FILE_PAGES: u32 = 30;
 const MOST_PAGES: u32 = 10;
 
 /// Fills `facts` with what is needed. A fact that GitHub will not give (404, refused) becomes `Unavailable` with the
-/// reason; what may work later is the error.
+/// reason; what may work later is the error. An event that names no installation (a webhook of a repository or an
+/// organisation) gives nobody to ask as: its facts are `Unavailable` too.
 ///
 /// The checks are those of the pull request's head commit as it is now, not of the one the event saw.
 pub async fn fetch(reader: &Reader, event: &Event, needs: &FactKinds, facts: &mut Facts) -> Result<(), GitHubError> {
@@ -26,6 +27,10 @@ pub async fn fetch(reader: &Reader, event: &Event, needs: &FactKinds, facts: &mu
         mark_unavailable(needs, facts, "the event is about no pull request");
         return Ok(());
     };
+    if event.installation.is_none() {
+        mark_unavailable(needs, facts, "the event names no installation of the GitHub App to ask as");
+        return Ok(());
+    }
     let head_missing = needs.contains(&FactKind::Checks) && known_pull(facts).is_none();
     if needs.contains(&FactKind::Item) || head_missing {
         let item = known(reader.get::<Value>(&pull.below("")).await.map(|pull| item_from_pull(&pull)))?;
@@ -213,6 +218,7 @@ mod tests {
     fn comment_on_pull() -> Event {
         event(json!({
             "repository": {"full_name": "acme/app"},
+            "installation": {"id": 5},
             "issue": {"number": 7, "title": "Fix", "state": "open", "pull_request": {"url": "u"}},
         }))
     }
@@ -287,6 +293,15 @@ mod tests {
         let star = event(json!({"repository": {"full_name": "acme/app"}}));
         let (facts, seen) = fetched(&star, &[FactKind::Item, FactKind::Files], tell).await;
         assert!(matches!(facts.unwrap().files, Known::Unavailable(_)));
+        assert_eq!(seen.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_event_without_an_installation_asks_nothing() {
+        let mut event = comment_on_pull();
+        event.installation = None;
+        let (facts, seen) = fetched(&event, &[FactKind::Files], tell).await;
+        assert!(matches!(facts.unwrap().files, Known::Unavailable(why) if why.contains("names no installation")));
         assert_eq!(seen.len(), 0);
     }
 

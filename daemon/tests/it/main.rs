@@ -9,6 +9,9 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
+mod actions;
+mod busy;
+mod cli;
 mod crash;
 mod dependencies;
 mod emulator;

@@ -1,9 +1,9 @@
 //! The road: a delivery arrives, things settle, this is what GitHub saw.
 
-use orchd_fake::{Fault, NewItem};
+use orchd_fake::{Delivery, Fault, NewItem, sign_webhook};
 
 use crate::on_both_databases;
-use crate::story::{Database, Story, WEB};
+use crate::story::{Database, SECRET, Story, WEB};
 
 pub const DOCS_RULE: &str = "
   - name: docs-label
@@ -248,4 +248,78 @@ on_both_databases!(invariant_8_while_github_hangs_the_store_is_free, |database: 
     story.github.resume();
     story.settles().await;
     assert_eq!(story.github.issue(WEB, 1).labels(), ["documentation"]);
+});
+
+const LABELS: &str = "
+  - name: labels
+    on: [issues.opened, issues.edited]
+    then:
+      - label: {add: [triage, bug], remove: [stale]}
+      - assign: {add: [bob, alice]}
+";
+
+on_both_databases!(what_a_persons_hand_holds_back_is_in_the_receipt, |database: Database| async move {
+    let story = Story::begin(database, LABELS).await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    story.settles().await;
+    // Alice takes back the half of it by hand; what a bot takes off is nobody's hand.
+    alice.unlabels(WEB, number, "triage").unassigns(WEB, number, "bob");
+    story.github.person("tidy[bot]").unlabels(WEB, number, "bug").unassigns(WEB, number, "alice");
+    alice.retitles(WEB, number, "It breaks badly");
+    story.settles().await;
+
+    let issue = story.github.issue(WEB, number);
+    assert_eq!((issue.labels(), issue.assignees()), (vec!["bug".to_owned()], vec!["alice".to_owned()]));
+    let effects = story.json_lines(&["effects", "list", "--limit", "2"]);
+    for (action, held) in
+        [("label", "label `triage` was removed by alice"), ("assign", "`bob` was unassigned by alice")]
+    {
+        let effect = effects.iter().find(|effect| effect["intent"]["action"] == action).unwrap();
+        assert_eq!(effect["state"], "applied");
+        let note = effect["note"].as_str().unwrap();
+        assert!(note.starts_with(&format!("held back: {held} on ")), "{note}");
+    }
+    let why = String::from_utf8(story.cli(&["why", &format!("{WEB}#{number}")]).stdout).unwrap();
+    assert!(why.contains("→ assign {add: [bob, alice]}: applied (held back: `bob`"), "{why}");
+});
+
+/// As a webhook of the repository would send it: GitHub tells of no installation there.
+fn without_installation(delivery: &Delivery) -> Delivery {
+    let mut payload = delivery.json();
+    payload.as_object_mut().unwrap().remove("installation").unwrap();
+    let mut changed = delivery.clone();
+    changed.body = payload.to_string().into();
+    let signature = sign_webhook(SECRET, &changed.body);
+    for (name, value) in &mut changed.headers {
+        if name == "X-Hub-Signature-256" {
+            value.clone_from(&signature);
+        }
+    }
+    changed
+}
+
+on_both_databases!(an_event_that_names_no_installation_says_why_nothing_can_be_done, |database: Database| async move {
+    let story = Story::begin(database, &format!("{EVERY_ACTION}{DOCS_RULE}")).await;
+    story.github.hold_deliveries();
+    let alice = story.github.person("alice");
+    let issue = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    let pull = alice.opens_pull(WEB, NewItem::titled("Docs").file("docs/a.md"));
+    let deliveries = story.github.take_deliveries();
+    story.github.release_deliveries();
+    for delivery in &deliveries {
+        assert_eq!(story.github.send(&without_installation(delivery)).await, 202);
+    }
+    story.settles().await;
+    assert!(story.github.requests().is_empty(), "GitHub would refuse: it is not asked");
+
+    let failed = story.json_lines(&["effects", "list", "--number", &issue.to_string(), "--state", "failed"]);
+    assert_eq!(failed.len(), 3);
+    for effect in failed {
+        assert!(effect["note"].as_str().unwrap().contains("the event names no installation"), "{effect}");
+    }
+    assert_eq!(story.json_lines(&["jobs", "list", "--state", "dead"]).len(), 3);
+
+    let why = String::from_utf8(story.cli(&["why", &format!("{WEB}#{pull}")]).stdout).unwrap();
+    assert!(why.contains("docs-label: skipped") && why.contains("the event names no installation"), "{why}");
 });

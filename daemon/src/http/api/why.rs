@@ -63,7 +63,9 @@ async fn stories_of_item(app: &App, item: &str) -> Result<Vec<EventStory>, HttpE
         }
     }
     if stories.is_empty() {
-        return Err(HttpError::NotFound(format!("no rule has looked at {repository}#{number}")));
+        return Err(HttpError::NotFound(format!(
+            "no rule has looked at {repository}#{number}: no event about it arrived that a rule waits for"
+        )));
     }
     Ok(stories)
 }

@@ -19,6 +19,7 @@ pub(super) fn handle(world: &mut World, at: &Place<'_>, rest: &[&str]) -> Answer
         ("GET", [number]) => {
             one(world, at, number, |repo, item, pull| Answer::ok(items::pull_request(repo, item, pull)))
         }
+        ("PATCH", [number]) => at.numbered(number, |n| edit(world, at, n)),
         ("GET", [number, "files"]) => one(world, at, number, |repo, _, pull| {
             let files = pull.files.iter().take(MOST_FILES);
             Answer::page(at.call, files.map(|file| items::file(repo, &pull.head_sha, file)).collect())
@@ -38,6 +39,29 @@ fn one(world: &World, at: &Place<'_>, number: &str, show: impl FnOnce(&Repositor
             None => Answer::not_found(),
         })
     })
+}
+
+/// Title, text and state. What is merged stays so.
+fn edit(world: &mut World, at: &Place<'_>, number: u64) -> Answer {
+    let body = &at.call.body;
+    let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
+    let item = world.repository(at.full_name).and_then(|repo| repo.items.get(&number));
+    let Some(pull) = item.and_then(|item| item.pull.as_ref()) else { return Answer::not_found() };
+    let merged = pull.merged_at.is_some();
+    let mut changes: Vec<Change> = text("title").map(Change::Retitled).into_iter().collect();
+    if body.get("body").is_some() {
+        changes.push(Change::Rewritten(text("body")));
+    }
+    match text("state").as_deref() {
+        Some("closed") => changes.push(Change::Closed { reason: None }),
+        Some("open") if !merged => changes.push(Change::Reopened),
+        Some(_) => return Answer::invalid("PullRequest", "state", "invalid"),
+        None => {}
+    }
+    for change in changes {
+        world.change(&at.actor, at.full_name, number, change);
+    }
+    one(world, at, &number.to_string(), |repo, item, pull| Answer::ok(items::pull_request(repo, item, pull)))
 }
 
 fn list(world: &World, at: &Place<'_>) -> Answer {
