@@ -11,6 +11,7 @@ use orchd::core::event::EventId;
 use orchd::engine::ingest;
 use orchd::github::webhook::{self, Encoding, Headers};
 use orchd::store::events::{NewEvent, Source};
+use orchd::store::jobs::Terms;
 use orchd::store::{Db, StoreOptions};
 use uuid::Uuid;
 
@@ -56,9 +57,10 @@ async fn fill(url: &str, dir: &Path, examples: &[Example], events: usize) -> Res
         left -= count;
     }
     // As processed events are what a database mostly holds, the queue is drained before the daemon is measured.
-    let (owner, lease) = ("bench", std::time::Duration::from_secs(600));
+    let owner = "bench";
+    let terms = Terms { lease: std::time::Duration::from_secs(600), max_attempts: 8 };
     loop {
-        let claims = db.claim(owner, Utc::now(), lease, 64, 5_000).await?;
+        let claims = db.claim(owner, Utc::now(), terms, 64, 5_000).await?;
         if claims.is_empty() {
             break;
         }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Engine, JobError, apply, process};
 use crate::config::Queue;
 use crate::store::StoreError;
-use crate::store::jobs::{Claim, JobId, JobRow, Work};
+use crate::store::jobs::{Claim, JobId, JobRow, Terms, Work};
 
 /// Queued events behind a claimed one that are decided on with it when nothing has to be carried out in between.
 const FOLLOWING: u32 = 255;
@@ -63,7 +63,8 @@ async fn claim(engine: &Engine, queue: &Queue, free: usize) -> Result<Vec<Claim>
     if free == 0 {
         return Ok(Vec::new());
     }
-    engine.db.claim(&engine.owner, (engine.clock)(), queue.lease, free as u32, FOLLOWING).await
+    let terms = Terms { lease: queue.lease, max_attempts: queue.max_attempts };
+    engine.db.claim(&engine.owner, (engine.clock)(), terms, free as u32, FOLLOWING).await
 }
 
 fn start(engine: &Engine, running: &Running, jobs: &mut JoinSet<()>, claim: Claim) {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::columns::{Micros, clean};
 use super::dialect::{Bulk, Tx};
 use super::error::is_collision;
-use super::jobs::{COLUMNS, Claim, JobId, JobRow, JobSql, Work, work};
+use super::jobs::{COLUMNS, Claim, JobId, JobRow, JobSql, Terms, Work, work};
 use super::plan::fail_effect;
 use super::{Db, StoreError};
 
@@ -42,13 +42,13 @@ impl Db {
         &self,
         owner: &str,
         now: DateTime<Utc>,
-        lease: Duration,
+        terms: Terms,
         limit: u32,
         following: u32,
     ) -> Result<Vec<Claim>, StoreError> {
         let mut attempt = 1;
         let heads = loop {
-            match self.try_claim(owner, now.into(), after(now, lease), limit).await {
+            match self.try_claim(owner, now, terms, limit).await {
                 // Another daemon made one of these lanes run since we looked.
                 Err(error) if is_collision(&error) && attempt < ATTEMPTS => attempt += 1,
                 Err(error) if is_collision(&error) => break Vec::new(),
@@ -68,7 +68,15 @@ impl Db {
         Ok(claims)
     }
 
-    async fn try_claim(&self, owner: &str, now: Micros, until: Micros, limit: u32) -> Result<Vec<JobSql>, sqlx::Error> {
+    async fn try_claim(
+        &self,
+        owner: &str,
+        now: DateTime<Utc>,
+        terms: Terms,
+        limit: u32,
+    ) -> Result<Vec<JobSql>, sqlx::Error> {
+        let until = after(now, terms.lease);
+        let now = Micros::from(now);
         let mut tx = self.begin().await?;
         let expired = free_expired(&mut tx, now).await?;
         // jobs_active (lanes, heads), jobs_one_running_a_lane, then the primary key.
@@ -86,7 +94,7 @@ impl Db {
         if ids.is_empty() && !expired {
             return Ok(Vec::new());
         }
-        let mut heads = take(&mut tx, owner, until, &ids).await?;
+        let mut heads = take(&mut tx, owner, until, terms.max_attempts, &ids).await?;
         tx.commit().await?;
         heads.sort_unstable_by_key(|head| ids.iter().position(|id| *id == head.id));
         Ok(heads)
@@ -275,10 +283,17 @@ impl Db {
 }
 
 /// Makes heads run. On PostgreSQL the unique index may refuse, when another daemon was faster: a collision.
-async fn take(tx: &mut Tx, owner: &str, until: Micros, ids: &[Uuid]) -> Result<Vec<JobSql>, sqlx::Error> {
+async fn take(
+    tx: &mut Tx,
+    owner: &str,
+    until: Micros,
+    max_attempts: u32,
+    ids: &[Uuid],
+) -> Result<Vec<JobSql>, sqlx::Error> {
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
         Bulk::new(
-            "UPDATE jobs AS j SET state = 'running', attempts = attempts + 1, lease_owner = #, lease_until = #
+            "UPDATE jobs AS j SET state = 'running', attempts = attempts + 1, lease_owner = #, lease_until = #,
+                max_attempts = #
              WHERE id IN (",
             "#",
             ") RETURNING id, kind, event_id, effect_id, lane, state, attempts, max_attempts, run_at, lease_owner,
@@ -288,7 +303,7 @@ async fn take(tx: &mut Tx, owner: &str, until: Micros, ids: &[Uuid]) -> Result<V
     let mut heads = Vec::with_capacity(ids.len());
     for (sql, chunk) in SQL.chunks(tx.dialect(), ids) {
         heads.extend(on_tx!(tx, conn => {
-            let mut query = sqlx::query_as::<_, JobSql>(sql).bind(owner).bind(until);
+            let mut query = sqlx::query_as::<_, JobSql>(sql).bind(owner).bind(until).bind(i64::from(max_attempts));
             for id in chunk {
                 query = query.bind(*id);
             }

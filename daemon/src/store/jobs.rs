@@ -4,6 +4,8 @@
 //! and its jobs run in order of their event's arrival, an event's effects before the next event. A job that waits for
 //! its retry holds its lane; a dead letter frees it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -58,6 +60,14 @@ pub struct JobRow {
     pub last_error: Option<String>,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// On what terms jobs are claimed.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub lease: Duration,
+    /// Attempts a job may begin; the count in force when it is claimed is the one that holds.
+    pub max_attempts: u32,
 }
 
 /// A job this daemon runs now, and what stands behind it in its lane.

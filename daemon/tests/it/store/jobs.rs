@@ -24,7 +24,7 @@ on_both! {
         let web = store(&db, (1..=3).map(|n| event("acme/web", n)).collect()).await;
         let api = store(&db, vec![event("acme/api", 1)]).await;
 
-        let claims = db.claim("me", noon(), LEASE, 10, 1).await.unwrap();
+        let claims = db.claim("me", noon(), TERMS, 10, 1).await.unwrap();
         assert_eq!(claims.iter().map(|it| it.job.id).collect::<Vec<_>>(), [job_of(web[0]), job_of(api[0])]);
         assert_eq!(claims[0].following.iter().map(|it| it.id).collect::<Vec<_>>(), [job_of(web[1])]);
         assert!(claim(&db, "you", noon()).await.is_empty(), "both lanes are at work");
@@ -141,7 +141,7 @@ on_both! {
         let db = place.open().await;
         assert_eq!(db.queue_depth().await.unwrap(), Default::default());
         store(&db, vec![event("acme/web", 1), event("acme/web", 2), event("acme/api", 1)]).await;
-        db.claim("me", noon(), LEASE, 1, 0).await.unwrap();
+        db.claim("me", noon(), TERMS, 1, 0).await.unwrap();
         let depth = db.queue_depth().await.unwrap();
         assert_eq!((depth.queued, depth.running, depth.dead), (2, 1, 0));
         assert!(depth.oldest_queued.is_some());
@@ -162,7 +162,7 @@ on_both! {
                 let owner = format!("worker {worker}");
                 let mut idle = 0;
                 while idle < 50 {
-                    let claims = db.claim(&owner, noon(), LEASE, 3, 4).await.unwrap();
+                    let claims = db.claim(&owner, noon(), TERMS, 3, 4).await.unwrap();
                     idle = if claims.is_empty() { idle + 1 } else { 0 };
                     for claim in claims {
                         assert!(busy.lock().unwrap().insert(claim.job.lane.clone()), "two in one lane");

@@ -63,9 +63,9 @@ on_both! {
             assert_eq!(listed(&db, filter.clone()).await, wanted, "{filter:?}");
         }
 
-        let claims = db.claim("me", noon(), LEASE, 1, 0).await.unwrap();
+        let claims = db.claim("me", noon(), TERMS, 1, 0).await.unwrap();
         db.bury("me", claims[0].job.id, "no", noon()).await.unwrap();
-        db.claim("me", noon(), LEASE, 1, 0).await.unwrap();
+        db.claim("me", noon(), TERMS, 1, 0).await.unwrap();
         for (status, wanted) in
             [(EventStatus::Failed, ids[0]), (EventStatus::Processing, ids[1]), (EventStatus::Received, ids[2])]
         {

@@ -81,6 +81,7 @@ macro_rules! on_both {
 use on_both;
 
 const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const TERMS: orchd::store::jobs::Terms = orchd::store::jobs::Terms { lease: LEASE, max_attempts: 8 };
 
 /// A fixed time, later than the ids' own by nothing that matters.
 fn noon() -> DateTime<Utc> {
@@ -164,7 +165,7 @@ async fn store(db: &Db, events: Vec<NewEvent>) -> Vec<EventId> {
 }
 
 async fn claim(db: &Db, owner: &str, now: DateTime<Utc>) -> Vec<Claim> {
-    db.claim(owner, now, LEASE, 100, 100).await.unwrap()
+    db.claim(owner, now, TERMS, 100, 100).await.unwrap()
 }
 
 /// The process job of an event.
