@@ -252,6 +252,8 @@ async fn hear_other_daemons(engine: Engine) {
     loop {
         match engine.db.listen().await {
             Ok(mut wakeups) => {
+                // What was queued while nobody listened.
+                engine.wake.notify_one();
                 while let Ok(()) = wakeups.next().await {
                     engine.wake.notify_one();
                 }

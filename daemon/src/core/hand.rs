@@ -43,6 +43,14 @@ pub fn may_tell(kind: &EventKind) -> bool {
         && kind.action.as_deref().is_some_and(|action| ACTIONS.contains(&action))
 }
 
+/// When it was changed by GitHub's clock, so that an event that comes late does not pass for news.
+fn changed_at(event: &Event) -> DateTime<Utc> {
+    let updated =
+        ["/issue/updated_at", "/pull_request/updated_at"].iter().find_map(|at| event.payload.pointer(at)?.as_str());
+    let updated = updated.and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|at| at.with_timezone(&Utc));
+    updated.map_or(event.received_at, |at| at.min(event.received_at))
+}
+
 /// What an event tells that a person did. Bots' changes are not a person's: neither ours nor another's.
 pub fn hand_change(event: &Event) -> Option<HandChange> {
     let actor = event.actor.as_ref().filter(|actor| !actor.is_bot)?;
@@ -65,7 +73,7 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         thing,
         hand,
         by: actor.login.clone(),
-        at: event.received_at,
+        at: changed_at(event),
     })
 }
 

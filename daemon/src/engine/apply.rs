@@ -3,16 +3,22 @@
 //! A crash anywhere in between leads back here with the state that was stored last, and an effect that was `writing` is
 //! settled by looking at GitHub before anything is written again (invariant 5).
 
-use chrono::TimeDelta;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::process::serde_label;
+use super::process::{event_from, serde_label};
 use super::{Engine, JobError};
 use crate::actions::{Bound, Origin, Plan, Settled};
 use crate::config::Config;
-use crate::core::intent::{Intent, IntentId};
+use crate::core::hand::{HandChange, hand_change};
+use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::{Mode, RuleName};
-use crate::store::effects::{EffectOutcome, EffectRow, EffectState};
+use crate::github::GitHubError;
+use crate::github::client::Writer;
+use crate::store::effects::{EffectOutcome, EffectRow, EffectState, Write};
 use crate::store::jobs::JobId;
 
 /// Webhooks of a repository or an organisation tell what happened, but not as which installation the App may act on it.
@@ -25,7 +31,7 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         return Err(JobError::Hopeless(format!("effect {id} is no longer stored")));
     };
     let outcome = match effect.state {
-        EffectState::Planned | EffectState::Failed | EffectState::Writing => carry_out(engine, &effect).await?,
+        EffectState::Planned | EffectState::Failed | EffectState::Writing => carry_out(engine, job, &effect).await?,
         // The receipt is there: the crash came after it, and only the job was left.
         state => EffectOutcome {
             state,
@@ -55,7 +61,7 @@ fn report(intent: &Intent, outcome: &EffectOutcome) {
     );
 }
 
-async fn carry_out(engine: &Engine, effect: &EffectRow) -> Result<EffectOutcome, JobError> {
+async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<EffectOutcome, JobError> {
     let intent = &effect.intent;
     let config = engine.config.current();
     let github = engine.github.load_full();
@@ -68,14 +74,14 @@ async fn carry_out(engine: &Engine, effect: &EffectRow) -> Result<EffectOutcome,
     }
     let reader = github.reader(intent.target.installation);
     let now = action.read(&reader).await?;
-    if effect.state == EffectState::Writing
-        && let Some(outcome) = settle(&action, effect, &now)
-    {
-        return Ok(outcome);
+    if effect.state == EffectState::Writing {
+        if let Some(outcome) = settle(&action, effect, &now)? {
+            return Ok(outcome);
+        }
+        wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
-    let hands = engine.db.hands_on(&intent.target.repository, intent.target.number).await?;
-    let (change, note) = match action.plan(&now, &hands) {
+    let (change, note) = match action.plan(&now, &hands(engine, intent).await?) {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
         Plan::Change(change) => (change, None),
@@ -86,30 +92,95 @@ async fn carry_out(engine: &Engine, effect: &EffectRow) -> Result<EffectOutcome,
         Ok(writer) => writer,
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
     };
-    if let Some(note) = over_limit(engine, &config, &intent.rule).await? {
+    if let Some(note) = over_limit(engine, &config, intent).await? {
         return Ok(ended(EffectState::Held, now, note));
     }
-    engine.db.begin_write(intent.id, &now, &change, (engine.clock)()).await?;
-    action.write(&writer, &change).await?;
+    write(engine, job, effect, Step { action: &action, writer: &writer, before: &now, change: &change }).await?;
     let after = action.read(&writer).await?;
-    Ok(EffectOutcome { state: EffectState::Applied, before: Some(now), after: Some(after), note })
+    let before = effect.before.clone().unwrap_or(now);
+    Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note })
 }
 
-/// What an interrupted write came to; `None`: it did not happen, so plan anew from the state as it is.
-fn settle(action: &Bound, effect: &EffectRow, now: &Value) -> Option<EffectOutcome> {
-    let (before, change) = (effect.before.as_ref()?, effect.change.as_ref()?);
-    let outcome = |state, note: String| EffectOutcome {
-        state,
-        before: Some(before.clone()),
-        after: Some(now.clone()),
-        note: Some(note),
-    };
-    match action.settle(before, change, now) {
-        Settled::DidNot => None,
-        Settled::Happened => {
-            Some(outcome(EffectState::Applied, "an interruption hid the answer; read back, it had happened".into()))
+/// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect.
+async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobError> {
+    let Target { repository, number, .. } = &intent.target;
+    let mut hands = engine.db.hands_on(repository, *number).await?;
+    let waiting = engine.db.undecided_hands(repository, *number).await?;
+    if waiting.is_empty() {
+        return Ok(hands);
+    }
+    let mut payloads: HashMap<_, _> = engine.db.payloads(&waiting).await?.into_iter().collect();
+    for row in engine.db.events_by_id(&waiting).await? {
+        let told = event_from(&row, payloads.remove(&row.id))?;
+        if let Some(change) = hand_change(&told) {
+            hands.retain(|known| known.thing != change.thing);
+            hands.push(change);
         }
-        Settled::CannotTell(why) => Some(outcome(EffectState::Quarantined, why)),
+    }
+    Ok(hands)
+}
+
+/// The write itself, its before-state stored first.
+async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) -> Result<(), JobError> {
+    let now = (engine.clock)();
+    let config = engine.config.current();
+    let lease = config.queue.lease.max(config.github.timeout * 2);
+    let begun = Write {
+        owner: &engine.owner,
+        job,
+        effect: effect.intent.id,
+        before: step.before,
+        change: step.change,
+        lease_until: now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX),
+    };
+    engine.db.begin_write(&begun, now).await?;
+    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(()) };
+    // A definite no: when nothing shows, there is nothing to settle later.
+    if matches!(error, GitHubError::Refused { .. } | GitHubError::NotFound(_))
+        && effect.state != EffectState::Writing
+        && let Ok(seen) = step.action.read(step.writer).await
+        && step.action.settle(step.before, step.change, &seen) == Settled::DidNot
+    {
+        engine.db.abandon_write(effect.intent.id).await?;
+    }
+    Err(error.into())
+}
+
+/// A write, ready to go.
+struct Step<'a> {
+    action: &'a Bound,
+    writer: &'a Writer,
+    before: &'a Value,
+    change: &'a Value,
+}
+
+/// What an interrupted write came to; `None`: it does not show.
+fn settle(action: &Bound, effect: &EffectRow, now: &Value) -> Result<Option<EffectOutcome>, JobError> {
+    let (Some(before), Some(change)) = (&effect.before, &effect.change) else { return Ok(None) };
+    match action.settle(before, change, now) {
+        Settled::DidNot => Ok(None),
+        Settled::Happened => Ok(Some(EffectOutcome {
+            state: EffectState::Applied,
+            before: Some(before.clone()),
+            after: Some(now.clone()),
+            note: Some("an interruption hid the answer; read back, it had happened".into()),
+        })),
+        // The dead letters are where a person settles it; the effect shows as quarantined.
+        Settled::CannotTell(why) => Err(JobError::Hopeless(why)),
+    }
+}
+
+/// GitHub ends a request after ten seconds, and we give up on one after `github.timeout`: a write that does not show by
+/// then never will. Before that it may still be on its way, and a second one would be one too many.
+/// <https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#timeouts>
+fn wait_until_settled(effect: &EffectRow, timeout: Duration, now: DateTime<Utc>) -> Result<(), JobError> {
+    let grace = TimeDelta::from_std(timeout).unwrap_or(TimeDelta::MAX) + TimeDelta::seconds(1);
+    let left = effect.started_at.map_or(TimeDelta::zero(), |started| started + grace - now);
+    match left.to_std() {
+        Ok(wait) if !wait.is_zero() => {
+            Err(JobError::Wait { wait, reason: "a write without an answer may still arrive at GitHub".into() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -122,10 +193,11 @@ fn mode_of(config: &Config, rule: &RuleName) -> Mode {
     config.rules.iter().find(|known| known.name == *rule).map_or(Mode::Off, |known| known.mode)
 }
 
-async fn over_limit(engine: &Engine, config: &Config, rule: &RuleName) -> Result<Option<String>, JobError> {
-    let limits = config.rules.iter().find(|known| known.name == *rule).map(|known| known.limits);
-    let Some(most) = limits.and_then(|limits| limits.actions_per_hour) else { return Ok(None) };
-    let written = engine.db.count_written(rule, (engine.clock)() - TimeDelta::hours(1)).await?;
+async fn over_limit(engine: &Engine, config: &Config, intent: &Intent) -> Result<Option<String>, JobError> {
+    let rule = config.rules.iter().find(|known| known.name == intent.rule);
+    let Some(most) = rule.and_then(|rule| rule.limits.actions_per_hour) else { return Ok(None) };
+    let since = (engine.clock)() - TimeDelta::hours(1);
+    let written = engine.db.count_written(&intent.rule, since, intent.id).await?;
     Ok((written >= u64::from(most))
         .then(|| format!("the rule's `limits.actions_per_hour` of {most} is used up ({written} in the last hour)")))
 }

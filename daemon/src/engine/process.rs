@@ -112,7 +112,7 @@ async fn decide_job(
     Ok(processed)
 }
 
-fn event_from(row: &EventRow, payload: Option<Bytes>) -> Result<Event, JobError> {
+pub(super) fn event_from(row: &EventRow, payload: Option<Bytes>) -> Result<Event, JobError> {
     let payload = payload
         .ok_or_else(|| JobError::Hopeless("the event's payload is no longer stored (`retention.payloads`)".into()))?;
     let payload = serde_json::from_slice(&payload)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -33,11 +33,12 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
     let running: Running = Arc::default();
     let heartbeat = tokio::spawn(keep_leases(engine.clone(), Arc::clone(&running)));
     let mut jobs = JoinSet::new();
+    let mut renewed = (engine.clock)();
     while !stop.is_cancelled() {
         engine.ingest.give_way().await;
         let queue = engine.config.current().queue.clone();
         let free = (queue.workers as usize).saturating_sub(jobs.len());
-        let claimed = match claim(&engine, &queue, free).await {
+        let claimed = match claim(&engine, &running, &queue, free, &mut renewed).await {
             Ok(claims) => claims,
             Err(error) => {
                 tracing::error!(%error, "jobs could not be claimed; trying again");
@@ -45,13 +46,13 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
                 continue;
             }
         };
-        let more = !claimed.is_empty();
-        for claim in claimed {
+        let more = !claimed.claims.is_empty();
+        for claim in claimed.claims {
             start(&engine, &running, &mut jobs, claim);
         }
         // A full house waits for a job to end; an empty-handed claim waits for news.
         if !more || jobs.len() >= queue.workers as usize {
-            wait_for_news(&engine, &queue, &mut jobs, &stop).await;
+            wait_for_news(&engine, &queue, claimed.now, &mut jobs, &stop).await;
         }
         while jobs.try_join_next().is_some() {}
     }
@@ -59,12 +60,39 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
     heartbeat.abort();
 }
 
-async fn claim(engine: &Engine, queue: &Queue, free: usize) -> Result<Vec<Claim>, StoreError> {
+async fn claim(
+    engine: &Engine,
+    running: &Running,
+    queue: &Queue,
+    free: usize,
+    renewed: &mut DateTime<Utc>,
+) -> Result<Claimed, StoreError> {
+    let now = (engine.clock)();
     if free == 0 {
-        return Ok(Vec::new());
+        return Ok(Claimed { now, claims: Vec::new() });
+    }
+    // A claim frees leases that ran out by the clock on the wall, and that clock may have jumped (a suspended machine)
+    // between two heartbeats: what runs here is ours, and must not be handed to us a second time.
+    let held = held(running);
+    if (now - *renewed).abs() > delta(queue.lease / 3) {
+        if !held.is_empty() {
+            engine.db.renew(&engine.owner, &held, now, queue.lease).await?;
+        }
+        *renewed = now;
     }
     let terms = Terms { lease: queue.lease, max_attempts: queue.max_attempts };
-    engine.db.claim(&engine.owner, (engine.clock)(), terms, free as u32, FOLLOWING).await
+    let claims = engine.db.claim(&engine.owner, now, terms, free as u32, FOLLOWING).await?;
+    Ok(Claimed { now, claims })
+}
+
+/// What a claim brought, and the moment it looked at: what becomes ready later is found by its time.
+struct Claimed {
+    now: DateTime<Utc>,
+    claims: Vec<Claim>,
+}
+
+fn held(running: &Running) -> Vec<JobId> {
+    lock(running).keys().copied().collect()
 }
 
 fn start(engine: &Engine, running: &Running, jobs: &mut JoinSet<()>, claim: Claim) {
@@ -100,8 +128,13 @@ impl Drop for Held {
 }
 
 /// Waits for a ring, a job's end, the next retry's time, a lease that may have run out, or the stop.
-async fn wait_for_news(engine: &Engine, queue: &Queue, jobs: &mut JoinSet<()>, stop: &CancellationToken) {
-    let now = (engine.clock)();
+async fn wait_for_news(
+    engine: &Engine,
+    queue: &Queue,
+    now: DateTime<Utc>,
+    jobs: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) {
     let next = engine.db.next_run_at(now).await.ok().flatten();
     // Another daemon's lease runs out without a ring, so look at least once a lease.
     let pause = next.and_then(|at| (at - now).to_std().ok()).map_or(queue.lease, |wait| wait.min(queue.lease));
@@ -180,7 +213,7 @@ async fn keep_leases(engine: Engine, running: Running) {
     loop {
         let lease = engine.config.current().queue.lease;
         tokio::time::sleep(lease / 3).await;
-        let held: Vec<JobId> = lock(&running).keys().copied().collect();
+        let held = held(&running);
         if held.is_empty() {
             continue;
         }
@@ -200,12 +233,11 @@ async fn keep_leases(engine: Engine, running: Running) {
 
 async fn drain(engine: &Engine, running: &Running, mut jobs: JoinSet<()>) {
     let all_done = async { while jobs.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, all_done).await.is_ok() {
-        return;
-    }
-    let left: Vec<JobId> = lock(running).keys().copied().collect();
+    let _ = tokio::time::timeout(DRAIN, all_done).await;
+    let left = held(running);
     jobs.shutdown().await;
     match engine.db.give_back(&engine.owner, &left, (engine.clock)()).await {
+        // Also with nothing to give back: other daemons hear that there are lanes to take over.
         Ok(()) => tracing::info!(jobs = left.len(), "running jobs were given back"),
         Err(error) => tracing::warn!(%error, "leases could not be given back; they end by themselves"),
     }

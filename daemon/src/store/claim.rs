@@ -57,10 +57,20 @@ impl Db {
         };
         let mut claims = Vec::with_capacity(heads.len());
         for head in heads {
-            let job = JobRow::try_from(head)?;
-            // Read after the commit: the running head keeps its lane, nobody takes what stands behind it.
+            // The heads run from here on: what goes wrong with one must not cost the others their turn.
+            let job = match JobRow::try_from(head) {
+                Ok(job) => job,
+                Err(error) => {
+                    tracing::error!(%error, "a job's row cannot be read; its lease will run out");
+                    continue;
+                }
+            };
+            // Read after the commit: the running head keeps its lane, nobody takes what stands behind it. A head that
+            // failed before goes alone, so that it never answers for those behind it.
             let following = match job.work {
-                Work::Process { .. } if following > 0 => self.behind(&job, now, following).await?,
+                Work::Process { .. } if following > 0 && job.attempts <= 1 => {
+                    self.behind(&job, now, following).await.unwrap_or_default()
+                }
                 _ => Vec::new(),
             };
             claims.push(Claim { job, following });

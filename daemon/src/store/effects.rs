@@ -52,6 +52,18 @@ pub struct EffectRow {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
+/// A write that is about to begin.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    pub owner: &'a str,
+    pub job: JobId,
+    pub effect: IntentId,
+    pub before: &'a Value,
+    pub change: &'a Value,
+    /// The job's lease from now on: long enough for the write to be answered.
+    pub lease_until: DateTime<Utc>,
+}
+
 /// What an attempt came to.
 #[derive(Clone, Debug)]
 pub struct EffectOutcome {
@@ -182,32 +194,56 @@ impl Db {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the effect is neither planned nor being written: another finished it.
-    pub async fn begin_write(
-        &self,
-        id: IntentId,
-        before: &Value,
-        change: &Value,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let (before, change) = (to_json(before)?, to_json(change)?);
+    pub async fn begin_write(&self, write: &Write<'_>, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let (before, change) = (to_json(write.before)?, to_json(write.change)?);
         let mut tx = self.begin().await?;
-        // effects: primary key.
+        // jobs, effects: primary keys.
         let begun = on_tx!(tx, conn => {
-            sqlx::query(
-                "UPDATE effects SET state = 'writing', before_state = $2, change = $3, started_at = $4
+            let ours = sqlx::query(
+                "UPDATE jobs SET lease_until = $4
+                 WHERE id = $1 AND effect_id = $2 AND state = 'running' AND lease_owner = $3",
+            )
+            .bind(write.job.0)
+            .bind(write.effect.0)
+            .bind(write.owner)
+            .bind(Micros::from(write.lease_until))
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
+            // What was there before the first try is what undo goes back to.
+            let begun = sqlx::query(
+                "UPDATE effects SET state = 'writing', before_state = COALESCE(before_state, $2), change = $3,
+                    started_at = $4
                  WHERE id = $1 AND state IN ('planned', 'writing')",
             )
-            .bind(id.0)
+            .bind(write.effect.0)
             .bind(before)
             .bind(change)
             .bind(Micros::from(now))
             .execute(&mut *conn)
             .await?
-            .rows_affected()
+            .rows_affected();
+            ours.min(begun)
         });
         if begun == 0 {
             return Err(StoreError::LeaseLost);
         }
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes back [`Db::begin_write`] where GitHub refused and reading back showed that nothing was written.
+    pub async fn abandon_write(&self, id: IntentId) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        // effects: primary key.
+        on_tx!(tx, conn => {
+            sqlx::query(
+                "UPDATE effects SET state = 'planned', before_state = NULL, change = NULL, started_at = NULL
+                 WHERE id = $1 AND state = 'writing'",
+            )
+            .bind(id.0)
+            .execute(&mut *conn)
+            .await?;
+        });
         Ok(tx.commit().await?)
     }
 
@@ -285,15 +321,21 @@ impl Db {
     }
 
     /// Effects of a rule that wrote (state `writing`, `applied` or `undone`) since then: for `actions_per_hour`.
-    pub async fn count_written(&self, rule: &RuleName, since: DateTime<Utc>) -> Result<u64, StoreError> {
+    pub async fn count_written(
+        &self,
+        rule: &RuleName,
+        since: DateTime<Utc>,
+        except: IntentId,
+    ) -> Result<u64, StoreError> {
         // effects_written.
         let count: i64 = on_db!(self, conn => {
             sqlx::query_scalar(
                 "SELECT COUNT(*) FROM effects
-                 WHERE rule = $1 AND started_at >= $2 AND state IN ('writing', 'applied', 'undone')",
+                 WHERE rule = $1 AND started_at >= $2 AND state IN ('writing', 'applied', 'undone') AND id <> $3",
             )
             .bind(rule.as_str())
             .bind(Micros::from(since))
+            .bind(except.0)
             .fetch_one(conn)
             .await
         })?;

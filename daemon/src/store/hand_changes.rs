@@ -1,5 +1,7 @@
 //! What people did by hand to an item: `hand_changes`. No rule changes it back (invariant 7).
 
+use uuid::Uuid;
+
 use super::columns::{Micros, clean, from_json, from_word, signed, word};
 use super::dialect::Tx;
 use super::{Db, StoreError};
@@ -52,6 +54,28 @@ pub(super) async fn store_hand(tx: &mut Tx, event: EventId, change: &HandChange)
 }
 
 impl Db {
+    /// Events on the item that are stored, may tell of a change by hand, and wait to be decided on: oldest first, at most
+    /// 100.
+    pub async fn undecided_hands(&self, repository: &RepoName, number: u64) -> Result<Vec<EventId>, StoreError> {
+        // repositories_full_name, event_receipts_item, jobs: primary key (a process job has its event's id).
+        let found: Vec<Uuid> = on_db!(self, conn => {
+            sqlx::query_scalar(
+                "SELECT e.id FROM repositories r
+                 JOIN event_receipts e ON e.repository_id = r.id AND e.number = $2
+                 JOIN jobs j ON j.id = e.id
+                 WHERE lower(r.full_name) = lower($1) AND j.state IN ('queued', 'running')
+                    AND e.event_type IN ('issues', 'pull_request')
+                    AND e.event_action IN ('labeled', 'unlabeled', 'assigned', 'unassigned', 'reopened', 'closed')
+                 ORDER BY e.id LIMIT 100",
+            )
+            .bind(repository.as_str())
+            .bind(signed(number))
+            .fetch_all(conn)
+            .await
+        })?;
+        Ok(found.into_iter().map(EventId).collect())
+    }
+
     /// The latest change by hand for each thing on the item.
     pub async fn hands_on(&self, repository: &RepoName, number: u64) -> Result<Vec<HandChange>, StoreError> {
         type Found = (String, String, String, String, Micros);

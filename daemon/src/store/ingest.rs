@@ -106,8 +106,9 @@ impl Db {
         }
         let stored = self.store(&rows).await;
         for row in &rows {
-            let kept = stored.as_ref().is_ok_and(|stored| stored.new.contains(&row.id()));
-            if let (Some(object), false) = (&row.object, kept) {
+            // After an error the commit may have happened all the same: a file too many is harmless, one too few is not.
+            let unneeded = stored.as_ref().is_ok_and(|stored| !stored.new.contains(&row.id()));
+            if let (Some(object), true) = (&row.object, unneeded) {
                 self.shared.objects.discard(object).await;
             }
         }

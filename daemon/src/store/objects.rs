@@ -48,13 +48,15 @@ impl Objects {
 
     pub(super) async fn get(&self, name: &str) -> Result<Bytes, StoreError> {
         let path = self.path(name)?;
-        off_thread(move || {
+        // A file that cannot be read now (another daemon's directory that is not mounted, too many open files) may be
+        // readable later; one that does not unpack never will be.
+        let packed = off_thread(move || fs::read(path)).await?;
+        let unpack = move || {
             let mut unpacked = Vec::new();
-            zstd::Decoder::new(File::open(path)?)?.take(MAX_UNPACKED).read_to_end(&mut unpacked)?;
+            zstd::Decoder::new(packed.as_slice())?.take(MAX_UNPACKED).read_to_end(&mut unpacked)?;
             Ok(unpacked.into())
-        })
-        .await
-        .map_err(|error| StoreError::Corrupt(format!("object {name}: {error}")))
+        };
+        off_thread(unpack).await.map_err(|error| StoreError::Corrupt(format!("object {name}: {error}")))
     }
 
     /// Removes an object that no row names. Failing to is harmless: it only takes space.

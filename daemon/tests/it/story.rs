@@ -118,7 +118,7 @@ impl Story {
             "server:\n  listen: 127.0.0.1:{}\n  admin_socket: {}\n\
              database:\n  url: \"{}\"\n  objects: {}\n\
              queue: {{backoff: 50ms, backoff_cap: 200ms, lease: 2s}}\n\
-             github:\n  app_id: {}\n  api_url: {}\n  private_key: {{file: {}}}\n  webhook_secrets: [{{file: {}}}]\n{}\n\
+             github:\n  timeout: 1s\n  app_id: {}\n  api_url: {}\n  private_key: {{file: {}}}\n  webhook_secrets: [{{file: {}}}]\n{}\n\
              rules:\n{rules}\n",
             self.port,
             self.socket().display(),

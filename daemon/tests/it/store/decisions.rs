@@ -5,9 +5,9 @@ use orchd::core::intent::{ActionSpec, Intent, IntentId, Target};
 use orchd::core::rule::{Mode, RuleName};
 use orchd::store::StoreError;
 use orchd::store::decisions::Processed;
-use orchd::store::effects::{EffectFilter, EffectOutcome, EffectState};
+use orchd::store::effects::{EffectFilter, EffectOutcome, EffectState, Write};
 use orchd::store::jobs::{JobFilter, JobState, Work};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -109,12 +109,15 @@ on_both! {
         let db = place.open().await;
         let (_, effect, job) = planned(&db).await;
         let rule = RuleName::parse("bugs").unwrap();
-        assert_eq!(db.count_written(&rule, noon() - seconds(60)).await.unwrap(), 0);
-        db.begin_write(effect, &json!([]), &json!({"add": "bug"}), noon()).await.unwrap();
+        assert_eq!(db.count_written(&rule, noon() - seconds(60), other()).await.unwrap(), 0);
+        let thief = begin(&db, "you", job, effect, &json!({"add": "bug"})).await;
+        assert!(matches!(thief, Err(StoreError::LeaseLost)), "only who holds the job may write");
+        begin(&db, "me", job, effect, &json!({"add": "bug"})).await.unwrap();
         let row = db.effect(effect).await.unwrap().unwrap();
         assert_eq!((row.state, row.before, row.change), (EffectState::Writing, Some(json!([])), Some(json!({"add": "bug"}))));
-        assert_eq!(db.count_written(&rule, noon() - seconds(60)).await.unwrap(), 1);
-        assert_eq!(db.count_written(&rule, noon() + seconds(60)).await.unwrap(), 0);
+        assert_eq!(db.count_written(&rule, noon() - seconds(60), other()).await.unwrap(), 1);
+        assert_eq!(db.count_written(&rule, noon() - seconds(60), effect).await.unwrap(), 0, "a retry is not its own limit");
+        assert_eq!(db.count_written(&rule, noon() + seconds(60), other()).await.unwrap(), 0);
 
         let lost = db.finish_effect("you", job, effect, &outcome(EffectState::Applied), noon()).await;
         assert!(matches!(lost, Err(StoreError::LeaseLost)));
@@ -122,7 +125,7 @@ on_both! {
         let row = db.effect(effect).await.unwrap().unwrap();
         assert_eq!((row.state, row.before, row.after), (EffectState::Applied, Some(json!([])), Some(json!(["bug"]))));
         assert_eq!(db.job(job).await.unwrap().unwrap().state, JobState::Done);
-        let late = db.begin_write(effect, &json!([]), &json!({}), noon()).await;
+        let late = begin(&db, "me", job, effect, &json!({})).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "it is finished");
 
         db.mark_undone(effect, "asked for", noon()).await.unwrap();
@@ -133,7 +136,7 @@ on_both! {
     async fn a_begun_write_whose_job_died_is_quarantined_and_goes_on_as_begun(place) {
         let db = place.open().await;
         let (_, effect, job) = planned(&db).await;
-        db.begin_write(effect, &json!([]), &json!({}), noon()).await.unwrap();
+        begin(&db, "me", job, effect, &json!({})).await.unwrap();
         db.bury("me", job, "GitHub is down", noon()).await.unwrap();
         assert_eq!(db.effect(effect).await.unwrap().unwrap().state, EffectState::Quarantined);
         assert!(db.retry_dead(job, noon()).await.unwrap());
@@ -200,4 +203,14 @@ on_both! {
         assert!(db.hands_on(&name("acme/web"), 2).await.unwrap().is_empty());
         assert!(db.hands_on(&name("acme/unknown"), 1).await.unwrap().is_empty());
     }
+}
+
+/// An effect that is nobody's.
+fn other() -> IntentId {
+    IntentId(Uuid::nil())
+}
+
+async fn begin(db: &Db, owner: &str, job: JobId, effect: IntentId, change: &Value) -> Result<(), StoreError> {
+    let write = Write { owner, job, effect, before: &json!([]), change, lease_until: noon() + seconds(30) };
+    db.begin_write(&write, noon()).await
 }
