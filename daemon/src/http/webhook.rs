@@ -17,10 +17,10 @@ use warp::reply::Response;
 
 use super::allowlist::{Judgement, client_address};
 use super::arrival::{Arrival, Peer};
+use super::body::Share;
 use super::error::HttpError;
 use super::metrics::Outcome;
 use super::routes::{Routes, with};
-use super::body::Share;
 use super::{App, body, reply};
 use crate::engine::ingest::{IngestError, new_event};
 use crate::github::webhook::{self, Encoding, Headers, Signature};
