@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use chrono::Utc;
+use rustix::process::{Resource, Rlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -23,7 +24,7 @@ use crate::config::{self, Allow, Config};
 use crate::engine::ingest::Ingest;
 use crate::engine::{Engine, system_clock, work};
 use crate::github::client::{GitHub, Settings};
-use crate::github::meta;
+use crate::github::{GitHubError, meta};
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
 use crate::http::{App, Site, routes};
@@ -36,6 +37,15 @@ const RANGES_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How soon they are asked for again when GitHub did not answer.
 const RANGES_RETRY: Duration = Duration::from_secs(30);
+
+/// How long the start waits for GitHub's ranges. Without them deliveries are told to come back later.
+const RANGES_AT_START: Duration = Duration::from_secs(3);
+
+/// Connections at once, where the system grants enough file descriptors.
+const CONNECTIONS: u64 = 4_096;
+
+/// File descriptors that are not for connections: the store, GitHub, watches, the log.
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// How soon a broken connection for wake-ups is made again; until then jobs are found by looking.
 const LISTEN_RETRY: Duration = Duration::from_secs(1);
@@ -54,6 +64,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let metrics = telemetry::install_metrics().context("the metrics recorder could not be installed")?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "orchd starts");
     let signals = Signals::listen()?;
+    let limits = Limits { connections: raise_descriptors(), ..Limits::default() };
     let db = open_store(&config).await?;
     let listeners = Listeners::bind(&config).await?;
     let (watch, changed) = Watch::start(path).context("the config's directory cannot be watched")?;
@@ -85,11 +96,13 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         stopping: stop.clone(),
     });
 
-    let mut tasks = listeners.serve(&site, &stop);
+    let ranges = Ranges { allowlist, wanted: Arc::default() };
+    let known = ranges.at_start(&engine).await;
+    let mut tasks = listeners.serve(&site, limits, &stop);
     tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
-        tokio::spawn(refresh_ranges(engine.clone(), allowlist)),
+        tokio::spawn(ranges.clone().keep(engine.clone(), known)),
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(METRICS_UPKEEP).await;
@@ -99,9 +112,10 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     ];
     // Fails only outside systemd, where nobody waits for it.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    tracing::info!(revision = config.revision.hash, rules = config.rules.len(), "ready");
+    let git_commit = config.revision.git_commit.as_deref();
+    tracing::info!(revision = config.revision.hash, git_commit, rules = config.rules.len(), "ready");
 
-    steer(path, &engine, watch, changed, signals).await;
+    steer(path, &engine, &ranges.wanted, watch, changed, signals).await;
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping: no new connections, running jobs finish or are given back");
@@ -145,8 +159,8 @@ impl Listeners {
         Ok(Self { public, admin })
     }
 
-    fn serve(self, site: &App, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-        let serve = |listener, routes| tokio::spawn(listen::serve(listener, routes, Limits::default(), stop.clone()));
+    fn serve(self, site: &App, limits: Limits, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        let serve = |listener, routes| tokio::spawn(listen::serve(listener, routes, limits, stop.clone()));
         if let Some(address) = self.public.address() {
             tracing::info!(%address, "webhooks at POST /webhooks/github, health at GET /health, metrics at GET /metrics");
         }
@@ -175,7 +189,16 @@ impl Signals {
 }
 
 /// Reloads when asked or when files change; returns when told to stop.
-async fn steer(path: &Path, engine: &Engine, mut watch: Watch, mut changed: mpsc::Receiver<()>, mut signals: Signals) {
+async fn steer(
+    path: &Path,
+    engine: &Engine,
+    ranges_wanted: &Notify,
+    mut watch: Watch,
+    mut changed: mpsc::Receiver<()>,
+    mut signals: Signals,
+) {
+    // What changed between the first look at the files and the watch over them would be missed.
+    reload(path.to_path_buf(), engine, ranges_wanted).await;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
@@ -183,16 +206,22 @@ async fn steer(path: &Path, engine: &Engine, mut watch: Watch, mut changed: mpsc
             _ = signals.hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
             Some(()) = changed.recv() => {}
         }
-        reload(path.to_path_buf(), engine).await;
+        reload(path.to_path_buf(), engine, ranges_wanted).await;
         if let Err(error) = watch.rearm() {
             tracing::warn!(%error, "the config's directories cannot be watched; SIGHUP reloads");
         }
     }
 }
 
-async fn reload(path: PathBuf, engine: &Engine) {
-    let live = Arc::clone(&engine.config);
-    let read = tokio::task::spawn_blocking(move || live.reload(&path, actions::kinds(), Utc::now())).await;
+async fn reload(path: PathBuf, engine: &Engine, ranges_wanted: &Notify) {
+    let (live, github) = (Arc::clone(&engine.config), Arc::clone(&engine.github));
+    // Before the config: whoever sees its rules must not reach GitHub on the terms of the old one.
+    let prepare = move |new: &Config| {
+        let made = GitHub::new(settings(new)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
+        github.store(Arc::new(made));
+        Ok(())
+    };
+    let read = tokio::task::spawn_blocking(move || live.reload(&path, actions::kinds(), Utc::now(), prepare)).await;
     match read {
         Ok(ReloadOutcome::Same) => {}
         Ok(ReloadOutcome::Refused(problems)) => {
@@ -200,13 +229,13 @@ async fn reload(path: PathBuf, engine: &Engine) {
             tracing::error!(running, "the changed config is refused and the old one goes on:\n{problems}");
         }
         Ok(ReloadOutcome::Swapped { old, new, needs_restart }) => {
-            match GitHub::new(settings(&new)) {
-                Ok(github) => engine.github.store(Arc::new(github)),
-                Err(error) => tracing::error!(%error, "GitHub is reached as before"),
+            if wants_ranges(&new) && !wants_ranges(&old) {
+                ranges_wanted.notify_one();
             }
             tracing::info!(
                 from = old.revision.hash,
                 to = new.revision.hash,
+                git_commit = new.revision.git_commit.as_deref(),
                 rules = new.rules.len(),
                 "config reloaded"
             );
@@ -265,24 +294,90 @@ async fn hear_other_daemons(engine: Engine) {
     }
 }
 
-/// Keeps GitHub's webhook address ranges current while the config asks for them.
-async fn refresh_ranges(engine: Engine, allowlist: Arc<Allowlist>) {
-    loop {
-        let wanted = engine.config.current().server.webhook_allow.contains(&Allow::GitHub);
-        let pause = if wanted {
-            match meta::hook_ranges(&engine.github.load().reader(None)).await {
-                Ok(ranges) => {
-                    allowlist.set_github(ranges);
-                    RANGES_EVERY
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "GitHub's webhook address ranges could not be read");
-                    RANGES_RETRY
-                }
+/// GitHub's webhook address ranges, for an allow list that names GitHub.
+#[derive(Clone)]
+struct Ranges {
+    allowlist: Arc<Allowlist>,
+    /// Rung when the config has come to want them.
+    wanted: Arc<Notify>,
+}
+
+fn wants_ranges(config: &Config) -> bool {
+    config.server.webhook_allow.contains(&Allow::GitHub)
+}
+
+impl Ranges {
+    /// Asks once before the first delivery is taken. Returns whether they are known now.
+    async fn at_start(&self, engine: &Engine) -> bool {
+        wants_ranges(&engine.config.current())
+            && tokio::time::timeout(RANGES_AT_START, self.fetch(engine)).await.unwrap_or(false)
+    }
+
+    async fn fetch(&self, engine: &Engine) -> bool {
+        let github = engine.github.load_full();
+        let ranges = match meta::hook_ranges(&github.anonymous()).await {
+            // An Enterprise Server may want to know who asks, and anybody behind our address uses up the hour's share.
+            Err(GitHubError::Refused { .. } | GitHubError::NotFound(_) | GitHubError::Limited { .. }) => {
+                meta::hook_ranges(&github.reader(None)).await
             }
-        } else {
-            RANGES_RETRY
+            told => told,
         };
-        tokio::time::sleep(pause).await;
+        match ranges {
+            Ok(ranges) => {
+                self.allowlist.set_github(ranges);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "GitHub's webhook address ranges could not be read");
+                false
+            }
+        }
+    }
+
+    /// Keeps them current while the config wants them.
+    async fn keep(self, engine: Engine, mut known: bool) {
+        loop {
+            let pause = if known { RANGES_EVERY } else { RANGES_RETRY };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wanted.notified() => {}
+            }
+            known = wants_ranges(&engine.config.current()) && self.fetch(&engine).await;
+        }
+    }
+}
+
+/// Asks for all the file descriptors the system grants, and says how many connections they are enough for.
+fn raise_descriptors() -> usize {
+    let granted = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: granted.maximum, maximum: granted.maximum };
+    let soft = match rustix::process::setrlimit(Resource::Nofile, raised) {
+        Ok(()) => granted.maximum,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of file descriptors stays as it is");
+            granted.current
+        }
+    };
+    let connections = connections_within(soft);
+    tracing::info!(descriptors = soft, connections, "limits");
+    connections
+}
+
+/// `None`: no limit.
+fn connections_within(descriptors: Option<u64>) -> usize {
+    let left = descriptors.map_or(CONNECTIONS, |most| most.saturating_sub(OTHER_DESCRIPTORS));
+    usize::try_from(left.clamp(1, CONNECTIONS)).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_rest() {
+        assert_eq!(connections_within(Some(1_024)), 768);
+        assert_eq!(connections_within(Some(1_048_576)), 4_096);
+        assert_eq!(connections_within(None), 4_096);
+        assert_eq!(connections_within(Some(64)), 1, "little, but alive");
     }
 }

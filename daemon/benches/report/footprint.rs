@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use orchd::core::event::EventId;
 use orchd::engine::ingest;
-use orchd::github::webhook::{self, Encoding, Headers};
+use orchd::github::webhook::{self, Encoding, Headers, Signature};
 use orchd::store::events::{NewEvent, Source};
 use orchd::store::jobs::Terms;
 use orchd::store::{Db, StoreOptions};
@@ -88,7 +88,8 @@ fn done(job: &orchd::store::jobs::JobRow) -> Result<orchd::store::decisions::Pro
 fn new_event(example: &Example) -> Result<NewEvent> {
     let body = Bytes::from(example.body.clone());
     let signature = orchd_fake::sign_webhook(load::SECRET, &body);
-    let verified = webhook::verify(&[load::SECRET.to_owned().into()], Some(signature.as_bytes()), body)?;
+    let verified =
+        webhook::verify(&[load::SECRET.to_owned().into()], Signature::from_header(Some(signature.as_bytes()))?, body)?;
     let (envelope, payload) = webhook::read_envelope(&verified, Encoding::Json)?;
     let named = Headers { delivery_id: Uuid::now_v7().to_string(), event_type: example.event.clone() };
     let event = ingest::new_event(named, envelope, payload, Source::Webhook, Utc::now());

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::Result;
 use bytes::Bytes;
 use http::HeaderMap;
-use orchd::github::webhook;
+use orchd::github::webhook::{self, Signature};
 use orchd::http::listen::{self, Limits, Listener};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,7 @@ pub fn serve(port: u16) -> Result<()> {
 
 fn answer(secrets: &[SecretString], headers: &HeaderMap, body: Bytes) -> Response {
     let signature = headers.get("x-hub-signature-256").map(|value| value.as_bytes());
-    match webhook::verify(secrets, signature, body) {
+    match Signature::from_header(signature).and_then(|signature| webhook::verify(secrets, signature, body)) {
         Ok(_) => warp::reply::with_status("{}", StatusCode::ACCEPTED).into_response(),
         Err(_) => StatusCode::UNAUTHORIZED.into_response(),
     }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use libfuzzer_sys::fuzz_target;
-use orchd::github::webhook::{Encoding, read_envelope, verify};
+use orchd::github::webhook::{Encoding, Signature, read_envelope, verify};
 use secrecy::SecretString;
 use sha2::Sha256;
 
@@ -16,7 +16,8 @@ fuzz_target!(|body: &[u8]| {
     let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let header = format!("sha256={digits}");
     let secrets = [SecretString::from(SECRET)];
-    let body = verify(&secrets, Some(header.as_bytes()), Bytes::copy_from_slice(body)).expect("the signature is right");
+    let signature = Signature::from_header(Some(header.as_bytes())).expect("the header is of its form");
+    let body = verify(&secrets, signature, Bytes::copy_from_slice(body)).expect("the signature is right");
     for encoding in [Encoding::Json, Encoding::Form] {
         if let Ok((_, payload)) = read_envelope(&body, encoding) {
             serde_json::from_slice::<serde_json::Value>(&payload).expect("what was accepted can be read later");

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Config, Problems, Revision, load};
+use super::{Config, Problem, Problems, Revision, load};
 use crate::core::intent::ActionKind;
 
 /// The config in use. Invariant 9: only a config that validated wholly ever becomes it.
@@ -77,21 +77,35 @@ impl LiveConfig {
 
     /// Reads the config anew and swaps it in when it validates. Blocks on the disk: call it off the async threads.
     /// What cannot change while running keeps its running value and is named.
-    pub fn reload(&self, path: &Path, actions: &[ActionKind], now: DateTime<Utc>) -> ReloadOutcome {
+    ///
+    /// `prepare` makes what the new config needs, before anybody sees it; when it cannot, and says why, the config is
+    /// refused like one that does not validate.
+    pub fn reload(
+        &self,
+        path: &Path,
+        actions: &[ActionKind],
+        now: DateTime<Utc>,
+        prepare: impl FnOnce(&Config) -> Result<(), String>,
+    ) -> ReloadOutcome {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refuse = |problems: Problems| {
+            last.refused = Some(Refusal { problems: problems.clone(), at: now });
+            ReloadOutcome::Refused(problems)
+        };
         let mut new = match load(path, actions, now) {
             Ok(new) => new,
-            Err(problems) => {
-                last.refused = Some(Refusal { problems: problems.clone(), at: now });
-                return ReloadOutcome::Refused(problems);
-            }
+            Err(problems) => return refuse(problems),
         };
-        last.refused = None;
         let old = self.current();
         if old.revision.hash == new.revision.hash && same_secrets(&old, &new) {
+            last.refused = None;
             return ReloadOutcome::Same;
         }
         let needs_restart = keep_what_cannot_change(&old, &mut new);
+        if let Err(message) = prepare(&new) {
+            return refuse(Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, message }]));
+        }
+        last.refused = None;
         last.needs_restart.clone_from(&needs_restart);
         let new = Arc::new(new);
         self.current.store(Arc::clone(&new));
@@ -174,16 +188,16 @@ mod tests {
         for text in bad {
             let text = if text.starts_with("ret") { format!("{BASE}{text}") } else { text.to_owned() };
             fs::write(&path, text).unwrap();
-            assert!(matches!(live.reload(&path, &[], at(1)), ReloadOutcome::Refused(_)));
+            assert!(matches!(live.reload(&path, &[], at(1), |_| Ok(())), ReloadOutcome::Refused(_)));
             assert!(Arc::ptr_eq(&before, &live.current()));
             assert_eq!(live.status().refused.unwrap().at, at(1));
         }
         fs::remove_file(&path).unwrap();
-        assert!(matches!(live.reload(&path, &[], at(2)), ReloadOutcome::Refused(_)));
+        assert!(matches!(live.reload(&path, &[], at(2), |_| Ok(())), ReloadOutcome::Refused(_)));
         assert!(Arc::ptr_eq(&before, &live.current()));
 
         fs::write(&path, format!("{BASE}retention: {{events: 40d}}\n")).unwrap();
-        assert!(matches!(live.reload(&path, &[], at(3)), ReloadOutcome::Swapped { .. }));
+        assert!(matches!(live.reload(&path, &[], at(3), |_| Ok(())), ReloadOutcome::Swapped { .. }));
         assert_eq!(live.current().retention.events.as_secs(), 40 * 86_400);
         assert_eq!(live.status().refused, None);
     }
@@ -195,7 +209,7 @@ mod tests {
         let text =
             format!("{BASE}server: {{listen: 127.0.0.1:9, webhook_allow: [github]}}\ndatabase: sqlite://other.db\n");
         fs::write(&path, text).unwrap();
-        let ReloadOutcome::Swapped { old, new, needs_restart } = live.reload(&path, &[], at(1)) else {
+        let ReloadOutcome::Swapped { old, new, needs_restart } = live.reload(&path, &[], at(1), |_| Ok(())) else {
             panic!("the config is valid and differs")
         };
         assert_eq!(needs_restart, ["server.listen", "database.url", "database.objects"]);
@@ -205,7 +219,7 @@ mod tests {
         assert_eq!(live.status().needs_restart, needs_restart);
 
         fs::write(&path, BASE).unwrap();
-        assert!(matches!(live.reload(&path, &[], at(2)), ReloadOutcome::Swapped { .. }));
+        assert!(matches!(live.reload(&path, &[], at(2), |_| Ok(())), ReloadOutcome::Swapped { .. }));
         assert!(live.status().needs_restart.is_empty(), "back to what is running");
     }
 
@@ -213,9 +227,23 @@ mod tests {
     fn a_reload_of_the_same_is_none_and_a_rotated_secret_is_one() {
         let dir = tempfile::tempdir().unwrap();
         let (live, path) = running(dir.path(), BASE);
-        assert!(matches!(live.reload(&path, &[], at(1)), ReloadOutcome::Same));
+        assert!(matches!(live.reload(&path, &[], at(1), |_| Ok(())), ReloadOutcome::Same));
         fs::write(dir.path().join("secret"), "marlin\n").unwrap();
-        assert!(matches!(live.reload(&path, &[], at(2)), ReloadOutcome::Swapped { .. }));
+        assert!(matches!(live.reload(&path, &[], at(2), |_| Ok(())), ReloadOutcome::Swapped { .. }));
         assert_eq!(live.current().github.webhook_secrets[0].expose_secret(), "marlin");
+    }
+
+    #[test]
+    fn a_config_that_cannot_be_put_to_use_is_refused_like_a_bad_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (live, path) = running(dir.path(), BASE);
+        let before = live.current();
+        fs::write(&path, format!("{BASE}retention: {{events: 40d}}\n")).unwrap();
+        let refused = live.reload(&path, &[], at(1), |_| Err("no CA certificates".to_owned()));
+        assert!(matches!(refused, ReloadOutcome::Refused(_)));
+        assert!(Arc::ptr_eq(&before, &live.current()));
+        assert!(live.status().refused.unwrap().problems.to_string().contains("no CA certificates"));
+        assert!(matches!(live.reload(&path, &[], at(2), |_| Ok(())), ReloadOutcome::Swapped { .. }));
+        assert_eq!(live.status().refused, None);
     }
 }

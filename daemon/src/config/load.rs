@@ -14,7 +14,7 @@ use super::include::expand;
 use super::marked::{self, Node};
 use super::revision::{Source, git_commit, hash};
 use super::rules::Rulebook;
-use super::secret::Surroundings;
+use super::secret::{Surroundings, files};
 use super::table::{GITHUB, Key, LOGGING, QUEUE, RETENTION, ROOT, RULES_FILE, SERVER};
 use super::{Config, Problem, Problems, Revision, database, sections, values};
 use crate::core::intent::ActionKind;
@@ -26,7 +26,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// What a config is made of on disk, as far as it can be told even when it is wrong: what to watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// The config file and what it includes.
+    /// The config file, what it includes, and the files its secrets are in.
     pub files: Vec<PathBuf>,
     /// The patterns of `include`, joined to the config file's directory.
     pub patterns: Vec<PathBuf>,
@@ -85,6 +85,10 @@ pub fn sources(path: &Path) -> Sources {
         found.files.extend(expand(here, &pattern).unwrap_or_default());
         found.patterns.push(here.join(pattern));
     }
+    let around = Surroundings { dir: &directory_of(path), env: &|name| std::env::var_os(name) };
+    found
+        .files
+        .extend(["github", "database"].iter().filter_map(|key| root.get(key)).flat_map(|node| files(around, node)));
     found
 }
 

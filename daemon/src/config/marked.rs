@@ -51,6 +51,14 @@ impl Node {
         }
     }
 
+    /// The value of a key, when this is a map that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        match &self.tree {
+            Tree::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node),
+            _ => None,
+        }
+    }
+
     pub(super) fn to_json(&self) -> Value {
         match &self.tree {
             Tree::Scalar(value) => value.clone(),

@@ -86,7 +86,7 @@ editors.
 - A secret never stands in the config. Write `{credential: NAME}` (a file in systemd's `$CREDENTIALS_DIRECTORY`),
   `{file: PATH}` or `{env: NAME}`. One newline at its end is not part of it.
 - Relative paths start at the config file's directory.
-- The config is read again when its files change and on SIGHUP (a secret's file is looked at only then); one that does
+- The config is read again when its files or those of its secrets change, and on SIGHUP; one that does
   not validate is refused whole, and the one before stays. `server.listen`, `server.admin_socket`,
   `server.max_pending`, `database` and `logging` take effect at the next start only; orchd says so.
 ";

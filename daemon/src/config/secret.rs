@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::findings::Findings;
-use super::marked::{Node, Tree};
+use super::marked::{Entry, Node, Tree};
 use super::table::Key;
 use super::values::{list, refuse};
 
@@ -59,6 +59,22 @@ pub(super) fn secret(
         Ok(text) if text.is_empty() => refuse(&entry.node, findings, format!("the secret `{name}` is empty")),
         Ok(text) => Some(text.into()),
         Err(reason) => refuse(&entry.node, findings, reason),
+    }
+}
+
+/// The files that secrets in and below a node are in.
+pub(super) fn files(around: Surroundings<'_>, node: &Node) -> Vec<PathBuf> {
+    match &node.tree {
+        Tree::Scalar(_) => Vec::new(),
+        Tree::List(items) => items.iter().flat_map(|item| files(around, item)).collect(),
+        Tree::Map(entries) => {
+            let of = |entry: &Entry| match (entry.key.as_str(), entry.node.as_text()) {
+                ("file", Some(name)) => vec![around.dir.join(name)],
+                ("credential", Some(name)) => credential(around, name).into_iter().collect(),
+                _ => files(around, &entry.node),
+            };
+            entries.iter().flat_map(of).collect()
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Says when the config's files may have changed.
+//! Says when the config's files, or those of its secrets, may have changed.
 //!
 //! Directories are watched, not files: editors write a new file and rename it over the old one, and Kubernetes swaps a
 //! symlink two steps away. Every directory that holds a part of the way to a file (the file, or a link on its path) is
@@ -293,6 +293,22 @@ mod tests {
         tick(&mut ticks).await;
         fs::write(dir.path().join("rules.d/labels.yaml"), "rules: []").unwrap();
         tick(&mut ticks).await;
+    }
+
+    #[tokio::test]
+    async fn a_rotated_secret_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("orchd.yaml");
+        fs::create_dir(dir.path().join("secrets")).unwrap();
+        let secret = dir.path().join("secrets/webhook");
+        fs::write(&secret, "swordfish").unwrap();
+        fs::write(&path, "github: {webhook_secrets: [{file: secrets/webhook}]}").unwrap();
+        let (_watch, mut ticks) = Watch::start(&path).unwrap();
+        for round in ["marlin", "tuna"] {
+            fs::write(dir.path().join("secrets/next"), round).unwrap();
+            fs::rename(dir.path().join("secrets/next"), &secret).unwrap();
+            tick(&mut ticks).await;
+        }
     }
 
     #[test]

@@ -41,15 +41,16 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         },
     };
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
-    report(&effect.intent, &outcome);
+    report(&effect.intent, engine.delivery_of(effect.intent.event).await.as_deref(), &outcome);
     Ok(())
 }
 
-fn report(intent: &Intent, outcome: &EffectOutcome) {
+fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {
     let state = serde_label(&outcome.state);
     metrics::counter!("orchd_effects_total", "action" => intent.action.clone(), "state" => state.clone()).increment(1);
     tracing::info!(
         event_id = %intent.event,
+        delivery_id,
         repository = %intent.target.repository,
         item = intent.target.number,
         rule = %intent.rule,

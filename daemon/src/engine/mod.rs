@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use crate::config::live::LiveConfig;
+use crate::core::event::EventId;
 use crate::github::GitHubError;
 use crate::github::client::GitHub;
 use crate::store::{Db, StoreError};
@@ -44,6 +45,14 @@ pub struct Engine {
     pub owner: Arc<str>,
     /// Rung when a job may have become ready: on ingest, on a retry asked for, on another daemon's word.
     pub wake: Arc<Notify>,
+}
+
+impl Engine {
+    /// GitHub's name for the delivery of an event, for the log: a log line does without it when the store does not tell.
+    async fn delivery_of(&self, event: EventId) -> Option<String> {
+        let rows = self.db.events_by_id(&[event]).await.ok()?;
+        rows.into_iter().next().map(|row| row.delivery_id)
+    }
 }
 
 /// Why a job did not finish, by what happens to it next.

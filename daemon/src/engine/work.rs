@@ -190,11 +190,31 @@ async fn settle_failure(engine: &Engine, job: &JobRow, error: &JobError) -> &'st
         }
         JobError::Retry(_) | JobError::Hopeless(_) => ("dead", engine.db.bury(&engine.owner, job.id, &text, now).await),
     };
-    tracing::warn!(job_id = %job.id.0, lane = job.lane, attempt = job.attempts, outcome, error = text, "job failed");
+    report(engine, job, outcome, &text).await;
     if let Err(error) = stored {
         tracing::error!(job_id = %job.id.0, %error, "the failure could not be stored; the job comes back when its lease ends");
     }
     outcome
+}
+
+async fn report(engine: &Engine, job: &JobRow, outcome: &str, error: &str) {
+    let (event, intent) = match job.work {
+        Work::Process { event } => (event, None),
+        Work::Apply { event, intent } => (event, engine.db.effect(intent).await.ok().flatten()),
+    };
+    let delivery_id = engine.delivery_of(event).await;
+    tracing::warn!(
+        job_id = %job.id.0,
+        event_id = %event,
+        delivery_id,
+        // A lane is a repository, or `-` for events without one.
+        repository = job.lane,
+        rule = intent.as_ref().map(|effect| effect.intent.rule.as_str()),
+        attempt = job.attempts,
+        outcome,
+        error,
+        "job failed"
+    );
 }
 
 /// Exponential, capped, with jitter (half to all of it) so that lanes that failed together do not come back together.

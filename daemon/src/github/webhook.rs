@@ -38,20 +38,33 @@ pub enum SignatureError {
     Wrong,
 }
 
+/// What a sender says the body's HMAC is: of the right form, and nothing more is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature([u8; 32]);
+
+impl Signature {
+    /// Reads `X-Hub-Signature-256`, before there is a body.
+    ///
+    /// # Errors
+    /// When the header is absent or is not `sha256=` and 64 hexadecimal digits.
+    pub fn from_header(header: Option<&[u8]>) -> Result<Self, SignatureError> {
+        parse_signature(header.ok_or(SignatureError::Missing)?).map(Self).ok_or(SignatureError::Malformed)
+    }
+}
+
 /// HMAC-SHA256 of the raw body against every secret, each compared in constant time.
 ///
 /// Every secret is tried, also after one has fitted, so that the time taken does not tell which one it was. An empty
 /// secret fits nothing: anybody could sign with it.
 ///
 /// # Errors
-/// When the header is absent, is not `sha256=` and 64 hexadecimal digits, or fits no secret.
-pub fn verify(secrets: &[SecretString], header: Option<&[u8]>, body: Bytes) -> Result<Verified, SignatureError> {
-    let signature = parse_signature(header.ok_or(SignatureError::Missing)?).ok_or(SignatureError::Malformed)?;
+/// When the signature fits no secret.
+pub fn verify(secrets: &[SecretString], signature: Signature, body: Bytes) -> Result<Verified, SignatureError> {
     let mut fits = false;
     for secret in secrets.iter().map(|secret| secret.expose_secret().as_bytes()) {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { continue };
         mac.update(&body);
-        fits |= mac.verify_slice(&signature).is_ok() & !secret.is_empty();
+        fits |= mac.verify_slice(&signature.0).is_ok() & !secret.is_empty();
     }
     if fits { Ok(Verified { body }) } else { Err(SignatureError::Wrong) }
 }

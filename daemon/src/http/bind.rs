@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, UnixListener};
@@ -54,16 +54,13 @@ impl Listener {
         }
     }
 
-    /// Binds a Unix socket with mode 0660. A file left behind by a daemon that is gone is replaced; one that somebody
+    /// Binds a Unix socket with mode 0660, which it has from the first moment somebody can reach it. A file left behind by a daemon that is gone is replaced; one that somebody
     /// listens on, or that is no socket, is refused.
     pub fn unix(path: &Path) -> Result<Self, BindError> {
         clear_stale(path)?;
         let failed = |source| BindError::Unix { path: path.to_owned(), source };
-        // Until the mode is set the umask decides; no usual one lets others write, and connecting needs that.
-        let listener = UnixListener::bind(path).map_err(failed)?;
-        let file = SocketFile(Some(path.to_owned()));
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
-        Ok(Self::Unix(listener, file))
+        let listener = bind_unseen(path).map_err(failed)?;
+        Ok(Self::Unix(listener, SocketFile(Some(path.to_owned()))))
     }
 
     /// The address that was bound; `None` for a Unix socket. Tells tests which port they got.
@@ -102,6 +99,26 @@ impl Inherited {
     }
 }
 
+/// Until its mode is set the umask decides who may connect to a socket: that happens in a directory nobody else may enter.
+fn bind_unseen(path: &Path) -> io::Result<UnixListener> {
+    // A short name: the path of a socket has at most some hundred bytes.
+    let directory = path.with_file_name(format!(".{:04x}", rand::random::<u16>()));
+    std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
+    let socket = directory.join("s");
+    let bound = UnixListener::bind(&socket).and_then(|listener| {
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+        std::fs::rename(&socket, path)?;
+        Ok(listener)
+    });
+    if bound.is_err() {
+        // It may not be there at all; the error that counts is the other one.
+        let _ = std::fs::remove_file(&socket);
+    }
+    // Left behind it would do no harm.
+    let _ = std::fs::remove_dir(&directory);
+    bound
+}
+
 fn clear_stale(path: &Path) -> Result<(), BindError> {
     let failed = |source| BindError::Unix { path: path.to_owned(), source };
     match std::fs::symlink_metadata(path) {
@@ -130,6 +147,8 @@ mod tests {
         let living = Listener::unix(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
         assert!(matches!(Listener::unix(&path), Err(BindError::Taken(_))));
+        let beside = directory.path().read_dir().unwrap().count();
+        assert_eq!(beside, 1, "nothing is left beside the socket");
         drop(living);
         assert!(!path.exists(), "the socket file goes with the listener");
     }

@@ -13,8 +13,11 @@ use super::arrival::RequestId;
 use super::reply;
 use crate::store::StoreError;
 
-/// Seconds after which a client may try again when the store is not writable.
+/// Seconds after which a client may try again after a 503.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+/// Longest delivery id that is logged; GitHub's are GUIDs.
+const LONGEST_DELIVERY_ID: usize = 255;
 
 /// Why a request did not get what it asked for. Texts are for the client: nothing in them is secret.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub(super) enum HttpError {
     /// Bytes that are allowed.
     TooLarge(u64),
     UnsupportedMedia(String),
+    /// Trying again later will help, and nobody needs to look: anybody can cause it.
+    NotYet(String),
     /// Trying again later may help.
     Unavailable {
         detail: String,
@@ -72,7 +77,7 @@ impl HttpError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMedia(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotYet(_) | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -88,7 +93,7 @@ impl HttpError {
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "body too large",
             Self::UnsupportedMedia(_) => "unsupported media type",
-            Self::Unavailable { .. } => "not available now",
+            Self::NotYet(_) | Self::Unavailable { .. } => "not available now",
             Self::Internal { .. } => "internal error",
         }
     }
@@ -101,6 +106,7 @@ impl HttpError {
             | Self::NotFound(detail)
             | Self::Conflict(detail)
             | Self::UnsupportedMedia(detail)
+            | Self::NotYet(detail)
             | Self::Unavailable { detail, .. } => Some(detail.clone()),
             Self::MethodNotAllowed => Some("this URL takes another method".to_owned()),
             Self::Timeout => Some("the body did not arrive in time".to_owned()),
@@ -131,7 +137,7 @@ impl HttpError {
             reply::json_bytes(self.status(), body)
         };
         match self {
-            Self::Unavailable { .. } => {
+            Self::NotYet(_) | Self::Unavailable { .. } => {
                 response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
             // Which of the two a URL takes is not known here; both are all there are.
@@ -143,16 +149,18 @@ impl HttpError {
         response
     }
 
-    /// Writes what a person must know about to the log.
-    pub(super) fn log(&self, request_id: &RequestId) {
+    /// Writes what a person must know about to the log. `delivery_id` is as the request's header has it.
+    pub(super) fn log(&self, request_id: &RequestId, delivery_id: Option<&HeaderValue>) {
+        let delivery_id = delivery_id.and_then(|id| id.to_str().ok()).filter(|id| id.len() <= LONGEST_DELIVERY_ID);
         match self {
-            Self::Internal { cause } => tracing::error!(%request_id, cause, "a request failed"),
+            Self::Internal { cause } => tracing::error!(%request_id, delivery_id, cause, "a request failed"),
             Self::Unavailable { detail, cause } => {
                 let cause = cause.as_deref().unwrap_or(detail);
-                tracing::warn!(%request_id, cause, "a request was turned away for now");
+                tracing::warn!(%request_id, delivery_id, cause, "a request was turned away for now");
             }
             other => {
-                tracing::debug!(%request_id, status = other.status().as_u16(), detail = other.detail(), "a request was refused")
+                let (status, detail) = (other.status().as_u16(), other.detail());
+                tracing::debug!(%request_id, delivery_id, status, detail, "a request was refused");
             }
         }
     }

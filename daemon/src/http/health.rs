@@ -1,7 +1,6 @@
 //! `GET /health`: 200 while orchd can do its work, 503 when it cannot, and why.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use chrono::Utc;
 use http::StatusCode;
@@ -10,14 +9,13 @@ use serde::Serialize;
 use warp::Filter;
 use warp::reply::Response;
 
+use super::arrival::{Arrival, Peer};
 use super::error::{HttpError, answer};
 use super::routes::{Routes, with};
-use super::{App, metrics, reply};
+use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
 use crate::store::jobs::QueueDepth;
 
-/// The store must answer within this.
-const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// Less free space than this is worth a warning.
 const DISK_WARNING: u64 = 500_000_000;
 /// With less free space than this orchd will soon have to refuse deliveries.
@@ -79,20 +77,26 @@ struct Disk {
 }
 
 pub(super) fn routes(app: &App) -> Routes {
-    warp::path!("health").and(warp::get()).and(with(app)).then(async |app| answer(show(app).await)).boxed()
+    warp::path!("health")
+        .and(warp::get())
+        .and(warp::ext::optional::<Arrival>())
+        .and(with(app))
+        .then(async |arrival, app| answer(show(arrival, app).await))
+        .boxed()
 }
 
-async fn show(app: App) -> Result<Response, HttpError> {
-    let depth = tokio::time::timeout(STORE_ANSWERS_WITHIN, app.db.queue_depth()).await;
-    let (database, queue) = match depth {
-        Ok(Ok(depth)) => (Database { status: Status::Ok, error: None }, Some(Queue::of(depth))),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the store failed a health check");
-            (Database { status: Status::Failing, error: Some("the store fails; the log says why") }, None)
-        }
-        Err(_elapsed) => (Database { status: Status::Failing, error: Some("the store does not answer") }, None),
+async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError> {
+    let failing = |error| (Database { status: Status::Failing, error: Some(error) }, None);
+    let (database, queue) = match app.queue_depth().await {
+        Ok(depth) => (Database { status: Status::Ok, error: None }, Some(Queue::of(depth))),
+        Err(StoreSilence::Fails) => failing("the store fails; the log says why"),
+        Err(StoreSilence::Hangs) => failing("the store does not answer"),
     };
-    let config = ConfigHealth::of(&app);
+    let mut config = ConfigHealth::of(&app);
+    // The problems quote the config and name its files, which is nobody's business on the network.
+    if !matches!(arrival, Some(Arrival { peer: Peer::Local, .. })) {
+        config.error = config.error.map(|_| "the config on disk is refused; `orchd status` says why".to_owned());
+    }
     let directory = database_directory(&app.config());
     let disk = tokio::task::spawn_blocking(move || Disk::of(free_bytes(&directory)))
         .await

@@ -1,7 +1,7 @@
 //! The accept loop: our own, because the limits must be.
 //!
 //! One task a connection, HTTP/1.1, no task a request. Whatever a client sends or fails to send is bounded: bytes and
-//! number of headers, time for headers and for a whole body, connections at once.
+//! number of headers, time for headers, for a whole body and for reading the answer, connections at once.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,6 +24,7 @@ use super::arrival::{Arrival, Peer, RequestId, X_REQUEST_ID, accepts_text_only};
 pub use super::bind::{BindError, Inherited, Listener, SocketFile};
 use super::error::HttpError;
 use super::routes::Routes;
+use super::socket::Impatient;
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// For a request's headers to arrive, and for the next request on a connection that is kept alive.
     pub header_timeout: Duration,
+    /// For a client to take some of an answer that waits to be sent.
+    pub write_timeout: Duration,
     /// For requests in flight to finish once the daemon stops.
     pub drain: Duration,
 }
@@ -45,10 +48,15 @@ impl Default for Limits {
             connections: 4_096,
             header_bytes: 16 * 1024,
             header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(5),
         }
     }
 }
+
+/// Most that a connection keeps of what it has read and of what it has yet to write, in bytes. Pipelined requests are
+/// not answered any further while so much waits.
+const BUFFER: usize = 64 * 1024;
 
 /// Wait after `accept` failed for want of something (file descriptors): trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -90,6 +98,7 @@ enum Socket {
 struct Connections {
     http: http1::Builder,
     routes: Routes,
+    write_timeout: Duration,
     places: Arc<Semaphore>,
     graceful: GracefulShutdown,
 }
@@ -97,8 +106,18 @@ struct Connections {
 impl Connections {
     fn new(routes: Routes, limits: Limits) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_header_size(limits.header_bytes);
-        Self { http, routes, places: Arc::new(Semaphore::new(limits.connections)), graceful: GracefulShutdown::new() }
+        http.timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_header_size(limits.header_bytes)
+            .max_buf_size(BUFFER)
+            .pipeline_flush(false);
+        Self {
+            http,
+            routes,
+            write_timeout: limits.write_timeout,
+            places: Arc::new(Semaphore::new(limits.connections)),
+            graceful: GracefulShutdown::new(),
+        }
     }
 
     /// The next connection, once there is a place for it.
@@ -122,6 +141,7 @@ impl Connections {
     {
         let routes = warp::service(self.routes.clone());
         let service = hyper::service::service_fn(move |request| respond(routes.clone(), request, peer));
+        let socket = Impatient::new(socket, self.write_timeout);
         let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(socket), service));
         tasks.spawn(async move {
             if let Err(error) = connection.await {
@@ -139,10 +159,11 @@ where
 {
     let as_text = accepts_text_only(request.headers());
     let request_id = RequestId::of(request.headers());
+    let delivery_id = request.headers().get("x-github-delivery").cloned();
     request.extensions_mut().insert(Arrival { peer, request_id: request_id.clone() });
     let mut response = routes.call(request).await?;
     if let Some(error) = response.extensions_mut().remove::<HttpError>() {
-        error.log(&request_id);
+        error.log(&request_id, delivery_id.as_ref());
         response = error.render(as_text, &request_id);
     }
     response.headers_mut().insert(X_REQUEST_ID, request_id.into_header());

@@ -13,6 +13,7 @@ use warp::reply::Response;
 use super::event_names;
 use super::routes::{Routes, with};
 use super::{App, reply};
+use crate::store::jobs::QueueDepth;
 
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
@@ -80,8 +81,6 @@ impl EventCounters {
 fn describe() {
     ::metrics::describe_counter!("orchd_events_total", "Deliveries by event and by what became of them");
     ::metrics::describe_histogram!("orchd_ingest_seconds", "From a delivery's headers to its answer");
-    ::metrics::describe_gauge!("orchd_queue_jobs", "Jobs by state");
-    ::metrics::describe_gauge!("orchd_queue_oldest_seconds", "Age of the oldest queued job");
 }
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -89,27 +88,37 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 async fn scrape(app: App) -> Response {
-    let store_is_up = match app.db.queue_depth().await {
-        Ok(depth) => {
-            for (state, jobs) in [("queued", depth.queued), ("running", depth.running), ("dead", depth.dead)] {
-                ::metrics::gauge!("orchd_queue_jobs", "state" => state).set(jobs as f64);
-            }
-            let age = depth.oldest_queued.map_or(0.0, |oldest| age_seconds(oldest, chrono::Utc::now()));
-            ::metrics::gauge!("orchd_queue_oldest_seconds").set(age);
-            true
-        }
-        Err(error) => {
-            tracing::debug!(%error, "the queue's depth is not known");
-            false
-        }
-    };
+    let depth = app.queue_depth().await.ok();
     let mut text = app.metrics.render();
-    push_info(&mut text, &app, store_is_up);
+    if let Some(depth) = &depth {
+        push_queue(&mut text, depth, chrono::Utc::now());
+    }
+    push_info(&mut text, &app, depth.is_some());
     reply::with_type(StatusCode::OK, PROMETHEUS_TEXT, text.into())
 }
 
 pub(super) fn age_seconds(then: chrono::DateTime<chrono::Utc>, now: chrono::DateTime<chrono::Utc>) -> f64 {
     (now - then).as_seconds_f64().max(0.0)
+}
+
+/// By hand, because a recorder would go on telling the last numbers while the store does not answer.
+fn push_queue(text: &mut String, depth: &QueueDepth, now: chrono::DateTime<chrono::Utc>) {
+    let states = [
+        ("queued", depth.queued, depth.oldest_queued),
+        ("running", depth.running, depth.oldest_running),
+        ("dead", depth.dead, depth.oldest_dead),
+    ];
+    text.push_str("# HELP orchd_queue_jobs Jobs by state\n# TYPE orchd_queue_jobs gauge\n");
+    // Writing to a String cannot fail.
+    for (state, jobs, _) in states {
+        let _ = writeln!(text, "orchd_queue_jobs{{state=\"{state}\"}} {jobs}");
+    }
+    text.push_str("# HELP orchd_queue_oldest_seconds Age of the oldest job by state; 0 when there is none\n");
+    text.push_str("# TYPE orchd_queue_oldest_seconds gauge\n");
+    for (state, _, oldest) in states {
+        let age = oldest.map_or(0.0, |oldest| age_seconds(oldest, now));
+        let _ = writeln!(text, "orchd_queue_oldest_seconds{{state=\"{state}\"}} {age}");
+    }
 }
 
 /// What is true at this moment only: written by hand, because a recorder would keep every revision there ever was.

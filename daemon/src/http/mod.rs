@@ -18,22 +18,26 @@ pub mod listen;
 mod metrics;
 mod reply;
 pub mod routes;
+mod socket;
 mod webhook;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
 use crate::store::Db;
+use crate::store::jobs::QueueDepth;
 
 use self::allowlist::Allowlist;
+use self::body::LargeBodies;
 use self::metrics::EventCounters;
 
 /// What handlers need.
@@ -57,12 +61,31 @@ pub struct App(Arc<Shared>);
 struct Shared {
     site: Site,
     events: EventCounters,
+    large: LargeBodies,
+    depth: Mutex<Option<(Instant, Depth)>>,
 }
+
+/// How deep the queue is, or why that is not known.
+type Depth = Result<QueueDepth, StoreSilence>;
+
+/// The store did not say.
+#[derive(Clone, Copy, Debug)]
+enum StoreSilence {
+    Fails,
+    Hangs,
+}
+
+/// The store must answer within this when anybody may ask.
+const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long an answer about the queue serves everybody who asks: looking through the queue costs more the longer it is.
+const DEPTH_SERVES_FOR: Duration = Duration::from_secs(1);
 
 impl App {
     /// Registers the metrics of this folder: the recorder must be installed before.
     pub fn new(site: Site) -> Self {
-        Self(Arc::new(Shared { site, events: EventCounters::new() }))
+        let (events, large) = (EventCounters::new(), LargeBodies::new());
+        Self(Arc::new(Shared { site, events, large, depth: Mutex::default() }))
     }
 
     /// The config in use now.
@@ -72,6 +95,28 @@ impl App {
 
     fn events(&self) -> &EventCounters {
         &self.0.events
+    }
+
+    fn large(&self) -> &LargeBodies {
+        &self.0.large
+    }
+
+    /// As the store said at most a second ago. For what anybody may ask: one question at a time reaches the store.
+    async fn queue_depth(&self) -> Depth {
+        let mut known = self.0.depth.lock().await;
+        if let Some((_, depth)) = known.as_ref().filter(|(at, _)| at.elapsed() < DEPTH_SERVES_FOR) {
+            return depth.clone();
+        }
+        let depth = match tokio::time::timeout(STORE_ANSWERS_WITHIN, self.db.queue_depth()).await {
+            Ok(Ok(depth)) => Ok(depth),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the store does not tell how deep the queue is");
+                Err(StoreSilence::Fails)
+            }
+            Err(_elapsed) => Err(StoreSilence::Hangs),
+        };
+        *known = Some((Instant::now(), depth.clone()));
+        depth
     }
 }
 

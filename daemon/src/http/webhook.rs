@@ -1,7 +1,7 @@
 //! `POST /webhooks/github`: a delivery comes in.
 //!
 //! In this order, cheapest refusal first, and nothing parsed before the signature was verified (invariant 2): address,
-//! content type, size, body, signature, headers, envelope, store. The 202 is sent when the event is on disk
+//! content type, a signature of the right form, size, body, signature, headers, envelope, store. The 202 is sent when the event is on disk
 //! (invariant 1).
 
 use std::pin::{Pin, pin};
@@ -17,12 +17,13 @@ use warp::reply::Response;
 
 use super::allowlist::{Judgement, client_address};
 use super::arrival::{Arrival, Peer};
+use super::body::Share;
 use super::error::HttpError;
 use super::metrics::Outcome;
 use super::routes::{Routes, with};
 use super::{App, body, reply};
 use crate::engine::ingest::{IngestError, new_event};
-use crate::github::webhook::{self, Encoding, Headers};
+use crate::github::webhook::{self, Encoding, Headers, Signature};
 use crate::store::events::{IngestStatus, Ingested, NewEvent, Source};
 
 /// From this size on, hashing and reading a body would hold up other requests: it goes to a thread of its own.
@@ -90,12 +91,17 @@ where
     let config = app.config();
     check_address(arrival, headers, app, &config.server)?;
     let encoding = encoding_of(headers)?;
-    let body = body::read(body, headers, config.server.max_body, config.server.read_timeout).await?;
+    let signature = Signature::from_header(headers.get("x-hub-signature-256").map(|value| value.as_bytes()))
+        .map_err(|error| HttpError::Unauthorised(error.to_string()))?;
+    let mut share = Share::of(&app.large().memory);
+    let body = body::read(body, headers, config.server.max_body, config.server.read_timeout, &mut share).await?;
     let event = if body.len() < LARGE_BODY {
-        authenticate(&config.github.webhook_secrets, headers, body, encoding)?
+        authenticate(&config.github.webhook_secrets, signature, headers, body, encoding)?
     } else {
+        let gone = |error: tokio::sync::AcquireError| HttpError::Internal { cause: error.to_string() };
+        let _turn = app.large().turns.acquire().await.map_err(gone)?;
         let headers = headers.clone();
-        let read = move || authenticate(&config.github.webhook_secrets, &headers, body, encoding);
+        let read = move || authenticate(&config.github.webhook_secrets, signature, &headers, body, encoding);
         tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| HttpError::Internal { cause: format!("reading a large delivery failed: {error}") })??
@@ -118,10 +124,9 @@ fn check_address(
     match app.allowlist.judge(&server.webhook_allow, client) {
         Judgement::Allowed => Ok(()),
         Judgement::Refused => Err(refused()),
-        Judgement::NotYetKnown => Err(HttpError::Unavailable {
-            detail: "GitHub's address ranges are not known yet; deliver again later".to_owned(),
-            cause: None,
-        }),
+        Judgement::NotYetKnown => {
+            Err(HttpError::NotYet("GitHub's address ranges are not known yet; deliver again later".to_owned()))
+        }
     }
 }
 
@@ -142,11 +147,11 @@ fn encoding_of(headers: &HeaderMap) -> Result<Encoding, HttpError> {
 /// Signature, then headers, then envelope.
 fn authenticate(
     secrets: &[secrecy::SecretString],
+    signature: Signature,
     headers: &HeaderMap,
     body: Bytes,
     encoding: Encoding,
 ) -> Result<NewEvent, HttpError> {
-    let signature = headers.get("x-hub-signature-256").map(|value| value.as_bytes());
     let verified =
         webhook::verify(secrets, signature, body).map_err(|error| HttpError::Unauthorised(error.to_string()))?;
     let named = Headers::parse(headers).map_err(|error| HttpError::BadRequest(error.to_string()))?;
@@ -182,7 +187,7 @@ fn outcome_of(taken: &Result<Ingested, HttpError>) -> Outcome {
             HttpError::Timeout => Outcome::TimedOut,
             HttpError::TooLarge(_) => Outcome::TooLarge,
             HttpError::UnsupportedMedia(_) => Outcome::Unsupported,
-            HttpError::Unavailable { .. } => Outcome::Unavailable,
+            HttpError::NotYet(_) | HttpError::Unavailable { .. } => Outcome::Unavailable,
             HttpError::NotFound(_)
             | HttpError::MethodNotAllowed
             | HttpError::Conflict(_)

@@ -94,8 +94,10 @@ pub struct QueueDepth {
     pub queued: u64,
     pub running: u64,
     pub dead: u64,
-    /// When the oldest queued job was created.
+    /// When the oldest queued job was created; below the same of the others.
     pub oldest_queued: Option<DateTime<Utc>>,
+    pub oldest_running: Option<DateTime<Utc>>,
+    pub oldest_dead: Option<DateTime<Utc>>,
 }
 
 /// One row of `jobs`.
@@ -276,11 +278,16 @@ impl Db {
 
     pub async fn queue_depth(&self) -> Result<QueueDepth, StoreError> {
         // jobs_state, jobs_one_running_a_lane; jobs_active, all of it, for the queue.
-        let (queued, oldest, running, dead): (i64, Option<Micros>, i64, i64) = on_db!(self, conn => {
+        type Row = (i64, Option<Micros>, i64, Option<Micros>, i64, Option<Micros>);
+        // Ids are made in the order of time: the first of the dead letters is the oldest, and the index has it first.
+        let (queued, oldest_queued, running, oldest_running, dead, oldest_dead): Row = on_db!(self, conn => {
             sqlx::query_as(
                 "SELECT COUNT(*), MIN(a.created_at),
                     (SELECT COUNT(*) FROM jobs r WHERE r.state = 'running'),
-                    (SELECT COUNT(*) FROM jobs d WHERE d.state IN ('dead', 'discarded') AND d.state = 'dead')
+                    (SELECT MIN(r.created_at) FROM jobs r WHERE r.state = 'running'),
+                    (SELECT COUNT(*) FROM jobs d WHERE d.state IN ('dead', 'discarded') AND d.state = 'dead'),
+                    (SELECT d.created_at FROM jobs d WHERE d.state IN ('dead', 'discarded') AND d.state = 'dead'
+                        ORDER BY d.id LIMIT 1)
                  FROM jobs a WHERE a.state IN ('queued', 'running') AND a.state = 'queued'",
             )
             .fetch_one(conn)
@@ -290,7 +297,9 @@ impl Db {
             queued: unsigned("queued", queued)?,
             running: unsigned("running", running)?,
             dead: unsigned("dead", dead)?,
-            oldest_queued: time(oldest)?,
+            oldest_queued: time(oldest_queued)?,
+            oldest_running: time(oldest_running)?,
+            oldest_dead: time(oldest_dead)?,
         })
     }
 }

@@ -83,8 +83,10 @@ async fn a_saved_config_is_taken_up_and_a_broken_one_is_not() {
     story.write_rules("  - name: broken\n    on: pull_requst.opened\n    thn: []\n");
     story.wait_for("the refusal shows", |story| !story.json(&["status"])["config"]["error"].is_null());
     assert_eq!(revision(&story), second, "the old one keeps running");
+    let error = story.json(&["status"])["config"]["error"].to_string();
+    assert!(error.contains("orchd.yaml:"), "the status shows the error with its place: {error}");
     let (_, health) = story.get("/health").await;
-    assert!(health.contains("orchd.yaml:"), "health shows the error with its place: {health}");
+    assert!(health.contains("orchd status") && !health.contains("orchd.yaml:"), "the world is told less: {health}");
     let (_, metrics) = story.get("/metrics").await;
     assert!(metrics.lines().any(|line| line.starts_with("orchd_config_error") && line.ends_with(" 1")), "{metrics}");
     assert!(story.log().contains("refused"));

@@ -146,6 +146,26 @@ async fn slow_headers_end_the_connection() {
     assert_ne!(answer.status, 202, "{answer:?}");
 }
 
+#[tokio::test]
+async fn a_client_that_never_reads_is_cut_off() {
+    let limits = Limits { write_timeout: Duration::from_millis(200), ..Limits::default() };
+    let site = spawn_site_with(&[], limits).await;
+    let mut stream = TcpStream::connect(site.address).await.unwrap();
+    let requests = b"GET /metrics HTTP/1.1\r\nHost: orchd\r\n\r\n".repeat(1000);
+    let flood = async { while stream.write_all(&requests).await.is_ok() {} };
+    // Writing fails once the server has closed the connection; as long as it is open, the server is stuck or reads.
+    tokio::time::timeout(Duration::from_secs(30), flood).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_without_a_signature_is_not_waited_for() {
+    let site = spawn_site(&[]).await;
+    let unsigned = Delivery::of("g", "push", OPENED).without("X-Hub-Signature-256");
+    let announced = unsigned.with("Content-Length", "20000000").but_sending(Vec::new());
+    let answer = exchange_open(&site, &announced.bytes()).await;
+    assert_eq!(answer.status, 401, "before a byte of it was read: {answer:?}");
+}
+
 /// Sends bytes, leaves the connection open, and waits for what the server does.
 async fn exchange_open(site: &Running, bytes: &[u8]) -> crate::site::Answer {
     let mut stream = TcpStream::connect(site.address).await.unwrap();
@@ -230,9 +250,12 @@ async fn health_and_metrics_tell_how_it_is() {
     assert_eq!((&health.json()["database"]["status"], &health.json()["queue"]["queued"]), (&"ok".into(), &1.into()));
     let metrics = exchange(site.address, b"GET /metrics HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n").await;
     assert_eq!(metrics.status, 200);
-    for line in
-        ["orchd_events_total{event=\"push\",outcome=\"accepted\"}", "orchd_ingest_seconds_bucket", "orchd_store_up 1"]
-    {
+    for line in [
+        "orchd_events_total{event=\"push\",outcome=\"accepted\"}",
+        "orchd_ingest_seconds_bucket",
+        "orchd_store_up 1",
+        "orchd_queue_oldest_seconds{state=\"dead\"} 0",
+    ] {
         assert!(metrics.body.contains(line), "{line} is missing in {}", metrics.body);
     }
 }
