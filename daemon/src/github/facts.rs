@@ -385,7 +385,7 @@ mod tests {
         let run = |id, app, conclusion| check_run(id, app, "completed", Some(conclusion));
         let states = |runs| latest_checks(runs, Vec::new()).iter().map(|check| check.state).collect::<Vec<_>>();
         let both = states(vec![run(1, 7, "failure"), run(2, 8, "success")]);
-        assert_eq!(both, [CheckState::Passing, CheckState::Failing]);
+        assert_eq!(both, [CheckState::Failing, CheckState::Passing]);
         assert_eq!(states(vec![run(1, 7, "failure"), run(2, 7, "success")]), [CheckState::Passing]);
     }
 
