@@ -103,9 +103,10 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
 const REDACTED: &[u8] = b"[redacted]";
 
 /// GitHub's tokens: `ghp_`, `gho_`, `ghu_`, `ghs_`, `ghr_` and what may follow, up to some 520 characters; and
-/// fine-grained personal ones.
+/// fine-grained personal ones. No word boundary is asked for before them: in JSON a line end stands as `\n`, whose `n`
+/// would be part of the word.
 static TOKENS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?-u)\b(?:gh[a-z]_[A-Za-z0-9._-]{36,}|github_pat_[A-Za-z0-9_]{36,})").ok());
+    LazyLock::new(|| Regex::new(r"(?-u)(?:gh[a-z]_[A-Za-z0-9._-]{36,}|github_pat_[A-Za-z0-9_]{36,})").ok());
 
 /// The text without tokens.
 fn redact(text: &[u8]) -> Cow<'_, [u8]> {
@@ -246,6 +247,18 @@ mod tests {
 
     struct Collect(Lines);
 
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     impl Log for Collect {
         fn enabled(&self, _: &log::Metadata<'_>) -> bool {
             true
@@ -272,6 +285,22 @@ mod tests {
         Redacting(&mut written).write_all(line.as_bytes()).unwrap();
         let written = String::from_utf8(written).unwrap();
         assert_eq!(written, "GET /x failed: Bearer [redacted], retrying with ghs_short\n");
+    }
+
+    #[test]
+    fn a_token_after_a_line_end_leaves_no_json_line() {
+        let fine = format!("github_pat_{}", "0aB_".repeat(20));
+        let lines: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let into = lines.clone();
+        let writer = move || Redacting(Shared(into.clone()));
+        let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(json), || {
+            tracing::info!(field = format!("tokens:\n{TOKEN}\n{fine}"), "sent\n{TOKEN}\r\n{fine}");
+        });
+        let written = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        assert_eq!(written.matches("[redacted]").count(), 4, "{written}");
+        assert!(!written.contains("0123456789abc") && !written.contains("0aB_"), "{written}");
+        serde_json::from_str::<serde_json::Value>(&written).unwrap();
     }
 
     #[test]

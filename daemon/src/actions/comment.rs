@@ -2,7 +2,7 @@
 //!
 //! A hidden last line tells our comment from others: the rule, the intent that last wrote it, and a sum of the text, by
 //! which an edit by hand shows. People can copy that line, so a comment counts as ours only when the App wrote it:
-//! its author is `SLUG[bot]`, or, where the slug cannot be had, some bot. What a person wrote is never edited.
+//! its author is `SLUG[bot]`. What a person or another App wrote is never edited.
 
 use http::Method;
 use schemars::JsonSchema;
@@ -57,7 +57,6 @@ struct Listed {
 #[derive(Debug, Deserialize)]
 struct User {
     login: String,
-    r#type: Option<String>,
 }
 
 /// GitHub may keep line ends as `\r\n`.
@@ -85,17 +84,14 @@ fn split(body: &str) -> Option<(&str, &str, &str)> {
     Some((text.trim_end(), rule, sum))
 }
 
-/// Our comment among those listed. `slug` is the App's, when it is known.
-fn ours(listed: Vec<Listed>, rule: &str, slug: Option<&str>) -> Option<Comment> {
-    let bot = slug.map(|slug| format!("{slug}[bot]"));
-    let by_us = |user: &User| match &bot {
-        Some(bot) => user.login.eq_ignore_ascii_case(bot),
-        None => user.r#type.as_deref() == Some("Bot"),
-    };
-    listed.into_iter().find_map(|listed| {
-        let body = listed.body?;
-        let fits = listed.user.as_ref().is_some_and(by_us) && split(&body)?.1 == rule;
-        fits.then_some(Comment { id: listed.id, body })
+/// Our comment among those listed. `slug` is the App's.
+fn ours(listed: &[Listed], rule: &str, slug: &str) -> Option<Comment> {
+    let bot = format!("{slug}[bot]");
+    let by_us = |user: &User| user.login.eq_ignore_ascii_case(&bot);
+    listed.iter().find_map(|listed| {
+        let body = listed.body.as_deref()?;
+        let fits = listed.user.as_ref().is_some_and(by_us) && split(body)?.1 == rule;
+        fits.then(|| Comment { id: listed.id, body: body.to_owned() })
     })
 }
 
@@ -122,14 +118,20 @@ impl Action for Params {
     }
 
     async fn read(&self, target: &Target, origin: &Origin, reader: &Reader) -> Result<Option<Comment>, GitHubError> {
-        let slug = match reader.app_slug().await {
-            Ok(slug) => Some(slug),
-            Err(later @ (GitHubError::Limited { .. } | GitHubError::Unavailable(_))) => return Err(later),
-            Err(_) => None,
-        };
+        let slug = reader.app_slug().await.map_err(|error| match error {
+            // Without its name none of the App's comments is known: a person must mend that, and then it works.
+            GitHubError::Refused { .. } | GitHubError::NotFound(_) => {
+                GitHubError::Credentials(format!("the App's name cannot be learnt: {error}"))
+            }
+            error => error,
+        })?;
         let path = path::repository(&target.repository, format_args!("/issues/{}/comments", target.number));
         let listed = reader.get_all(&path, None, MOST_PAGES).await?;
-        Ok(ours(listed, origin.rule.as_str(), slug.as_deref()))
+        match ours(&listed.items, origin.rule.as_str(), &slug) {
+            Some(ours) => Ok(Some(ours)),
+            // Ours may stand among those that were not read: a second one must not be written.
+            None => listed.whole("comments").map(|_| None),
+        }
     }
 
     fn plan(&self, origin: &Origin, state: &Option<Comment>, _: &[HandChange]) -> Plan<Change> {
@@ -220,8 +222,8 @@ mod tests {
         say(text).plan(&origin("greet"), state, &[])
     }
 
-    fn listed(login: &str, kind: &str, body: &str) -> Listed {
-        let user = User { login: login.to_owned(), r#type: Some(kind.to_owned()) };
+    fn listed(login: &str, body: &str) -> Listed {
+        let user = User { login: login.to_owned() };
         Listed { id: 1, body: Some(body.to_owned()), user: Some(user) }
     }
 
@@ -249,15 +251,14 @@ mod tests {
     #[test]
     fn a_copied_hidden_line_does_not_make_a_persons_comment_ours() {
         let body = with_marker("Hi", &origin("greet"));
-        let find = |login: &str, kind: &str, slug| ours(vec![listed(login, kind, &body)], "greet", slug).is_some();
-        assert!(find("orchd[bot]", "Bot", Some("orchd")));
-        assert!(!find("mallory", "User", Some("orchd")));
-        assert!(!find("mallory[bot]", "Bot", Some("orchd")));
-        assert!(find("orchd[bot]", "Bot", None));
-        assert!(!find("mallory", "User", None));
+        let find = |login: &str| ours(&[listed(login, &body)], "greet", "orchd").is_some();
+        assert!(find("orchd[bot]"));
+        assert!(!find("orchd"));
+        assert!(!find("mallory"));
+        assert!(!find("mallory[bot]"));
         let quoted = format!("> {}\n\nI agree", body.replace('\n', "\n> "));
-        assert_eq!(ours(vec![listed("orchd[bot]", "Bot", &quoted)], "greet", Some("orchd")), None);
-        assert_eq!(ours(vec![listed("orchd[bot]", "Bot", &body)], "gre", Some("orchd")), None);
+        assert_eq!(ours(&[listed("orchd[bot]", &quoted)], "greet", "orchd"), None);
+        assert_eq!(ours(&[listed("orchd[bot]", &body)], "gre", "orchd"), None);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Action for Params {
     }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Vec<String>, GitHubError> {
-        let labels: Vec<Label> = reader.get_all(&below(target, ""), None, MOST_PAGES).await?;
+        let labels: Vec<Label> = reader.get_all(&below(target, ""), None, MOST_PAGES).await?.whole("labels")?;
         Ok(labels.into_iter().map(|label| label.name).collect())
     }
 

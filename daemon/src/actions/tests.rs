@@ -258,6 +258,23 @@ async fn the_state_is_read_from_what_github_tells() {
 }
 
 #[tokio::test]
+async fn a_comment_is_not_looked_for_where_it_could_be_missed_or_mistaken() {
+    let marked = |by: &str| json!([{"id": 3, "body": "<!-- orchd:rule=r intent=x sum=y -->", "user": {"login": by}}]);
+    let read = async |app: Reply, comments: Reply| {
+        let (_server, reader) =
+            gate(move |seen| if seen.path == "/app" { app.clone() } else { comments.clone() }).await;
+        bound("comment", &json!({"body": "x"})).read(&reader).await
+    };
+    let named = || reply(200, &json!({"slug": "orchd"}));
+    let nameless = read(reply(403, &json!({"message": "no"})), reply(200, &marked("orchd[bot]"))).await.unwrap_err();
+    assert!(matches!(&nameless, GitHubError::Credentials(why) if why.contains("name cannot be learnt")), "{nameless}");
+    let endless = |by: &str| reply(200, &marked(by)).with("link", "<https://h/more?page=2>; rel=\"next\"");
+    let cut_off = read(named(), endless("eve")).await.unwrap_err();
+    assert!(matches!(&cut_off, GitHubError::Refused { message, .. } if message.contains("30 comments")), "{cut_off}");
+    assert_eq!(read(named(), endless("orchd[bot]")).await.unwrap()["id"], 3);
+}
+
+#[tokio::test]
 async fn a_pull_request_is_found_where_issues_do_not_show_it() {
     let pull = json!({"state": "closed", "merged_at": "2026-01-01T00:00:00Z", "assignees": []});
     let answer: Arc<dyn Fn(&Seen) -> Reply + Send + Sync> = Arc::new(move |seen| match seen.path.as_str() {

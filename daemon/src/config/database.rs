@@ -33,7 +33,7 @@ pub(super) fn database(around: Surroundings<'_>, node: &Node, key: &Key, finding
     let url = fields.read("url", findings, |node, key, findings| match node.tree {
         Tree::Map(_) => {
             let kept = secret(around, node, key, findings)?;
-            let (url, _) = located(around.dir, kept.expose_secret(), node, findings)?;
+            let url = located(around.dir, kept.expose_secret(), node, findings)?;
             Some((url, node.to_json()))
         }
         _ => written_url(around, node, key, findings),
@@ -59,12 +59,18 @@ fn written_url(
     findings: &mut Findings,
 ) -> Option<(SecretString, Value)> {
     let written = text(node, key, findings)?;
-    let (url, shown) = located(around.dir, &written, node, findings)?;
-    Some((url, Value::String(shown)))
+    let url = located(around.dir, &written, node, findings)?;
+    if sqlite_path(&written).is_none() && holds_password(&written) {
+        let message = "the URL holds a password, which never stands in the config itself: keep the whole URL as a \
+            secret and write `database: {url: {credential: NAME}}` ({file: PATH} and {env: NAME} work too)";
+        return refuse(node, findings, message);
+    }
+    let shown = Value::String(url.expose_secret().to_owned());
+    Some((url, shown))
 }
 
-/// The URL with an absolute path, and the same for showing. Messages never repeat it: it may hold a password.
-fn located(dir: &Path, url: &str, node: &Node, findings: &mut Findings) -> Option<(SecretString, String)> {
+/// The URL with an absolute path. Messages never repeat it: it may hold a password.
+fn located(dir: &Path, url: &str, node: &Node, findings: &mut Findings) -> Option<SecretString> {
     if let Some(file) = sqlite_path(url) {
         if file.is_empty() || file.starts_with(":memory:") || url.contains("mode=memory") {
             return refuse(node, findings, "a database in memory would lose every event at the next stop: name a file");
@@ -72,12 +78,11 @@ fn located(dir: &Path, url: &str, node: &Node, findings: &mut Findings) -> Optio
         let query = url.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
         let absolute =
             if file.starts_with('/') { file } else { format!("{}/{file}", escape(&dir.display().to_string())) };
-        let url = format!("sqlite://{absolute}{query}");
-        return Some((url.clone().into(), url));
+        return Some(format!("sqlite://{absolute}{query}").into());
     }
     let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
     match rest {
-        Some(rest) if !rest.is_empty() => Some((url.to_owned().into(), masked(url))),
+        Some(rest) if !rest.is_empty() => Some(url.to_owned().into()),
         _ => refuse(node, findings, EXPECTED),
     }
 }
@@ -97,46 +102,35 @@ fn unescape(path: &str) -> String {
     path.replace("%3F", "?").replace("%25", "%")
 }
 
-/// A PostgreSQL URL with its password, in either place it can stand, as `***`.
-pub(super) fn masked(url: &str) -> String {
-    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
-    let (scheme, rest) = base.split_once("://").unwrap_or(("postgres", base));
+/// Whether a PostgreSQL URL holds a password, in either place it can stand.
+fn holds_password(url: &str) -> bool {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
     // The last `@`: a password that was not escaped may hold others, and a path never needs one.
-    let base = match rest.rsplit_once('@') {
-        Some((user, host)) => match user.split_once(':') {
-            Some((name, _)) => format!("{scheme}://{name}:***@{host}"),
-            None => format!("{scheme}://{user}@{host}"),
-        },
-        None => format!("{scheme}://{rest}"),
-    };
-    let hide = |pair: &str| match pair.split_once('=') {
-        Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}=***"),
-        _ => pair.to_owned(),
-    };
-    match query {
-        // A `?` inside an unescaped password would put its rest here: with an `@` in it nothing is shown.
-        Some(query) if query.contains('@') => format!("{scheme}://***"),
-        Some(query) => format!("{base}?{}", query.split('&').map(hide).collect::<Vec<_>>().join("&")),
-        None => base,
-    }
+    let in_front = rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let names = |pair: &str| pair.split('=').next().unwrap_or_default().to_ascii_lowercase().contains("pass");
+    // A `?` inside an unescaped password would put its rest, and the `@` after it, into the query.
+    in_front || query.contains('@') || query.split('&').any(names)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::masked;
+    use super::holds_password;
 
     #[test]
-    fn a_password_is_masked_wherever_it_stands() {
+    fn a_password_is_found_wherever_it_stands() {
         let cases = [
-            ("postgres://orchd@db/orchd", "postgres://orchd@db/orchd"),
-            ("postgres://orchd:hunter2@db:5432/orchd", "postgres://orchd:***@db:5432/orchd"),
-            ("postgres://orchd:hun@ter2@db/orchd", "postgres://orchd:***@db/orchd"),
-            ("postgres://orchd:hun?ter2@db/orchd", "postgres://***"),
-            ("postgresql://db/orchd?user=o&password=hunter2", "postgresql://db/orchd?user=o&password=***"),
-            ("postgres:///orchd?host=/run/postgresql", "postgres:///orchd?host=/run/postgresql"),
+            ("postgres://orchd@db/orchd", false),
+            ("postgres://db:5432/orchd", false),
+            ("postgres://[::1]:5432/orchd?sslmode=require", false),
+            ("postgres:///orchd?host=/run/postgresql", false),
+            ("postgres://orchd:hunter2@db:5432/orchd", true),
+            ("postgres://orchd:hun@ter2@db/orchd", true),
+            ("postgres://orchd:hun?ter2@db/orchd", true),
+            ("postgresql://db/orchd?user=o&Password=hunter2", true),
         ];
-        for (url, shown) in cases {
-            assert_eq!(masked(url), shown);
+        for (url, holds) in cases {
+            assert_eq!(holds_password(url), holds, "{url}");
         }
     }
 }

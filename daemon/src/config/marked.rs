@@ -15,6 +15,9 @@ const MAX_DEPTH: usize = 64;
 /// Most values in a file once its aliases are written out: an alias bomb ends here.
 const MAX_NODES: usize = 100_000;
 
+/// Most text in a file, in bytes, once its aliases are written out: so does a bomb of few but long values.
+const MAX_TEXT: usize = 8 << 20;
+
 /// A value with its place.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -106,6 +109,16 @@ impl Node {
         }
     }
 
+    /// Bytes of text in it, keys included.
+    fn text(&self) -> usize {
+        match &self.tree {
+            Tree::Scalar(Value::String(text)) => text.len(),
+            Tree::Scalar(_) => 0,
+            Tree::List(items) => items.iter().map(Self::text).sum(),
+            Tree::Map(entries) => entries.iter().map(|entry| entry.key.len() + entry.node.text()).sum(),
+        }
+    }
+
     fn depth(&self) -> usize {
         match &self.tree {
             Tree::Scalar(_) => 0,
@@ -120,7 +133,8 @@ impl Node {
 pub(super) fn parse(text: &str, file: usize, findings: &mut Findings) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut parser = Parser::new_from_str(text);
-    let mut builder = Builder { file, open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None, findings };
+    let mut builder =
+        Builder { file, open: Vec::new(), anchors: HashMap::new(), nodes: 0, text: 0, root: None, findings };
     while let Some(next) = parser.next_event() {
         let taken = match next {
             Ok((event, span)) => {
@@ -153,6 +167,7 @@ struct Builder<'f> {
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    text: usize,
     root: Option<Node>,
     findings: &'f mut Findings,
 }
@@ -218,27 +233,44 @@ impl Builder<'_> {
 
     /// Problems in an alias are reported where its anchor was written: the alias repeats that place.
     fn expand(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
-        let Some(node) = self.anchors.get(&anchor).cloned() else {
+        let Some(node) = self.anchors.get(&anchor) else {
             return Err((place, "an alias inside its own anchor".to_owned()));
         };
         if self.open.len() + node.depth() > MAX_DEPTH {
             return Err((place, format!("nested deeper than {MAX_DEPTH} levels once its aliases are written out")));
         }
-        self.count(node.size() - 1, place)?;
-        self.place_node(node, 0)
+        let (size, text) = (node.size(), node.text());
+        self.count(size, text, place)?;
+        match self.anchors.get(&anchor).cloned() {
+            Some(node) => self.place_counted(node, 0),
+            None => Ok(()),
+        }
     }
 
-    fn count(&mut self, more: usize, place: Place) -> Result<(), Fatal> {
-        self.nodes += more;
+    /// Counts what is about to be kept.
+    fn count(&mut self, values: usize, text: usize, place: Place) -> Result<(), Fatal> {
+        self.nodes += values;
+        self.text += text;
+        if self.text > MAX_TEXT {
+            return Err((place, format!("more than {} MiB of text once aliases are written out", MAX_TEXT >> 20)));
+        }
         if self.nodes > MAX_NODES {
             return Err((place, format!("more than {MAX_NODES} values once aliases are written out")));
         }
         Ok(())
     }
 
+    /// Places a new value. What a list or map holds was counted before it.
     fn place_node(&mut self, node: Node, anchor: usize) -> Result<(), Fatal> {
-        self.count(1, node.place)?;
+        let text = if matches!(node.tree, Tree::Scalar(_)) { node.text() } else { 0 };
+        self.count(1, text, node.place)?;
+        self.place_counted(node, anchor)
+    }
+
+    fn place_counted(&mut self, node: Node, anchor: usize) -> Result<(), Fatal> {
         if anchor != 0 {
+            // A copy is kept for the aliases to come; anchors inside anchors multiply it.
+            self.count(node.size(), node.text(), node.place)?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut().map(|open| &mut open.content) {

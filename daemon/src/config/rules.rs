@@ -9,7 +9,7 @@ use super::findings::{Findings, Place};
 use super::marked::{Entry, Node, Tree};
 use super::suggest::did_you_mean;
 use super::table::{Key, LIMITS, RULE};
-use super::triggers::{EVENTS, is_known};
+use super::triggers::{EVENTS, actions_of, is_known};
 use super::values::{count, list, one_of, one_or_more, refuse, text};
 use crate::core::condition::Condition;
 use crate::core::intent::{ActionKind, ActionSpec};
@@ -142,10 +142,16 @@ fn trigger(node: &Node, key: &Key, findings: &mut Findings) -> Option<Trigger> {
         Ok(trigger) => trigger,
         Err(error) => return refuse(node, findings, error.to_string()),
     };
-    match trigger.event_name() {
-        Some(name) if !is_known(name) => {
-            let hint = did_you_mean(name, EVENTS);
-            refuse(node, findings, format!("GitHub has no webhook event `{name}`{hint}"))
+    let Some(name) = trigger.event_name() else { return Some(trigger) };
+    if !is_known(name) {
+        let hint = did_you_mean(name, EVENTS);
+        return refuse(node, findings, format!("GitHub has no webhook event `{name}`{hint}"));
+    }
+    match (trigger.action(), actions_of(name)) {
+        (Some(action), Some(known)) if !known.contains(&action) => {
+            let hint = did_you_mean(action, known.iter().copied());
+            let hint = if hint.is_empty() { format!(": there are {}", known.join(", ")) } else { hint };
+            refuse(node, findings, format!("the event `{name}` has no action `{action}`{hint}"))
         }
         _ => Some(trigger),
     }

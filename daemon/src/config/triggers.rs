@@ -87,17 +87,128 @@ pub(super) const EVENTS: [&str; 83] = [
     "workflow_run",
 ];
 
+/// The actions of the events that rules mostly wait for, from the same page. Of the other events any action is taken.
+const ACTIONS: [(&str, &[&str]); 19] = [
+    ("check_run", &["completed", "created", "requested_action", "rerequested"]),
+    ("check_suite", &["completed", "requested", "rerequested"]),
+    (
+        "discussion",
+        &[
+            "answered",
+            "category_changed",
+            "closed",
+            "created",
+            "deleted",
+            "edited",
+            "labeled",
+            "locked",
+            "pinned",
+            "reopened",
+            "transferred",
+            "unanswered",
+            "unlabeled",
+            "unlocked",
+            "unpinned",
+        ],
+    ),
+    ("discussion_comment", &["created", "deleted", "edited"]),
+    ("installation", &["created", "deleted", "new_permissions_accepted", "suspend", "unsuspend"]),
+    ("installation_repositories", &["added", "removed"]),
+    ("issue_comment", &["created", "deleted", "edited", "pinned", "unpinned"]),
+    (
+        "issues",
+        &[
+            "assigned",
+            "closed",
+            "deleted",
+            "demilestoned",
+            "edited",
+            "field_added",
+            "field_removed",
+            "labeled",
+            "locked",
+            "milestoned",
+            "opened",
+            "pinned",
+            "reopened",
+            "transferred",
+            "typed",
+            "unassigned",
+            "unlabeled",
+            "unlocked",
+            "unpinned",
+            "untyped",
+        ],
+    ),
+    ("label", &["created", "deleted", "edited"]),
+    ("milestone", &["closed", "created", "deleted", "edited", "opened"]),
+    (
+        "pull_request",
+        &[
+            "assigned",
+            "auto_merge_disabled",
+            "auto_merge_enabled",
+            "closed",
+            "converted_to_draft",
+            "demilestoned",
+            "dequeued",
+            "edited",
+            "enqueued",
+            "labeled",
+            "locked",
+            "milestoned",
+            "opened",
+            "queued",
+            "ready_for_review",
+            "reopened",
+            "review_request_removed",
+            "review_requested",
+            "synchronize",
+            "unassigned",
+            "unlabeled",
+            "unlocked",
+        ],
+    ),
+    ("pull_request_review", &["dismissed", "edited", "submitted"]),
+    ("pull_request_review_comment", &["created", "deleted", "edited"]),
+    ("pull_request_review_thread", &["resolved", "unresolved"]),
+    ("release", &["created", "deleted", "edited", "prereleased", "published", "released", "unpublished"]),
+    (
+        "repository",
+        &[
+            "archived",
+            "created",
+            "deleted",
+            "edited",
+            "privatized",
+            "publicized",
+            "renamed",
+            "transferred",
+            "unarchived",
+        ],
+    ),
+    ("star", &["created", "deleted"]),
+    ("workflow_job", &["completed", "in_progress", "queued", "waiting"]),
+    ("workflow_run", &["completed", "in_progress", "requested"]),
+];
+
+/// The actions of an event, when they are known here.
+pub(super) fn actions_of(name: &str) -> Option<&'static [&'static str]> {
+    ACTIONS.iter().find(|(event, _)| *event == name).map(|(_, actions)| *actions)
+}
+
 pub(super) fn is_known(name: &str) -> bool {
     EVENTS.binary_search(&name).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{EVENTS, is_known};
+    use super::{ACTIONS, EVENTS, is_known};
 
     #[test]
     fn every_event_is_found_by_the_search() {
         assert!(EVENTS.iter().all(|name| is_known(name)));
         assert!(!is_known("pull_requests"));
+        assert!(ACTIONS.iter().all(|(name, actions)| is_known(name) && actions.is_sorted()));
     }
 }

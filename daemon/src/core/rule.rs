@@ -102,6 +102,11 @@ impl Trigger {
     pub fn event_name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    /// The action the trigger waits for; `None` for any.
+    pub fn action(&self) -> Option<&str> {
+        self.action.as_deref()
+    }
 }
 
 impl TryFrom<String> for Trigger {

@@ -119,8 +119,9 @@ impl Answer {
 /// Takes tokens out of a text that goes to a log or an error.
 pub(super) fn redact(text: &str) -> String {
     #[expect(clippy::expect_used, reason = "the pattern is a constant, and a test uses it")]
-    static TOKEN: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new("gh[a-z]_[A-Za-z0-9._-]{36,}").expect("a valid pattern"));
+    static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new("gh[a-z]_[A-Za-z0-9._-]{36,}|github_pat_[A-Za-z0-9_]{36,}").expect("a valid pattern")
+    });
     TOKEN.replace_all(text, "[redacted token]").into_owned()
 }
 
@@ -185,6 +186,7 @@ mod tests {
         let unread = answer(200, &[], "{}").json::<Vec<u8>>(&token).unwrap_err().to_string();
         assert!(!unread.contains("DEF_"), "{unread}");
         assert_eq!(redact("ghs_short is no token"), "ghs_short is no token");
+        assert_eq!(redact(&format!("a github_pat_{} b", "1A_z".repeat(20))), "a [redacted token] b");
     }
 
     #[test]

@@ -46,6 +46,29 @@ pub struct Reader {
     identity: Identity,
 }
 
+/// A list, as far as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// In GitHub's order.
+    pub items: Vec<T>,
+    /// Whether these are all there are; else the bound on pages cut the list off.
+    pub complete: bool,
+}
+
+impl<T> Listed<T> {
+    /// All items.
+    ///
+    /// # Errors
+    /// `Refused`, status 0, when there may be more than were read. `what` names the items.
+    pub fn whole(self, what: &str) -> Result<Vec<T>, GitHubError> {
+        if self.complete {
+            return Ok(self.items);
+        }
+        let message = format!("GitHub lists only the first {} {what}, and there may be more", self.items.len());
+        Err(GitHubError::Refused { status: 0, message })
+    }
+}
+
 impl GitHub {
     /// Sends nothing yet. Must be called within a tokio runtime, which then carries the connections.
     ///
@@ -94,7 +117,7 @@ impl Reader {
         self.call(&Outgoing::get(path)).await?.json(path)
     }
 
-    /// All pages of a list (100 a page), at most `max_pages`, following `Link: rel="next"`.
+    /// The pages of a list (100 a page), at most `max_pages`, following `Link: rel="next"`; says whether it was all.
     /// `items` names the array when a page is an object (check runs: `check_runs`).
     ///
     /// # Errors
@@ -104,7 +127,7 @@ impl Reader {
         path: &str,
         items: Option<&str>,
         max_pages: u32,
-    ) -> Result<Vec<T>, GitHubError> {
+    ) -> Result<Listed<T>, GitHubError> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let mut next = Some(format!("{path}{separator}per_page=100"));
         let mut all = Vec::new();
@@ -114,7 +137,7 @@ impl Reader {
             all.extend(page_items::<T>(&answer, path, items)?);
             next = answer.next_page().map(|path| self.transport.below(&path).to_owned());
         }
-        Ok(all)
+        Ok(Listed { items: all, complete: next.is_none() })
     }
 
     /// The App's slug, whoever this reads as.
@@ -242,8 +265,14 @@ mod tests {
         let below = format!("{}/api/v3", server.settings().api_url.to_string().trim_end_matches('/'));
         let settings = Settings { api_url: below.parse().unwrap(), ..server.settings() };
         let reader = GitHub::new(settings).unwrap().anonymous();
-        assert_eq!(reader.get_all::<u32>("/list", Some("things"), 9).await.unwrap(), [1, 2, 3]);
-        assert_eq!(reader.get_all::<u32>("/list", Some("things"), 2).await.unwrap(), [1, 2]);
+        let all = reader.get_all::<u32>("/list", Some("things"), 3).await.unwrap();
+        assert_eq!(all, Listed { items: vec![1, 2, 3], complete: true });
+        assert_eq!(all.whole("things").unwrap(), [1, 2, 3]);
+        let some = reader.get_all::<u32>("/list", Some("things"), 2).await.unwrap();
+        assert_eq!(some, Listed { items: vec![1, 2], complete: false });
+        let cut_off = some.whole("things").unwrap_err();
+        assert!(matches!(&cut_off, GitHubError::Refused { status: 0, .. }));
+        assert_eq!(cut_off.to_string(), "refused: GitHub lists only the first 2 things, and there may be more");
         assert_eq!(server.seen()[1], "GET /api/v3/list?per_page=100&page=2");
         let missing = reader.get_all::<u32>("/list", Some("others"), 2).await.unwrap_err();
         assert!(matches!(missing, GitHubError::Unreadable(_)));
@@ -268,8 +297,36 @@ mod tests {
         assert!(github.reader(None).get::<u8>("/away").await.unwrap_err().to_string().contains("redirected away"));
         assert_eq!(other.seen().len(), 0);
         let writer = github.open_gate(None, Mode::Active).unwrap();
-        let moved = writer.send::<Value>(http::Method::POST, "/old", &json!({})).await.unwrap_err();
-        assert!(matches!(moved, GitHubError::Refused { status: 301, .. }), "{moved}");
+        let away = writer.send::<Value>(http::Method::POST, "/away", &json!({})).await.unwrap_err();
+        assert!(away.to_string().contains("redirected away"), "{away}");
+        assert_eq!(other.seen().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_change_follows_a_renamed_repository_as_it_is_or_not_at_all() {
+        let server = StandIn::start(|seen| match seen.path.as_str() {
+            "/renamed" => reply(307, &json!({})).with("location", "/kept"),
+            "/kept" => reply(308, &json!({})).with("location", "/new"),
+            "/old" => reply(301, &json!({})).with("location", "/new"),
+            "/loop" => reply(308, &json!({})).with("location", "/loop"),
+            "/off" => reply(307, &json!({})).with("location", "https://elsewhere.example/new"),
+            _ => reply(200, &json!(1)),
+        })
+        .await;
+        let writer = github(&server).open_gate(None, Mode::Active).unwrap();
+        let change = json!({"title": "x"});
+        assert_eq!(writer.send::<u8>(http::Method::PATCH, "/renamed", &change).await.unwrap(), 1);
+        assert_eq!(server.seen(), ["PATCH /renamed", "PATCH /kept", "PATCH /new"]);
+        let last = server.requests().remove(2);
+        assert_eq!(last.body, change);
+        assert!(last.headers.contains_key("authorization"));
+        let failed = async |path: &str| writer.send::<u8>(http::Method::POST, path, &change).await.unwrap_err();
+        let moved = failed("/old").await;
+        assert!(matches!(&moved, GitHubError::Refused { status: 301, message } if message.contains("/new")), "{moved}");
+        assert!(failed("/off").await.to_string().contains("redirected away"));
+        assert_eq!(server.seen().len(), 5, "neither was followed");
+        assert!(failed("/loop").await.to_string().contains("too many redirects"));
+        assert_eq!(server.seen().len(), 11);
     }
 
     #[tokio::test]

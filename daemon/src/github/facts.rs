@@ -12,7 +12,8 @@ use crate::core::facts::{
     Check, CheckState, FactKind, FactKinds, Facts, Item, ItemKind, Known, Pull, Review, ReviewState, item_from_pull,
 };
 
-/// GitHub lists 3,000 files of a pull request at most.
+/// GitHub lists so many files of a pull request at most, and does not say when it left some out.
+const MOST_FILES: usize = 3000;
 const MOST_FILE_PAGES: u32 = 30;
 /// 1,000 reviews, and as many check runs.
 const MOST_PAGES: u32 = 10;
@@ -95,6 +96,7 @@ fn known_pull(facts: &Facts) -> Option<&Pull> {
 fn known<T>(result: Result<T, GitHubError>) -> Result<Known<T>, GitHubError> {
     match result {
         Ok(value) => Ok(Known::Is(value)),
+        Err(GitHubError::Refused { status: 0, message }) => Ok(Known::Unavailable(message)),
         Err(refusal @ (GitHubError::NotFound(_) | GitHubError::Refused { .. })) => {
             Ok(Known::Unavailable(refusal.to_string()))
         }
@@ -107,8 +109,9 @@ async fn files(reader: &Reader, pull: &Address<'_>) -> Result<Vec<String>, GitHu
     struct File {
         filename: String,
     }
-    let files = reader.get_all::<File>(&pull.below("/files"), None, MOST_FILE_PAGES).await?;
-    Ok(files.into_iter().map(|file| file.filename).collect())
+    let mut files = reader.get_all::<File>(&pull.below("/files"), None, MOST_FILE_PAGES).await?;
+    files.complete &= files.items.len() < MOST_FILES;
+    Ok(files.whole("files")?.into_iter().map(|file| file.filename).collect())
 }
 
 #[derive(Deserialize)]
@@ -124,7 +127,8 @@ struct GivenReview {
 }
 
 async fn reviews(reader: &Reader, pull: &Address<'_>) -> Result<Vec<Review>, GitHubError> {
-    Ok(latest_reviews(reader.get_all(&pull.below("/reviews"), None, MOST_PAGES).await?))
+    let given = reader.get_all(&pull.below("/reviews"), None, MOST_PAGES).await?;
+    Ok(latest_reviews(given.whole("reviews")?))
 }
 
 /// The one that counts of each reviewer: the latest, where a mere comment takes back neither an approval nor a request
@@ -157,6 +161,13 @@ struct CheckRun {
     name: String,
     status: String,
     conclusion: Option<String>,
+    /// Null when the App is gone.
+    app: Option<App>,
+}
+
+#[derive(Deserialize)]
+struct App {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -169,14 +180,15 @@ async fn checks(reader: &Reader, name: &RepoName, sha: &str) -> Result<Vec<Check
     let commit = |rest: &str| path::repository(name, format_args!("/commits/{}/{rest}", path::segment(sha)));
     let runs = reader.get_all(&commit("check-runs"), Some("check_runs"), MOST_PAGES).await?;
     let statuses = reader.get_all(&commit("status"), Some("statuses"), MOST_PAGES).await?;
-    Ok(latest_checks(runs, statuses))
+    Ok(latest_checks(runs.whole("check runs")?, statuses.whole("statuses")?))
 }
 
-/// The latest run of each name, and the combined statuses, of which GitHub gives the latest of each context.
+/// The latest run of each name of each App (the name is not the App's own), and the combined statuses, of which GitHub gives the latest of each context.
 fn latest_checks(mut runs: Vec<CheckRun>, statuses: Vec<CommitStatus>) -> Vec<Check> {
     runs.sort_by_key(|run| run.id);
-    let runs = runs.into_iter().map(|run| (run.name.clone(), run_state(&run)));
-    let runs: BTreeMap<String, CheckState> = runs.collect();
+    let runs = runs.into_iter().map(|run| ((run.app.as_ref().map(|app| app.id), run.name.clone()), run_state(&run)));
+    let runs: BTreeMap<(Option<u64>, String), CheckState> = runs.collect();
+    let runs = runs.into_iter().map(|((_, name), state)| (name, state));
     let statuses = statuses.into_iter().map(|status| {
         let state = match status.state.as_str() {
             "success" => CheckState::Passing,
@@ -185,7 +197,7 @@ fn latest_checks(mut runs: Vec<CheckRun>, statuses: Vec<CommitStatus>) -> Vec<Ch
         };
         (status.context, state)
     });
-    let mut checks: Vec<Check> = runs.into_iter().chain(statuses).map(|(name, state)| Check { name, state }).collect();
+    let mut checks: Vec<Check> = runs.chain(statuses).map(|(name, state)| Check { name, state }).collect();
     checks.sort_by(|a, b| a.name.cmp(&b.name).then(a.state.cmp(&b.state)));
     checks
 }
@@ -282,6 +294,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_list_that_goes_on_is_not_known() {
+        let endless = |seen: &Seen| {
+            let (path, query) = seen.path.split_once('?').unwrap();
+            let page: u32 = query.rsplit_once("&page=").map_or(1, |(_, page)| page.parse().unwrap());
+            let body = match path.rsplit('/').next().unwrap() {
+                "files" => json!([{"filename": format!("{page}.md")}]),
+                "reviews" => json!([{"user": {"login": format!("r{page}")}, "state": "APPROVED"}]),
+                _ => return tell(seen),
+            };
+            reply(200, &body).with("link", &format!("<https://h{path}?per_page=100&page={}>; rel=\"next\"", page + 1))
+        };
+        let (facts, seen) = fetched(&comment_on_pull(), &[FactKind::Files, FactKind::Reviews], endless).await;
+        let facts = facts.unwrap();
+        assert_eq!(
+            facts.files,
+            Known::Unavailable("GitHub lists only the first 30 files, and there may be more".to_owned())
+        );
+        assert_eq!(
+            facts.reviews,
+            Known::Unavailable("GitHub lists only the first 10 reviews, and there may be more".to_owned())
+        );
+        assert_eq!(seen.len(), 40);
+    }
+
+    #[tokio::test]
+    async fn as_many_files_as_github_lists_may_not_be_all() {
+        let full = |_: &Seen| reply(200, &(0..3000).map(|n| json!({"filename": n.to_string()})).collect());
+        let facts = fetched(&comment_on_pull(), &[FactKind::Files], full).await.0.unwrap();
+        assert_eq!(
+            facts.files,
+            Known::Unavailable("GitHub lists only the first 3000 files, and there may be more".to_owned())
+        );
+    }
+
+    #[tokio::test]
     async fn what_may_work_later_is_an_error() {
         let limited = |_: &Seen| reply(429, &json!({"message": "slow down"}));
         let failed = fetched(&comment_on_pull(), &[FactKind::Reviews], limited).await.0.unwrap_err();
@@ -323,14 +370,28 @@ mod tests {
         assert_eq!(given(&[("bob", "PENDING")]), []);
     }
 
-    #[test]
-    fn the_latest_run_of_a_name_counts() {
-        let run = |id, status: &str, conclusion: Option<&str>| CheckRun {
+    fn check_run(id: u64, app: u64, status: &str, conclusion: Option<&str>) -> CheckRun {
+        CheckRun {
             id,
             name: "build".to_owned(),
             status: status.to_owned(),
             conclusion: conclusion.map(str::to_owned),
-        };
+            app: Some(App { id: app }),
+        }
+    }
+
+    #[test]
+    fn a_run_of_another_app_hides_no_failing_one() {
+        let run = |id, app, conclusion| check_run(id, app, "completed", Some(conclusion));
+        let states = |runs| latest_checks(runs, Vec::new()).iter().map(|check| check.state).collect::<Vec<_>>();
+        let both = states(vec![run(1, 7, "failure"), run(2, 8, "success")]);
+        assert_eq!(both, [CheckState::Failing, CheckState::Passing]);
+        assert_eq!(states(vec![run(1, 7, "failure"), run(2, 7, "success")]), [CheckState::Passing]);
+    }
+
+    #[test]
+    fn the_latest_run_of_a_name_counts() {
+        let run = |id, status: &str, conclusion: Option<&str>| check_run(id, 1, status, conclusion);
         let state = |runs| latest_checks(runs, Vec::new())[0].state;
         let failed = || run(1, "completed", Some("failure"));
         assert_eq!(state(vec![run(2, "in_progress", None), failed()]), CheckState::Pending);

@@ -25,8 +25,8 @@ pub enum GitHubError {
     /// 404 or 410: it does not exist or the App may not see it.
     #[error("GitHub has no {0}, or the App may not see it")]
     NotFound(String),
-    /// 401, 403 (not a limit), 422, …: asking again gives the same answer.
-    #[error("GitHub refused ({status}): {message}")]
+    /// 401, 403 (not a limit), 422, …: asking again gives the same answer. Status 0: orchd itself refused.
+    #[error("{}refused{}: {message}", if *status == 0 { "" } else { "GitHub " }, in_brackets(*status))]
     Refused { status: u16, message: String },
     /// A limit: try again not before `retry_after` has passed.
     #[error("GitHub asked to wait {}s: {message}", retry_after.as_secs())]
@@ -40,6 +40,10 @@ pub enum GitHubError {
     /// The App's key does not work, or is missing: a person must mend the config.
     #[error("the GitHub App cannot sign in: {0}")]
     Credentials(String),
+}
+
+fn in_brackets(status: u16) -> String {
+    if status == 0 { String::new() } else { format!(" ({status})") }
 }
 
 impl GitHubError {

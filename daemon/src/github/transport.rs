@@ -175,7 +175,9 @@ impl Transport {
         }
     }
 
-    /// Follows redirects of a read: 301 and 302 as well as 307 and 308. Another host gets no token.
+    /// Follows redirects. A read follows 301 and 302 as well as 307 and 308, and another host gets no token. A change
+    /// follows only what asks for the same method and body again, 307 and 308, and never leaves our host: so GitHub
+    /// redirects one to a renamed repository.
     async fn follow(
         &self,
         identity: Identity,
@@ -185,10 +187,18 @@ impl Transport {
         let mut url = format!("{}{}{}", self.origin, self.base, outgoing.path);
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.send(identity, token.filter(|_| self.is_ours(&url)), outgoing, &url).await?;
-            let moved = matches!(answer.status.as_u16(), 301 | 302 | 307 | 308) && gate::is_safe(&outgoing.method);
+            let status = answer.status.as_u16();
+            let moved = matches!(status, 301 | 302 | 307 | 308);
+            let reads = gate::is_safe(&outgoing.method);
             match answer.header("location").filter(|_| moved) {
+                Some(location) if !reads && matches!(status, 301 | 302) => {
+                    let to = redact(location);
+                    let message =
+                        format!("{} moved to {to}, and a change is not sent on after {status}", outgoing.path);
+                    return Err(GitHubError::Refused { status, message });
+                }
                 Some(location) if location.starts_with('/') => url = format!("{}{location}", self.origin),
-                Some(location) if location.starts_with("https://") || self.is_ours(location) => {
+                Some(location) if self.is_ours(location) || reads && location.starts_with("https://") => {
                     url = location.to_owned();
                 }
                 Some(_) => return Err(GitHubError::Unreadable(format!("{}: redirected away", outgoing.path))),

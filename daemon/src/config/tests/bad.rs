@@ -51,6 +51,8 @@ fn sections() {
         ("urls", "server: {public_url: 'https://user:pw@host', trusted_proxies: 10.0.0.0/8}"),
         ("database in memory", "database: 'sqlite::memory:'"),
         ("database of another kind", "database: mysql://root:swordfish@db/orchd"),
+        ("database password", "database: 'postgres://orchd:swordfish@db/orchd'"),
+        ("database password in the query", "database: {url: 'postgres://db/orchd?user=o&password=swordfish'}"),
         ("database map", "database: {url: 7, object: /x}"),
         ("queue", "queue: {workers: -1, max_attempts: 1.5, lease: 0s, backoff: 10m, backoff_cap: 1m}"),
         ("retention", "retention: {events: 365, payloads: 90 days}"),
@@ -86,7 +88,10 @@ fn rules() {
         ("missing", "rules:\n  - {}"),
         ("name", "rules: [{name: 'a b', on: push, then: [reopen: ]}, {name: 12, on: push, then: [reopen: ]}]"),
         ("name twice", "rules:\n  - {name: a, on: push, then: [reopen: ]}\n  - {name: a, on: push, then: [reopen: ]}"),
-        ("triggers", "rules:\n  - name: a\n    on: [pull_requests.opened, Push, weather, 7]\n    then: [reopen: ]"),
+        (
+            "triggers",
+            "rules:\n  - name: a\n    on: [pull_requests.opened, Push, weather, 7, pull_request.opend, issues.dance, push.any]\n    then: [reopen: ]"
+        ),
         ("no triggers", "rules: [{name: a, on: [], then: []}]"),
         (
             "actions",
@@ -128,6 +133,12 @@ fn an_alias_bomb_deep_nesting_and_a_giant_are_refused() {
     }
     let home = Home::new();
     assert!(home.problems(bomb).contains("more than 100000 values once aliases are written out"));
+    let mut heavy = format!("text: &text {}\n", "x".repeat(500_000));
+    heavy.push_str(&format!("all: [{}]\n", vec!["*text"; 70_000].join(", ")));
+    assert!(home.problems(heavy).contains("more than 8 MiB of text once aliases are written out"));
+    let mut nested: String = (0..60).map(|level| format!("&a{level} [")).collect();
+    nested.push_str(&"x".repeat(500_000));
+    assert!(home.problems(nested + &"]".repeat(60)).contains("more than 8 MiB of text"));
     assert!(home.problems("[".repeat(100)).contains("nested deeper than 64 levels"));
     assert!(home.problems("- ".repeat(50_000)).contains("nested deeper than 64 levels"));
     assert!(home.problems("#".repeat(1024 * 1024 + 1)).contains("it is larger than 1 MiB"));

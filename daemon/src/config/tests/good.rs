@@ -108,26 +108,20 @@ fn anchors_save_typing() {
 fn secrets_never_appear_in_effective_or_debug() {
     let home = Home::new();
     home.write("credentials/database", "postgres://orchd:swordfish-of-the-file@db/orchd\n");
-    let databases =
-        ["'postgres://orchd:swordfish-in-the-url@db/orchd?password=swordfish'", "{url: {credential: database}}"];
-    for database in databases {
-        let text = format!(
-            "database: {database}
+    let text = "database: {url: {credential: database}}
 github:
   client_id: Iv1.abc
-  private_key: {{credential: app.pem}}
-  webhook_secrets: [{{credential: hook}}, {{env: HOOK_SECRET}}]
-  client_secret: {{file: credentials/oauth}}
-"
-        );
-        let config = home.load(text).unwrap();
-        assert!(config.database.url.expose_secret().contains("swordfish"));
-        for shown in [config.effective.to_string(), format!("{config:?}")] {
-            assert!(!shown.contains("swordfish"), "{shown}");
-            assert!(!shown.contains("PRIVATE KEY"), "{shown}");
-        }
-        assert_eq!(config.effective["github"]["private_key"], json!({"credential": "app.pem"}));
+  private_key: {credential: app.pem}
+  webhook_secrets: [{credential: hook}, {env: HOOK_SECRET}]
+  client_secret: {file: credentials/oauth}
+";
+    let config = home.load(text).unwrap();
+    assert!(config.database.url.expose_secret().contains("swordfish"));
+    for shown in [config.effective.to_string(), format!("{config:?}")] {
+        assert!(!shown.contains("swordfish"), "{shown}");
+        assert!(!shown.contains("PRIVATE KEY"), "{shown}");
     }
+    assert_eq!(config.effective["github"]["private_key"], json!({"credential": "app.pem"}));
 }
 
 proptest! {

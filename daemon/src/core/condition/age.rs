@@ -24,7 +24,7 @@ pub(super) struct Age {
 impl Look for Age {
     const NAME: &'static str = "age";
     const HELP: &'static str = "How long before the event the issue or pull request was created, or with `since: \
-        updated` last changed. Units: m, h, d, w.";
+        updated` last changed. Units: m, h, d, w; at most 36500d.";
     const EXAMPLE: &'static str = "age: {since: updated, is: \"> 7d\"}";
 
     fn parse(written: &Value) -> Parsed<Self> {

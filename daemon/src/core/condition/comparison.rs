@@ -28,6 +28,9 @@ const OPERATORS: [(&str, Operator); 8] = [
     ("", Operator::Is),
 ];
 
+/// Longest length of time, in seconds: 36,500 days.
+const LONGEST: i64 = 36_500 * 86_400;
+
 /// An operator and what to compare with. A number alone means exactly that number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Comparison {
@@ -61,6 +64,9 @@ impl Comparison {
             return Err(wrong("say whether older or younger: `\"> 7d\"` or `\"< 7d\"`"));
         }
         let with = seconds(rest).ok_or_else(refuse)?;
+        if with > LONGEST {
+            return Err(wrong("expected a length of time of at most 36500d"));
+        }
         Ok(Self { operator, with, text: text.trim().to_owned() })
     }
 
@@ -100,9 +106,10 @@ fn seconds(text: &str) -> Option<i64> {
         b'w' => 7 * 86_400,
         _ => return None,
     };
-    let number: u32 = text[..text.len() - 1].trim_end().parse().ok()?;
-    let seconds = i64::from(number) * unit;
-    (seconds <= 36_500 * 86_400).then_some(seconds)
+    let number = text[..text.len() - 1].trim_end();
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    // A number of any length is one: what is too long is told by its length.
+    is_number.then(|| number.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(unit))
 }
 
 /// A length of time as a person says it: the two largest units.
@@ -157,6 +164,11 @@ mod tests {
         }
         for refused in ["7d", "= 7d", "> 7", "> 7y", "> d", "> -7d", "> 4000000000w", "", "> 7é"] {
             assert!(Comparison::duration(&json!(refused)).is_err(), "{refused}");
+        }
+        assert!(Comparison::duration(&json!("> 36500d")).is_ok());
+        for long in ["> 36501d", "> 99999d", "< 99999999999999999999m"] {
+            let told = Comparison::duration(&json!(long)).unwrap_err();
+            assert!(told[0].message.contains("at most 36500d"), "{long}: {told:?}");
         }
         assert_eq!(spoken(90_061), "1d 1h");
         assert_eq!(spoken(3_661), "1h 1m");

@@ -8,7 +8,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, opera
 use cel::common::value::CelVal;
 use cel::parser::{Expression, ParseErrors};
 
-use super::functions;
+use super::functions::{self, Patterns};
 use crate::core::condition::phrase::Quoted;
 use crate::core::condition::written::{Parsed, closest, wrong};
 
@@ -60,7 +60,10 @@ const MAX_CALLS: usize = 6;
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) wanted: BTreeMap<String, Wanted>,
-    pub(super) loops: bool,
+    /// Whether it loops, or compiles regular expressions while it is evaluated: then its steps are counted.
+    pub(super) counts: bool,
+    /// The regular expressions written in it.
+    pub(super) patterns: Patterns,
     errors: Vec<String>,
 }
 
@@ -143,7 +146,7 @@ impl Walk<'_> {
             Expr::List(list) => list.elements.iter_mut().for_each(|each| self.bounded(each, depth)),
             Expr::Map(map) => map.entries.iter_mut().for_each(|entry| self.entry(entry, depth)),
             Expr::Comprehension(looping) => {
-                self.found.loops = true;
+                self.found.counts = true;
                 let range = &mut looping.iter_range;
                 self.bounded(range, depth);
                 let inner = std::mem::take(range);
@@ -178,6 +181,7 @@ impl Walk<'_> {
         }
         self.calls -= doubles;
         match call.func_name.as_str() {
+            functions::MATCHES => self.pattern(call),
             operators::ADD => call.func_name = functions::ADD.to_owned(),
             operators::NEGATE => {
                 call.func_name = functions::NEGATE.to_owned();
@@ -192,6 +196,20 @@ impl Walk<'_> {
                 self.refuse(message);
             }
             _ => {}
+        }
+    }
+
+    /// Compiles the pattern of a `matches` when it is written out.
+    fn pattern(&mut self, call: &CallExpr) {
+        let Some(Expr::Literal(CelVal::String(pattern))) = call.args.last().map(|pattern| &pattern.expr) else {
+            self.found.counts = true;
+            return;
+        };
+        match functions::regex(pattern) {
+            Some(regex) => {
+                self.found.patterns.insert(pattern.clone(), regex);
+            }
+            None => self.refuse(format!("{} is not a regular expression, or a huge one", Quoted(pattern))),
         }
     }
 

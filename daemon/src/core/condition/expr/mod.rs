@@ -21,6 +21,7 @@ use super::sight::{Seen, Unseen, seen};
 use super::written::{Parsed, text};
 use super::{Look, Scene};
 use compile::Wanted;
+use functions::Patterns;
 
 #[derive(Clone)]
 pub(super) struct Expr(Arc<Compiled>);
@@ -30,7 +31,9 @@ struct Compiled {
     expression: Expression,
     /// Variables and the fields of them that the expression names.
     wanted: BTreeMap<String, Wanted>,
-    /// The functions, when they may be shared by evaluations; a loop needs a step counter of its own.
+    /// The regular expressions written in it.
+    patterns: Arc<Patterns>,
+    /// The functions, when they may be shared by evaluations; where steps are counted each has its own.
     shared: Option<Context<'static>>,
 }
 
@@ -54,8 +57,9 @@ impl Look for Expr {
     fn parse(written: &Value) -> Parsed<Self> {
         let source = text(written, "an expression")?;
         let (expression, found) = compile::compile(source)?;
-        let shared = (!found.loops).then(|| functions::context(Arc::default()));
-        Ok(Self(Arc::new(Compiled { source: source.to_owned(), expression, wanted: found.wanted, shared })))
+        let patterns = Arc::new(found.patterns);
+        let shared = (!found.counts).then(|| functions::context(patterns.clone()));
+        Ok(Self(Arc::new(Compiled { source: source.to_owned(), expression, wanted: found.wanted, patterns, shared })))
     }
 
     fn schema() -> Value {
@@ -97,7 +101,7 @@ impl Expr {
         let root = match &self.0.shared {
             Some(shared) => shared,
             None => {
-                own = functions::context(Arc::default());
+                own = functions::context(self.0.patterns.clone());
                 &own
             }
         };

@@ -70,7 +70,7 @@ fn errors_at_run_time_are_false_and_told() {
         ("pull_request.additions", "gave a int, not true or false"),
         ("pull_request.title.exists(c, c == 'x')", "a loop needs a list or a map"),
         ("labels[99] == 'x'", "beyond the list"),
-        ("'a'.matches('(')", "not a regular expression"),
+        ("'a'.matches('(' + 'b')", "not a regular expression"),
     ] {
         let (holds, phrase) = expr(source);
         assert!(!holds || reason.is_empty(), "{source}: {phrase}");
@@ -85,6 +85,22 @@ fn loops_and_sums_are_bounded() {
     assert!(expr(&source).1.contains("too many steps"), "{}", expr(&source).1);
     let doubled = format!("['{}']{}.size() == 1", "x".repeat(500), ".map(a, a + a)".repeat(14));
     assert!(expr(&doubled).1.contains("grows too large"), "{}", expr(&doubled).1);
+}
+
+#[test]
+fn patterns_written_out_are_compiled_once_and_others_count() {
+    assert!(refused("pull_request.title.matches('(')").contains("is not a regular expression"));
+    assert!(refused("files.exists(f, f.matches('a{1000}{1000}'))").contains("or a huge one"));
+    let loops = |count: usize, pattern: &str| {
+        let list = vec!["'a'"; count].join(",");
+        let hundred = "[1,1,1,1,1,1,1,1,1,1].map(a, [1,1,1,1,1,1,1,1,1,1])";
+        expr(&format!("[{list}].all(s, {hundred}.all(x, x.all(y, s.matches({pattern}))))"))
+    };
+    assert!(loops(20, "'^a$'").0, "{}", loops(20, "'^a$'").1);
+    assert!(loops(20, "s + '$'").0, "{}", loops(20, "s + '$'").1);
+    assert!(expr("['a', 'b', 'c'].all(s, s.matches('^' + s + '$'))").0);
+    let each = "[1,2,3,4,5,6,7,8].map(x, [1,2,3,4,5,6,7,8].map(y, 'a'.matches(string(x) + string(y)))).size() == 8";
+    assert!(expr(each).1.contains("too many steps"), "{}", expr(each).1);
 }
 
 #[test]
