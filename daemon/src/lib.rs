@@ -13,7 +13,7 @@
 //! ```
 //!
 //! All state is in `store`; memory holds caches and a wake-up. Imports point one way:
-//! `core` ← `config, store, github` ← `actions` ← `engine` ← `http, cli` ← `app`.
+//! `core` ← `config, store, github` ← `actions` ← `engine` ← `http` ← `app` ← `cli`.
 //!
 //! The feature `server` (on by default) holds the daemon and its CLI. Without it the crate is what the Action links: how
 //! to decide and how to act, with nothing stored and nothing listening.

@@ -113,7 +113,7 @@ done
 if [ -n "$once" ]; then
     wait "${pids[0]}" || { echo "the story did not come to its end; the daemon's log:" >&2; cat "$dir/orchd.log" >&2; exit 1; }
     printf '\nWhat came of it (event → rule → why → effect):\n\n'
-    orchd effects list --story
+    orchd why --latest 40
     printf '\nAnd why, for one of them:\n\n'
     orchd why acme/web#1
     exit 0
@@ -126,7 +126,7 @@ orchd is at work. In another terminal:
   alias orchd='$PWD/$bin/orchd --config $dir/orchd.yaml'
   orchd events tail                 what arrives
   orchd effects list                what was done to the simulated GitHub
-  orchd why acme/web#1              why
+  orchd why                         why, as a table; orchd why acme/web#1 tells it all
   orchd status                      is all well?
   curl http://127.0.0.1:$port/metrics
   \$EDITOR $dir/rules.yaml          change a rule: it is taken up when you save

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::daemon::Daemon;
 use super::events::{about, kind};
 use super::failure::Failure;
-use super::output::{self, harmless, word};
+use super::output::{self, Rows, harmless, word};
 use crate::core::event::RepoName;
 use crate::core::rule::Mode;
 use crate::store::decisions::DecisionRow;
@@ -20,9 +20,12 @@ use crate::store::events::EventRow;
 
 #[derive(Debug, Args)]
 pub(super) struct Why {
-    /// An event, or an issue or pull request.
+    /// An event, or an issue or pull request; without it, a table of the latest events.
     #[arg(value_name = "EVENT_ID|OWNER/REPO#N")]
-    subject: Subject,
+    subject: Option<Subject>,
+    /// How many events the table tells of.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    latest: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,16 +64,47 @@ struct Answer {
 impl Why {
     pub(super) async fn run(&self, daemon: &Daemon, json: bool) -> Result<(), Failure> {
         let parameter = match &self.subject {
-            Subject::Event(id) => ("event", Some(id.to_string())),
-            Subject::Item { repository, number } => ("item", Some(format!("{repository}#{number}"))),
+            None => ("latest", Some(self.latest.to_string())),
+            Some(Subject::Event(id)) => ("event", Some(id.to_string())),
+            Some(Subject::Item { repository, number }) => ("item", Some(format!("{repository}#{number}"))),
         };
         let answer = daemon.get("/api/why", vec![parameter]).await?;
         if json {
             return output::print_json(&answer);
         }
         let answer: Answer = output::read(answer)?;
+        if self.subject.is_none() {
+            return table(&answer.events).print();
+        }
         output::print(&answer.events.iter().map(tell).collect::<Vec<_>>().join("\n"))
     }
+}
+
+/// A row for each decision: event → rule → why → effect, oldest first, as things happened.
+fn table(stories: &[Story]) -> Rows {
+    let mut rows = Rows::new(["event", "rule", "why", "effect"]);
+    for Story { event, decisions, effects } in stories.iter().rev() {
+        let about = match (&event.repository, event.number) {
+            (Some(repository), Some(number)) => format!("{} {repository}#{number}", kind(event)),
+            (Some(repository), None) => format!("{} {repository}", kind(event)),
+            (None, _) => kind(event),
+        };
+        if decisions.is_empty() {
+            rows.push([about.clone(), "-".to_owned(), "no rule was triggered".to_owned(), "-".to_owned()]);
+        }
+        for decision in decisions {
+            let of_rule = effects.iter().filter(|effect| effect.intent.rule == decision.rule);
+            let done: Vec<String> =
+                of_rule.map(|effect| format!("{} {}", effect.intent.action, word(&effect.state))).collect();
+            rows.push([
+                about.clone(),
+                decision.rule.to_string(),
+                format!("{}: {}", word(&decision.verdict).replace('_', " "), decision.explanation.reason()),
+                if done.is_empty() { "-".to_owned() } else { done.join(", ") },
+            ]);
+        }
+    }
+    rows
 }
 
 /// The story for a person.

@@ -33,8 +33,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
-use crate::store::Db;
 use crate::store::jobs::QueueDepth;
+use crate::store::jobs::QueueDepth;
+use crate::store::{Db, StoreError};
 
 use self::allowlist::Allowlist;
 use self::body::LargeBodies;
@@ -107,7 +108,7 @@ impl App {
         if let Some((_, depth)) = known.as_ref().filter(|(at, _)| at.elapsed() < DEPTH_SERVES_FOR) {
             return depth.clone();
         }
-        let depth = match tokio::time::timeout(STORE_ANSWERS_WITHIN, self.db.queue_depth()).await {
+        let depth = match tokio::time::timeout(STORE_ANSWERS_WITHIN, look(&self.db)).await {
             Ok(Ok(depth)) => Ok(depth),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the store does not tell how deep the queue is");
@@ -125,4 +126,10 @@ impl Deref for App {
     fn deref(&self) -> &Site {
         &self.0.site
     }
+}
+
+/// How deep the queue is, if the store takes writes: one that can only be read loses deliveries and looks well.
+async fn look(db: &Db) -> Result<QueueDepth, StoreError> {
+    db.ping().await?;
+    db.queue_depth().await
 }

@@ -1,4 +1,4 @@
-//! Imports point one way: `core` ← `config, store, github` ← `actions` ← `engine` ← `http, cli` ← `app, main`.
+//! Imports point one way: `core` ← `config, store, github` ← `actions` ← `engine` ← `http` ← `app` ← `cli`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

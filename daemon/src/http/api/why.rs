@@ -11,9 +11,16 @@ use crate::core::event::{EventId, RepoName};
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
+use crate::store::events::EventFilter;
 
 /// Decisions on an item that are looked at, newest first.
 const MOST_DECISIONS: u32 = 100;
+
+/// Events told when neither an event nor an item is named, unless the caller says how many.
+const LATEST: u32 = 20;
+
+/// Each costs three queries.
+const MOST_LATEST: u32 = 200;
 
 /// The same shape for an event and for an item: events, newest first, each with its decisions and effects.
 #[derive(Serialize)]
@@ -33,16 +40,28 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn why(mut query: Query, app: App) -> Result<Response, HttpError> {
     let event = query.parsed::<Uuid>("event")?.map(EventId);
     let item = query.text("item")?;
+    let latest = query.parsed::<u32>("latest")?;
     query.finish()?;
     let events = match (event, item) {
+        (None, None) => latest_stories(&app, latest.unwrap_or(LATEST).min(MOST_LATEST)).await?,
         (Some(id), None) => {
             let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
             vec![story_of(&app, event).await?]
         }
         (None, Some(item)) => stories_of_item(&app, &item).await?,
-        _ => return Err(HttpError::BadRequest("pass either `event` or `item`".to_owned())),
+        _ => return Err(HttpError::BadRequest("pass `event`, `item` or `latest`, one of them".to_owned())),
     };
     reply::json(&Why { events })
+}
+
+/// The newest events, whatever they are about.
+async fn latest_stories(app: &App, limit: u32) -> Result<Vec<EventStory>, HttpError> {
+    let filter = EventFilter { limit, ..EventFilter::default() };
+    let mut stories = Vec::new();
+    for event in app.db.events(&filter).await?.rows {
+        stories.push(story_of(app, event).await?);
+    }
+    Ok(stories)
 }
 
 async fn stories_of_item(app: &App, item: &str) -> Result<Vec<EventStory>, HttpError> {
