@@ -34,7 +34,6 @@ use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
 use crate::store::jobs::QueueDepth;
-use crate::store::jobs::QueueDepth;
 use crate::store::{Db, StoreError};
 
 use self::allowlist::Allowlist;
