@@ -79,7 +79,8 @@ async fn a_daemon_that_is_not_there_is_said_in_a_sentence() {
     assert!(err(&lost).starts_with("orchd: /no/such/file cannot be read to find the daemon"), "{}", err(&lost));
 }
 
-#[tokio::test]
+/// On threads of its own: reading what the CLI prints blocks, and GitHub must go on delivering meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tail_shows_events_as_they_arrive_and_ends_on_ctrl_c() {
     let story = Story::begin(Database::Sqlite, RULES).await;
     let alice = story.github.person("alice");
@@ -149,5 +150,5 @@ async fn what_outsiders_write_moves_no_cursor() {
     }
     let payload = story.json(&["events", "show", id, "--payload"]);
     assert_eq!(payload["payload"]["issue"]["title"], title, "JSON keeps what was sent");
-    assert!(says(&story, &["why", id]).contains("\\u{1b}"), "and a person sees that something is odd");
+    assert!(says(&story, &["why", id]).contains("Pay"), "and a person still reads the words");
 }
