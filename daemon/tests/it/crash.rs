@@ -45,7 +45,7 @@ on_both_databases!(
         let mut acknowledged = BTreeSet::new();
         for round in 0..rounds {
             story.start();
-            for n in 0..12 {
+            for n in 0..8 {
                 let repository = if n % 2 == 0 { WEB } else { "acme/api" };
                 items.push((
                     repository,
