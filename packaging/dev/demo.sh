@@ -65,7 +65,7 @@ rules:
   - name: triage
     on: issues.opened
     if:
-      not: {author_association: [OWNER, MEMBER]}
+      not: {label: triage}
     then:
       - label: {add: [triage]}
       - comment: {body: "Thank you for the report. Somebody will look at it soon."}
@@ -98,12 +98,13 @@ orchd() { "$bin/orchd" --config "$dir/orchd.yaml" "$@"; }
 
 # The simulated GitHub makes the App's key, so it starts first; it waits for the daemon before anybody does anything.
 play=(--play)
-[ -n "$once" ] && play=(--once --expect-effects 4)
+[ -n "$once" ] && play=(--once --expect-effects 5)
 "$bin/orchd-fake" github --port "$github" --app-key-out "$dir/github-app.pem" \
     --webhook-url "http://127.0.0.1:$port/webhooks/github" --webhook-secret-file "$dir/webhook-secret" "${play[@]}" &
 pids+=($!)
 until [ -s "$dir/github-app.pem" ]; do sleep 0.05; done
-orchd serve 2>"$dir/orchd.log" &
+# Not through the function: that would be a shell between us and the daemon, and the signal that ends it would stop there.
+"$bin/orchd" --config "$dir/orchd.yaml" serve 2>"$dir/orchd.log" &
 pids+=($!)
 until [ -S "$dir/orchd.sock" ]; do
     kill -0 "${pids[1]}" 2>/dev/null || { cat "$dir/orchd.log" >&2; exit 1; }
