@@ -87,7 +87,8 @@ pub(super) const EVENTS: [&str; 83] = [
     "workflow_run",
 ];
 
-/// The actions of the events that rules mostly wait for, from the same page. Of the other events any action is taken.
+/// The actions of the events that rules mostly wait for. Not yet compared with GitHub's page one by one: an action that
+/// is missing here is refused until it is added. Of the other events any action is taken.
 const ACTIONS: [(&str, &[&str]); 19] = [
     ("check_run", &["completed", "created", "requested_action", "rerequested"]),
     ("check_suite", &["completed", "requested", "rerequested"]),
