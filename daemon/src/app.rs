@@ -74,7 +74,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     announce_config(&db, &config).await;
     let stop = CancellationToken::new();
     let wake = Arc::new(Notify::new());
-    let ingest = Ingest::start(db.clone(), config.server.max_pending, Arc::clone(&wake));
+    let ingest = Ingest::start(db.clone(), Arc::clone(&live), Arc::clone(&wake));
     let engine = Engine {
         db: db.clone(),
         config: Arc::clone(&live),

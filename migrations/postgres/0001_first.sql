@@ -70,9 +70,6 @@ CREATE TABLE event_receipts (
 CREATE UNIQUE INDEX event_receipts_delivery_id ON event_receipts (delivery_id);
 CREATE INDEX event_receipts_repository ON event_receipts (repository_id, id);
 CREATE INDEX event_receipts_item ON event_receipts (repository_id, number, id) WHERE number IS NOT NULL;
-CREATE INDEX event_receipts_type ON event_receipts (event_type, id);
-CREATE INDEX event_receipts_action ON event_receipts (event_action, id) WHERE event_action IS NOT NULL;
-CREATE INDEX event_receipts_actor ON event_receipts (actor, id) WHERE actor IS NOT NULL;
 CREATE INDEX event_receipts_failed ON event_receipts (id) WHERE processing_status = 'failed';
 
 CREATE TABLE event_payloads (

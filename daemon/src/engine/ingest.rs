@@ -12,7 +12,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use crate::core::event::{EventId, RepoName};
+use super::awaited;
+use crate::config::live::LiveConfig;
+use crate::core::event::{EventId, EventKind, RepoName};
 use crate::github::webhook::{Envelope, Headers};
 use crate::store::events::{Ingested, NewEvent, SeenInstallation, SeenRepository, Source};
 use crate::store::{Db, Packed, StoreError};
@@ -47,6 +49,7 @@ pub struct Ingest {
     queue: mpsc::Sender<Waiting>,
     stored: Arc<watch::Sender<u64>>,
     busy: Busy,
+    config: Arc<LiveConfig>,
 }
 
 /// When there was last pressure, in milliseconds since this was made; 0: never.
@@ -78,19 +81,21 @@ impl Busy {
 impl Ingest {
     /// Starts the ingest task. `wake` is rung after every batch with something new in it. The task ends when the last
     /// handle is gone and everything handed in is answered.
-    pub fn start(db: Db, max_pending: usize, wake: Arc<Notify>) -> Self {
-        let (queue, waiting) = mpsc::channel(max_pending.max(1));
+    pub fn start(db: Db, config: Arc<LiveConfig>, wake: Arc<Notify>) -> Self {
+        let (queue, waiting) = mpsc::channel(config.current().server.max_pending.max(1));
         let stored = Arc::new(watch::Sender::new(0));
         let busy = Busy::new();
         tokio::spawn(store_batches(db, waiting, Arc::clone(&stored), busy.clone(), wake));
-        Self { queue, stored, busy }
+        Self { queue, stored, busy, config }
     }
 
     /// Stores one delivery; returns when it is on disk.
     ///
     /// # Errors
     /// `Busy` when too many wait; `Store` when the batch could not be written. Neither loses what was stored before.
-    pub async fn submit(&self, event: NewEvent) -> Result<Ingested, IngestError> {
+    pub async fn submit(&self, mut event: NewEvent) -> Result<Ingested, IngestError> {
+        let kind = EventKind { name: event.event_type.clone(), action: event.event_action.clone() };
+        event.awaited = awaited(&self.config.current(), &kind);
         // Here and not in the task that writes: connections are served in parallel, batches are not.
         let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();
@@ -102,6 +107,11 @@ impl Ingest {
     /// Counts stored batches: changes whenever there is something new to read.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.stored.subscribe()
+    }
+
+    /// Whether deliveries come in batches right now.
+    pub fn is_busy(&self) -> bool {
+        self.busy.now()
     }
 
     /// Waits while deliveries come in batches, at most a quarter of a second: ingest goes before processing, and
@@ -116,7 +126,7 @@ impl Ingest {
 
 /// A delivery whose signature was verified, as ingest takes it, however it came.
 ///
-/// Its id is settled when it is stored.
+/// Its id, and whether it is awaited, are settled when it is stored.
 pub fn new_event(
     named: Headers,
     envelope: Envelope,
@@ -152,6 +162,7 @@ pub fn new_event(
             account_type: seen.account_type,
         }),
         payload,
+        awaited: true,
     }
 }
 

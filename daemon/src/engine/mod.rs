@@ -18,8 +18,11 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
+use crate::config::Config;
 use crate::config::live::LiveConfig;
-use crate::core::event::EventId;
+use crate::core::decide::any_triggered;
+use crate::core::event::{EventId, EventKind};
+use crate::core::hand;
 use crate::github::GitHubError;
 use crate::github::client::GitHub;
 use crate::store::{Db, StoreError};
@@ -53,6 +56,12 @@ impl Engine {
         let rows = self.db.events_by_id(&[event]).await.ok()?;
         rows.into_iter().next().map(|row| row.delivery_id)
     }
+}
+
+/// Whether an event of this kind has to be looked at: a rule waits for it, or it may tell of a person's hand. Most events
+/// of an organisation are neither.
+fn awaited(config: &Config, kind: &EventKind) -> bool {
+    any_triggered(&config.rules, kind) || hand::may_tell(kind)
 }
 
 /// Why a job did not finish, by what happens to it next.

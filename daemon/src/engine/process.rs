@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Engine, JobError};
+use super::{Engine, JobError, awaited};
 use crate::config::Config;
-use crate::core::decide::{Decision, Outcome, any_triggered, decide};
+use crate::core::decide::{Decision, Outcome, decide};
 use crate::core::event::{Event, EventId, EventKind};
 use crate::core::facts::Facts;
 use crate::core::hand;
@@ -66,7 +66,7 @@ struct Stored {
 async fn load(engine: &Engine, config: &Config, jobs: &[&JobRow]) -> Result<Stored, JobError> {
     let ids: Vec<EventId> = jobs.iter().filter_map(|job| event_of(job)).collect();
     let rows: HashMap<_, _> = engine.db.events_by_id(&ids).await?.into_iter().map(|row| (row.id, row)).collect();
-    let matters = |id: &EventId| rows.get(id).is_some_and(|row| needs_payload(config, &kind_of(row)));
+    let matters = |id: &EventId| rows.get(id).is_some_and(|row| awaited(config, &kind_of(row)));
     let wanted: Vec<EventId> = ids.iter().copied().filter(matters).collect();
     let payloads = engine.db.payloads(&wanted).await?.into_iter().collect();
     Ok(Stored { rows, payloads })
@@ -81,11 +81,6 @@ fn event_of(job: &JobRow) -> Option<EventId> {
 
 fn kind_of(row: &EventRow) -> EventKind {
     EventKind { name: row.event_type.clone(), action: row.event_action.clone() }
-}
-
-/// An event that no rule waits for and that tells of nobody's hand is decided without its payload: most are.
-fn needs_payload(config: &Config, kind: &EventKind) -> bool {
-    any_triggered(&config.rules, kind) || hand::may_tell(kind)
 }
 
 async fn decide_job(
@@ -104,7 +99,7 @@ async fn decide_job(
         config_revision: config.revision.hash.clone(),
         hand_changes: Vec::new(),
     };
-    if needs_payload(config, &kind_of(&row)) {
+    if awaited(config, &kind_of(&row)) {
         let event = event_from(&row, stored.payloads.remove(&id))?;
         processed.decisions = decide_with_facts(engine, config, &event).await?;
         processed.hand_changes = hand::hand_change(&event).into_iter().collect();

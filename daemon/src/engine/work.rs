@@ -18,6 +18,9 @@ use crate::store::jobs::{Claim, JobId, JobRow, Terms, Work};
 /// Queued events behind a claimed one that are decided on with it when nothing has to be carried out in between.
 const FOLLOWING: u32 = 255;
 
+/// The same while deliveries come in batches: a turn of processing stays short, for ingest goes first.
+const FOLLOWING_BUSY: u32 = 15;
+
 /// How long running jobs may take to finish once the daemon was told to stop. Leaves room below the ten seconds that
 /// the whole stop may take.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -81,7 +84,8 @@ async fn claim(
         *renewed = now;
     }
     let terms = Terms { lease: queue.lease, max_attempts: queue.max_attempts };
-    let claims = engine.db.claim(&engine.owner, now, terms, free as u32, FOLLOWING).await?;
+    let following = if engine.ingest.is_busy() { FOLLOWING_BUSY } else { FOLLOWING };
+    let claims = engine.db.claim(&engine.owner, now, terms, free as u32, following).await?;
     Ok(Claimed { now, claims })
 }
 

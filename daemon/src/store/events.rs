@@ -72,12 +72,14 @@ pub struct NewEvent {
     pub installation: Option<SeenInstallation>,
     /// The payload as JSON text, uncompressed.
     pub payload: Bytes,
+    /// Whether a job has to look at it. One that nothing waits for is processed as soon as it is stored.
+    pub awaited: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IngestStatus {
-    /// New: stored, with a job.
+    /// New: stored, with a job if it is awaited.
     Accepted,
     /// Stored before and fine: nothing was done.
     Duplicate,
@@ -330,8 +332,9 @@ impl Db {
         };
         let limit = page_limit(filter.limit);
         let order = if filter.newer_than.is_some() { "ASC" } else { "DESC" };
-        // One filter: event_receipts_repository, _item (with a number), _type, _action, _actor, _failed; none or times:
-        // the primary key. Each holds the ids in order, so a page costs its own rows, whatever the table holds.
+        // By repository: event_receipts_repository, or _item with a number; failed ones: event_receipts_failed. Each
+        // holds the ids in order, so a page costs its own rows. All else reads the primary key back through time until
+        // the page is full.
         let found = on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(SELECT);
             query.push(" WHERE 1 = 1");

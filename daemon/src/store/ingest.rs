@@ -86,8 +86,8 @@ struct Stored {
 }
 
 impl Db {
-    /// Stores a batch in one transaction: each event with its payload and its job, repositories and installations it
-    /// names learnt. When this returns, all of it is on disk (invariant 1). One answer for each event, in order; the
+    /// Stores a batch in one transaction: each event with its payload and, if it is awaited, its job; repositories and installations it
+    /// they name learnt. When this returns, all of it is on disk (invariant 1). One answer for each event, in order; the
     /// same delivery twice in one batch is one event.
     pub async fn ingest(&self, batch: Vec<NewEvent>) -> Result<Vec<Ingested>, StoreError> {
         self.ingest_packed(&batch.into_iter().map(Packed::new).collect::<Result<Vec<_>, _>>()?).await
@@ -138,7 +138,8 @@ impl Db {
         let new = insert_events(&mut tx, rows, &lesson, now).await?;
         let (fresh, known): (Vec<_>, Vec<_>) = rows.iter().partition(|row| new.contains(&row.id()));
         insert_payloads(&mut tx, &fresh).await?;
-        insert_jobs(&mut tx, &fresh, now).await?;
+        let awaited: Vec<&Row<'_>> = fresh.iter().copied().filter(|row| row.packed.event.awaited).collect();
+        insert_jobs(&mut tx, &awaited, now).await?;
         let old = requeue_failed(&mut tx, &known, now).await?;
         let mut counts = BTreeMap::new();
         for event in fresh.iter().map(|row| &row.packed.event) {
@@ -150,7 +151,7 @@ impl Db {
         }
         count_events(&mut tx, &counts).await?;
         let queued = old.values().any(|it| it.status == IngestStatus::Requeued);
-        if queued || !fresh.is_empty() {
+        if queued || !awaited.is_empty() {
             tx.notify().await?;
         }
         tx.commit().await?;
@@ -194,8 +195,8 @@ async fn insert_events(
         Bulk::new(
             "INSERT INTO event_receipts (id, delivery_id, source, event_type, event_action, actor, number,
                 target_object_ids, received_at, github_timestamp, repository_id, installation_id, payload_storage,
-                created_at, updated_at) VALUES ",
-            "(#,#,#,#,#,#,#,#,#,#,#,#,#,#,#)",
+                processing_status, created_at, updated_at) VALUES ",
+            "(#,#,#,#,#,#,#,#,#,#,#,#,#,#,#,#)",
             " ON CONFLICT (delivery_id) DO NOTHING",
         )
     });
@@ -219,6 +220,7 @@ async fn insert_events(
                     .bind(lesson.repository(event))
                     .bind(lesson.installation(event))
                     .bind(row.object.as_deref())
+                    .bind(if event.awaited { "received" } else { "processed" })
                     .bind(now)
                     .bind(now);
             }
@@ -321,14 +323,19 @@ async fn requeue_failed(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<H
 /// Queues an event's process job again with fresh attempts, unless it is queued or running. False: it is, or there is
 /// no such event.
 pub(super) async fn requeue(tx: &mut Tx, event: Uuid, now: Micros) -> Result<bool, sqlx::Error> {
-    // jobs, event_receipts: primary keys.
+    // jobs, event_receipts, repositories: primary keys. An event that nothing waited for had no job until now.
     let changed = on_tx!(tx, conn => {
         let changed = sqlx::query(
-            "UPDATE jobs SET state = 'queued', attempts = 0, run_at = $2, last_error = NULL, finished_at = NULL
-             WHERE id = $1 AND state NOT IN ('queued', 'running')",
+            "INSERT INTO jobs (id, event_id, lane, run_at, created_at)
+             SELECT e.id, e.id, COALESCE(lower(r.full_name), $3), $2, $2
+             FROM event_receipts e LEFT JOIN repositories r ON r.id = e.repository_id WHERE e.id = $1
+             ON CONFLICT (id) DO UPDATE SET state = 'queued', attempts = 0, run_at = excluded.run_at,
+                last_error = NULL, finished_at = NULL
+             WHERE jobs.state NOT IN ('queued', 'running')",
         )
         .bind(event)
         .bind(now)
+        .bind(NO_LANE)
         .execute(&mut *conn)
         .await?
         .rows_affected();

@@ -157,6 +157,7 @@ mod tests {
             repository: None,
             installation: None,
             payload: Bytes::from(payload),
+            awaited: true,
         }
     }
 

@@ -49,11 +49,12 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
     let db = Db::open(&options).await.unwrap();
     let allowlist = Arc::new(Allowlist::default());
     let stop = CancellationToken::new();
+    let live = Arc::new(LiveConfig::new(config));
     let app = App::new(Site {
         db: db.clone(),
-        ingest: Ingest::start(db.clone(), config.server.max_pending, Arc::new(Notify::new())),
+        ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new())),
         wake: Arc::new(Notify::new()),
-        config: Arc::new(LiveConfig::new(config)),
+        config: live,
         allowlist: Arc::clone(&allowlist),
         metrics: orchd::telemetry::install_metrics().unwrap(),
         started_at: Utc::now(),
@@ -74,7 +75,9 @@ fn write_config(directory: &Path, server: &[&str]) -> PathBuf {
     let yaml = format!(
         "server:\n  listen: 127.0.0.1:8080\n  admin_socket: orchd.sock\n{server}\
          database: sqlite://{}/orchd.db\n\
-         github:\n  webhook_secrets: [{{file: webhook-secret}}]\n",
+         github:\n  webhook_secrets: [{{file: webhook-secret}}]\n\
+         # So that every event has a job.\n\
+         rules:\n  - {{name: watch, mode: shadow, on: [\"*\"], then: [{{label: {{add: [seen]}}}}]}}\n",
         directory.display()
     );
     let path = directory.join("orchd.yaml");

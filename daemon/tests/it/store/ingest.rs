@@ -43,6 +43,31 @@ on_both! {
         assert_eq!(db.job(job_of(id)).await.unwrap().unwrap().lane, "acme/web.site");
     }
 
+    async fn an_event_that_nothing_waits_for_is_done_when_stored_and_can_be_replayed(place) {
+        let db = place.open().await;
+        let mut nobodys = event("Acme/Web", 1);
+        nobodys.awaited = false;
+        let mut about_nothing = bare_event();
+        about_nothing.awaited = false;
+        let awaited = event("acme/web", 2);
+        let ids = store(&db, vec![nobodys.clone(), about_nothing, awaited.clone()]).await;
+
+        let row = db.event(ids[0]).await.unwrap().unwrap();
+        assert_eq!(row.processing_status, EventStatus::Processed);
+        assert_eq!(db.payload(ids[0]).await.unwrap().unwrap(), nobodys.payload);
+        assert_eq!(db.job(job_of(ids[0])).await.unwrap(), None);
+        assert_eq!(db.job(job_of(ids[2])).await.unwrap().unwrap().state, JobState::Queued);
+        let again = db.ingest(vec![nobodys]).await.unwrap();
+        assert_eq!((again[0].id, again[0].status), (ids[0], IngestStatus::Duplicate));
+
+        for (id, lane) in [(ids[0], "acme/web"), (ids[1], "-")] {
+            assert!(db.replay(id, noon()).await.unwrap());
+            let job = db.job(job_of(id)).await.unwrap().unwrap();
+            assert_eq!((job.lane.as_str(), job.state), (lane, JobState::Queued));
+            assert_eq!(db.event(id).await.unwrap().unwrap().processing_status, EventStatus::Received);
+        }
+    }
+
     async fn an_event_about_nothing_is_stored_too(place) {
         let db = place.open().await;
         let id = store(&db, vec![bare_event()]).await[0];

@@ -135,6 +135,7 @@ fn bare_event() -> NewEvent {
         repository: None,
         installation: None,
         payload: Bytes::from_static(br#"{"action":"opened"}"#),
+        awaited: true,
     }
 }
 
