@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::columns::{Micros, clean, from_json, from_word, signed, to_json, word};
+use super::columns::{Micros, from_json, from_word, signed, to_json, word};
 use super::dialect::{Bulk, Tx};
 use super::hand_changes::store_hand;
 use super::jobs::JobId;
 use super::plan::{Plan, plan_effects};
+use super::rows::Column::{Id, Int, Text};
+use super::rows::{Cell, Rows};
 use super::{Db, StoreError};
 use crate::core::decide::{Decision, Verdict};
 use crate::core::event::{EventId, RepoName};
@@ -255,31 +257,29 @@ fn decision_rows(processed: &[Processed]) -> Result<Vec<NewRow<'_>>, StoreError>
 }
 
 async fn insert_decisions(tx: &mut Tx, rows: &[NewRow<'_>], now: Micros) -> Result<(), sqlx::Error> {
-    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new(
-            "INSERT INTO decisions (id, event_id, rule, mode, verdict, explanation, config_revision, decided_at) VALUES ",
-            "(#,#,#,#,#,#,#,#)",
-            "",
+    static SQL: LazyLock<Rows<8>> = LazyLock::new(|| {
+        Rows::new(
+            "INSERT INTO decisions (id, event_id, rule, mode, verdict, explanation, config_revision, decided_at)
+             SELECT * FROM {rows} AS v WHERE v.column1 IS NOT NULL",
+            [Id, Id, Text, Text, Text, Text, Text, Int],
         )
     });
-    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
-        on_tx!(tx, conn => {
-            let mut query = sqlx::query(sql);
-            for row in chunk {
-                query = query
-                    .bind(Uuid::now_v7())
-                    .bind(row.event.0)
-                    .bind(row.decision.rule.as_str())
-                    .bind(row.mode.as_str())
-                    .bind(row.verdict.as_str())
-                    .bind(row.explanation.as_str())
-                    .bind(clean(row.revision))
-                    .bind(now);
-            }
-            query.execute(&mut *conn).await?;
-        });
-    }
-    Ok(())
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            [
+                Cell::Id(Some(Uuid::now_v7())),
+                Cell::Id(Some(row.event.0)),
+                Cell::Text(Some(row.decision.rule.as_str())),
+                Cell::Text(Some(&row.mode)),
+                Cell::Text(Some(&row.verdict)),
+                Cell::Text(Some(&row.explanation)),
+                Cell::Text(Some(row.revision)),
+                Cell::Int(Some(now.0)),
+            ]
+        })
+        .collect();
+    SQL.execute(tx, &cells).await.map(|_| ())
 }
 
 /// What matched rules want done, each intent once.

@@ -4,23 +4,24 @@
 use std::sync::Arc;
 
 use sqlx::postgres::PgListener;
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
 
+use super::writer::{Writer, Writing};
 use super::{Db, StoreError};
 
 #[derive(Clone, Debug)]
 pub(super) enum Pools {
-    /// Several readers, one writer: SQLite lets one write at a time, and a queue in front of it is fairer than its lock.
+    /// Several readers, one writer.
     Sqlite {
         read: SqlitePool,
-        write: SqlitePool,
+        write: Writer,
     },
     Postgres(PgPool),
 }
 
 /// A transaction that writes. Dropped without [`Tx::commit`], it is rolled back.
 pub(super) enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Writing),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -53,8 +54,7 @@ macro_rules! on_tx {
 impl Db {
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         Ok(match &self.pools {
-            // A deferred transaction that reads before it writes can fail at the write; this one has the lock at once.
-            Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin().await?),
             Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -67,8 +67,10 @@ impl Db {
     pub async fn ping(&self) -> Result<(), StoreError> {
         match &self.pools {
             Pools::Sqlite { write, .. } => {
+                let mut writing = write.begin().await?;
                 // Rewrites one page; nothing reads the number.
-                sqlx::query("PRAGMA user_version = 1").execute(write).await?;
+                sqlx::query("PRAGMA user_version = 1").execute(&mut *writing).await?;
+                writing.commit().await?;
             }
             Pools::Postgres(pool) => {
                 let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(pool).await?;

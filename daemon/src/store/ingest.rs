@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
-use bytes::Bytes;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::columns::{Micros, clean, signed, to_json, word};
+use super::columns::{Micros, make_clean, signed, to_json, word};
 use super::dialect::{Bulk, Tx};
 use super::error::is_collision;
 use super::events::{IngestStatus, Ingested, NewEvent};
 use super::learn::{Lesson, count_events};
 use super::payload::{Compressed, compress};
+use super::rows::Column::{Bytes, Id, Int, Text};
+use super::rows::{Cell, Rows};
 use super::{Db, StoreError};
 use crate::core::event::EventId;
 
@@ -41,7 +42,7 @@ pub struct Packed {
 #[derive(Clone, Debug)]
 enum Body {
     Row(Compressed),
-    Object(Bytes),
+    Object(bytes::Bytes),
 }
 
 impl Packed {
@@ -51,6 +52,11 @@ impl Packed {
     /// None that an event can cause.
     pub fn new(mut event: NewEvent) -> Result<Self, StoreError> {
         let payload = std::mem::take(&mut event.payload);
+        for text in
+            [Some(&mut event.event_type), event.event_action.as_mut(), event.actor.as_mut()].into_iter().flatten()
+        {
+            make_clean(text);
+        }
         let body = if payload.len() > ROW_LIMIT { Body::Object(payload) } else { Body::Row(compress(&payload)?) };
         let lane = event
             .repository
@@ -191,48 +197,46 @@ async fn insert_events(
     now: Micros,
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
     // event_receipts_delivery_id decides.
-    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new(
+    static SQL: LazyLock<Rows<16>> = LazyLock::new(|| {
+        Rows::new(
             "INSERT INTO event_receipts (id, delivery_id, source, event_type, event_action, actor, number,
                 target_object_ids, received_at, github_timestamp, repository_id, installation_id, payload_storage,
-                processing_status, created_at, updated_at) VALUES ",
-            "(#,#,#,#,#,#,#,#,#,#,#,#,#,#,#,#)",
-            " ON CONFLICT (delivery_id) DO NOTHING",
+                processing_status, created_at, updated_at)
+             SELECT * FROM {rows} AS v WHERE v.column1 IS NOT NULL
+             ON CONFLICT (delivery_id) DO NOTHING",
+            [Id, Text, Text, Text, Text, Text, Int, Text, Int, Int, Id, Id, Text, Text, Int, Int],
         )
     });
-    let mut new = HashSet::with_capacity(rows.len());
-    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
-        let inserted = on_tx!(tx, conn => {
-            let mut query = sqlx::query(sql);
-            for row in chunk {
-                let event = &row.packed.event;
-                query = query
-                    .bind(row.id())
-                    .bind(event.delivery_id.as_str())
-                    .bind(row.packed.source.as_str())
-                    .bind(clean(&event.event_type))
-                    .bind(event.event_action.as_deref().map(clean))
-                    .bind(event.actor.as_deref().map(clean))
-                    .bind(event.number.map(signed))
-                    .bind(row.packed.targets.as_str())
-                    .bind(Micros::from(event.received_at))
-                    .bind(event.github_timestamp.map(Micros::from))
-                    .bind(lesson.repository(event))
-                    .bind(lesson.installation(event))
-                    .bind(row.object.as_deref())
-                    .bind(if event.awaited { "received" } else { "processed" })
-                    .bind(now)
-                    .bind(now);
-            }
-            query.execute(&mut *conn).await?.rows_affected()
-        });
-        if inserted == chunk.len() as u64 {
-            new.extend(chunk.iter().map(Row::id));
-        } else if inserted > 0 {
-            new.extend(present(tx, chunk).await?);
-        }
-    }
-    Ok(new)
+    let now = Cell::Int(Some(now.0));
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let event = &row.packed.event;
+            [
+                Cell::Id(Some(row.id())),
+                Cell::Text(Some(&event.delivery_id)),
+                Cell::Text(Some(&row.packed.source)),
+                Cell::Text(Some(&event.event_type)),
+                Cell::Text(event.event_action.as_deref()),
+                Cell::Text(event.actor.as_deref()),
+                Cell::Int(event.number.map(signed)),
+                Cell::Text(Some(&row.packed.targets)),
+                Cell::Int(Some(Micros::from(event.received_at).0)),
+                Cell::Int(event.github_timestamp.map(|at| Micros::from(at).0)),
+                Cell::Id(lesson.repository(event)),
+                Cell::Id(lesson.installation(event)),
+                Cell::Text(row.object.as_deref()),
+                Cell::Text(Some(if event.awaited { "received" } else { "processed" })),
+                now,
+                now,
+            ]
+        })
+        .collect();
+    Ok(match SQL.execute(tx, &cells).await? {
+        0 => HashSet::new(),
+        all if all == rows.len() as u64 => rows.iter().map(Row::id).collect(),
+        _ => present(tx, rows).await?.into_iter().collect(),
+    })
 }
 
 /// Which of these ids have a row.
@@ -253,43 +257,39 @@ async fn present(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error
 }
 
 async fn insert_payloads(tx: &mut Tx, rows: &[&Row<'_>]) -> Result<(), sqlx::Error> {
-    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new("INSERT INTO event_payloads (event_id, dictionary, raw_payload) VALUES ", "(#,#,#)", "")
+    static SQL: LazyLock<Rows<3>> = LazyLock::new(|| {
+        Rows::new(
+            "INSERT INTO event_payloads (event_id, dictionary, raw_payload)
+             SELECT * FROM {rows} AS v WHERE v.column1 IS NOT NULL",
+            [Id, Int, Bytes],
+        )
     });
-    let in_rows: Vec<(Uuid, &Compressed)> = rows
+    let cells: Vec<_> = rows
         .iter()
         .filter_map(|row| match &row.packed.body {
-            Body::Row(payload) => Some((row.id(), payload)),
+            Body::Row(payload) => {
+                Some([Cell::Id(Some(row.id())), Cell::Int(Some(payload.dictionary)), Cell::Bytes(&payload.bytes)])
+            }
             Body::Object(_) => None,
         })
         .collect();
-    for (sql, chunk) in SQL.chunks(tx.dialect(), &in_rows) {
-        on_tx!(tx, conn => {
-            let mut query = sqlx::query(sql);
-            for (event, payload) in chunk {
-                query = query.bind(*event).bind(payload.dictionary).bind(payload.bytes.as_slice());
-            }
-            query.execute(&mut *conn).await?;
-        });
-    }
-    Ok(())
+    SQL.execute(tx, &cells).await.map(|_| ())
 }
 
 /// A process job has its event's id: one index serves both, and an event never has two.
 async fn insert_jobs(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<(), sqlx::Error> {
-    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new("INSERT INTO jobs (id, event_id, lane, run_at, created_at) VALUES ", "(#,#,#,#,#)", "")
+    static SQL: LazyLock<Rows<3>> = LazyLock::new(|| {
+        Rows::new(
+            "INSERT INTO jobs (id, event_id, lane, run_at, created_at)
+             SELECT v.column1, v.column1, v.column2, v.column3, v.column3 FROM {rows} AS v WHERE v.column1 IS NOT NULL",
+            [Id, Text, Int],
+        )
     });
-    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
-        on_tx!(tx, conn => {
-            let mut query = sqlx::query(sql);
-            for row in chunk {
-                query = query.bind(row.id()).bind(row.id()).bind(row.packed.lane.as_str()).bind(now).bind(now);
-            }
-            query.execute(&mut *conn).await?;
-        });
-    }
-    Ok(())
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| [Cell::Id(Some(row.id())), Cell::Text(Some(&row.packed.lane)), Cell::Int(Some(now.0))])
+        .collect();
+    SQL.execute(tx, &cells).await.map(|_| ())
 }
 
 /// Deliveries that were stored before: one whose processing failed is queued again, the others are left alone.

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::Db;
 use super::columns::{Micros, clean};
-use super::dialect::{Bulk, Tx};
+use super::dialect::Tx;
 use super::events::{NewEvent, SeenInstallation, SeenRepository};
+use super::rows::{Cell, Column, Rows};
 
 /// What is known to stand in the database.
 #[derive(Clone, Debug, Default)]
@@ -214,24 +215,17 @@ async fn store_installation(
 /// that ingest at once have to wait for.
 pub(super) async fn count_events(tx: &mut Tx, counts: &BTreeMap<Uuid, (i64, Micros)>) -> Result<(), sqlx::Error> {
     // repositories: primary key.
-    static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new(
+    static SQL: LazyLock<Rows<3>> = LazyLock::new(|| {
+        Rows::new(
             "UPDATE repositories SET event_count = event_count + v.column2,
                 last_event_at = CASE WHEN last_event_at > v.column3 THEN last_event_at ELSE v.column3 END
-             FROM (VALUES ",
-            "(#,#,#)",
-            ") AS v WHERE repositories.id = v.column1",
+             FROM {rows} AS v WHERE repositories.id = v.column1",
+            [Column::Id, Column::Int, Column::Int],
         )
     });
-    let rows: Vec<_> = counts.iter().collect();
-    for (sql, chunk) in SQL.chunks(tx.dialect(), &rows) {
-        on_tx!(tx, conn => {
-            let mut query = sqlx::query(sql);
-            for (id, (count, last)) in chunk {
-                query = query.bind(**id).bind(*count).bind(*last);
-            }
-            query.execute(&mut *conn).await?;
-        });
-    }
-    Ok(())
+    let cells: Vec<_> = counts
+        .iter()
+        .map(|(id, (count, last))| [Cell::Id(Some(*id)), Cell::Int(Some(*count)), Cell::Int(Some(last.0))])
+        .collect();
+    SQL.execute(tx, &cells).await.map(|_| ())
 }

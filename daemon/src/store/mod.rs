@@ -24,6 +24,8 @@ mod open;
 mod payload;
 mod plan;
 pub mod repositories;
+mod rows;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
 
 use super::dialect::Pools;
 use super::objects::Objects;
 use super::payload::Codec;
+use super::writer::Writer;
 use super::{Db, OpenError, Shared, StoreError, StoreOptions};
 
 /// Prepared statements a connection keeps: each bulk statement comes in eight sizes.
@@ -67,27 +68,19 @@ async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
         .pragma("temp_store", "MEMORY");
     let writer = options
         .clone()
-        // Pages of the log (16 MB) before they are folded into the file: often rewritten pages are folded once.
-        .pragma("wal_autocheckpoint", "4000")
+        // Pages of the log (64 MB) before a commit folds them into the file: a bound on what `writer` does beside it.
+        .pragma("wal_autocheckpoint", "16000")
         .pragma("journal_size_limit", "67108864")
         .statement_cache_capacity(STATEMENTS)
         // Kibibytes.
         .pragma("cache_size", "-16384");
-    let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
-    let write = pool.clone().min_connections(1).max_connections(1).test_before_acquire(false);
-    // On a full disk SQLite itself rolls a transaction back, the driver's own rollback then fails, and it takes the
-    // connection for one inside a transaction ever after. Such a connection is thrown away. The ping waits until a
-    // rollback that was begun by dropping the transaction is through.
-    let write = write.after_release(|connection, _| {
-        Box::pin(async move {
-            connection.ping().await?;
-            Ok(!connection.is_in_transaction())
-        })
-    });
-    let write = write.connect_with(writer).await.map_err(StoreError::from)?;
-    SQLITE_TABLES.run(&write).await.map_err(migration)?;
+    let mut tables = writer.connect().await.map_err(StoreError::from)?;
+    SQLITE_TABLES.run(&mut tables).await.map_err(migration)?;
+    tables.close().await.map_err(StoreError::from)?;
+    let write = Writer::open(writer, PATIENCE).await.map_err(StoreError::from)?;
     let reader = options.read_only(true).pragma("cache_size", "-4096").pragma("mmap_size", "268435456");
-    let read = pool.max_connections(4).test_before_acquire(false).connect_lazy_with(reader);
+    let read = SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
+    let read = read.max_connections(4).test_before_acquire(false).connect_lazy_with(reader);
     Ok((Pools::Sqlite { read, write }, lock))
 }
 
@@ -165,7 +158,9 @@ mod tests {
     async fn limit_pages(db: &Db, pages: i64) {
         let Pools::Sqlite { write, .. } = &db.pools else { unreachable!("this test is about SQLite") };
         let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
-        sqlx::query(sql).execute(write).await.unwrap();
+        let mut writing = write.begin().await.unwrap();
+        sqlx::query(sql).execute(&mut *writing).await.unwrap();
+        writing.commit().await.unwrap();
     }
 
     #[tokio::test]
