@@ -271,8 +271,6 @@ fn settings(config: &Config) -> Settings {
         issuer: github.client_id.clone().or_else(|| github.app_id.map(|id| id.to_string())),
         private_key: github.private_key.clone(),
         timeout: github.timeout,
-        dry_run: github.dry_run,
-        read_only: github.read_only,
     }
 }
 

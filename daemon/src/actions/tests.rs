@@ -11,6 +11,7 @@ use crate::core::event::{InstallationId, RepoName};
 use crate::core::hand::{Hand, Thing};
 use crate::core::rule::Mode;
 use crate::github::client::GitHub;
+use crate::github::client::WriteTerms;
 use crate::github::stand_in::{self, Reply, Seen, StandIn, reply};
 
 fn bound(action: &str, params: &Value) -> Bound {
@@ -191,7 +192,10 @@ fn undo_takes_back_its_own_and_leaves_what_changed_since() {
 
 async fn gate(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (StandIn, Writer) {
     let server = StandIn::start(stand_in::with_tokens(answer)).await;
-    let writer = GitHub::new(server.settings()).unwrap().open_gate(Some(InstallationId(5)), Mode::Active).unwrap();
+    let writer = GitHub::new(server.settings())
+        .unwrap()
+        .open_gate(Some(InstallationId(5)), WriteTerms::of(Mode::Active))
+        .unwrap();
     (server, writer)
 }
 

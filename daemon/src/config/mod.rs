@@ -34,7 +34,6 @@ mod suggest;
 mod table;
 #[cfg(test)]
 mod tests;
-mod triggers;
 mod values;
 #[cfg(feature = "server")]
 pub mod watch;

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::findings::Findings;
 use super::marked;
 use super::table::{DATABASE, Key, Kind, Presence, ROOT, RULE, Section};
-use super::triggers::EVENTS;
 use crate::core::condition;
+use crate::core::event_names::EVENTS;
 use crate::core::intent::ActionKind;
 
 const SECRET: &str = "A place to read a secret from: a systemd credential, a file or an environment variable.";

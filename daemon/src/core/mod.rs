@@ -9,6 +9,7 @@
 pub mod condition;
 pub mod decide;
 pub mod event;
+pub mod event_names;
 pub mod explain;
 pub mod facts;
 pub mod hand;

@@ -17,7 +17,7 @@ use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::{Mode, RuleName};
 use crate::github::GitHubError;
-use crate::github::client::Writer;
+use crate::github::client::{WriteTerms, Writer};
 use crate::store::effects::{EffectOutcome, EffectRow, EffectState, Write};
 use crate::store::jobs::JobId;
 
@@ -88,8 +88,12 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         Plan::Change(change) => (change, None),
         Plan::Part(change, held) => (change, Some(format!("held back: {held}"))),
     };
-    let mode = mode_of(&config, &intent.rule);
-    let writer = match github.open_gate(intent.target.installation, mode) {
+    let terms = WriteTerms {
+        dry_run: config.github.dry_run,
+        read_only: config.github.read_only,
+        mode: mode_of(&config, &intent.rule),
+    };
+    let writer = match github.open_gate(intent.target.installation, terms) {
         Ok(writer) => writer,
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
     };

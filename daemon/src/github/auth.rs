@@ -159,7 +159,7 @@ mod tests {
 
         refuse.store(2, Ordering::SeqCst);
         let refused = reader.get::<u8>("/x").await.unwrap_err();
-        assert!(matches!(refused, GitHubError::Refused { status: 401, .. }), "{refused}");
+        assert!(matches!(refused, GitHubError::Credentials(_)), "a clock or a key to mend, not the request: {refused}");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::GitHubError;
 use super::answer::Answer;
-pub use super::gate::Writer;
+pub use super::gate::{WriteTerms, Writer};
 use super::transport::{Identity, Outgoing, Transport};
 use crate::core::event::InstallationId;
 
@@ -28,14 +28,11 @@ pub struct Settings {
     pub private_key: Option<SecretString>,
     /// For one request, connecting included.
     pub timeout: Duration,
-    pub dry_run: bool,
-    pub read_only: bool,
 }
 
 /// The App's view of GitHub. Cheap to clone; made anew when the settings change.
 #[derive(Clone)]
 pub struct GitHub {
-    settings: Arc<Settings>,
     transport: Arc<Transport>,
 }
 
@@ -80,12 +77,7 @@ impl GitHub {
     }
 
     pub(super) fn with_first_wait(settings: Settings, first_wait: Duration) -> Result<Self, GitHubError> {
-        let transport = Arc::new(Transport::new(&settings, first_wait)?);
-        Ok(Self { settings: Arc::new(settings), transport })
-    }
-
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
+        Ok(Self { transport: Arc::new(Transport::new(&settings, first_wait)?) })
     }
 
     /// `None`: as the App itself where an installation is not known (`GET /app`, `GET /meta`).
@@ -227,7 +219,7 @@ mod tests {
         assert!(matches!(failed, GitHubError::Unavailable(_)), "{failed}");
         assert_eq!(server.seen().len(), 4);
 
-        let writer = github(&server).open_gate(None, Mode::Active).unwrap();
+        let writer = github(&server).open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
         let failed = writer.send::<Value>(http::Method::POST, "/y", &json!({})).await.unwrap_err();
         assert!(matches!(failed, GitHubError::Unavailable(_)), "{failed}");
         assert_eq!(server.seen().len(), 5);
@@ -246,7 +238,7 @@ mod tests {
     async fn a_request_without_an_answer_is_given_up() {
         let server = StandIn::start(|_| Reply::never()).await;
         let hasty = Settings { timeout: Duration::from_millis(20), ..server.settings() };
-        let writer = GitHub::new(hasty).unwrap().open_gate(None, Mode::Active).unwrap();
+        let writer = GitHub::new(hasty).unwrap().open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
         let failed = writer.send::<Value>(http::Method::POST, "/y", &json!({})).await.unwrap_err();
         assert!(matches!(&failed, GitHubError::Unavailable(why) if why.contains("timed out")), "{failed}");
     }
@@ -296,7 +288,7 @@ mod tests {
         // A plain http host other than ours is not followed at all.
         assert!(github.reader(None).get::<u8>("/away").await.unwrap_err().to_string().contains("redirected away"));
         assert_eq!(other.seen().len(), 0);
-        let writer = github.open_gate(None, Mode::Active).unwrap();
+        let writer = github.open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
         let away = writer.send::<Value>(http::Method::POST, "/away", &json!({})).await.unwrap_err();
         assert!(away.to_string().contains("redirected away"), "{away}");
         assert_eq!(other.seen().len(), 0);
@@ -313,7 +305,7 @@ mod tests {
             _ => reply(200, &json!(1)),
         })
         .await;
-        let writer = github(&server).open_gate(None, Mode::Active).unwrap();
+        let writer = github(&server).open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
         let change = json!({"title": "x"});
         assert_eq!(writer.send::<u8>(http::Method::PATCH, "/renamed", &change).await.unwrap(), 1);
         assert_eq!(server.seen(), ["PATCH /renamed", "PATCH /kept", "PATCH /new"]);

@@ -25,19 +25,37 @@ pub struct Writer {
     reader: Reader,
 }
 
+/// What the config says about changing GitHub: one config, so that a reload in between cannot mix two.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteTerms {
+    /// `github.dry_run`
+    pub dry_run: bool,
+    /// `github.read_only`
+    pub read_only: bool,
+    /// Of the rule that asks.
+    pub mode: Mode,
+}
+
+impl WriteTerms {
+    /// A rule of this mode in a config that forbids nothing.
+    pub fn of(mode: Mode) -> Self {
+        Self { dry_run: false, read_only: false, mode }
+    }
+}
+
 impl GitHub {
-    /// The write gate: the one place that says whether a rule of this mode may change GitHub now.
+    /// The write gate: the one place that says whether a rule may change GitHub on these terms.
     ///
     /// # Errors
     /// Why it may not. What the daemon forbids is told before what the rule forbids.
-    pub fn open_gate(&self, installation: Option<InstallationId>, mode: Mode) -> Result<Writer, GateClosed> {
-        if self.settings().dry_run {
+    pub fn open_gate(&self, installation: Option<InstallationId>, terms: WriteTerms) -> Result<Writer, GateClosed> {
+        if terms.dry_run {
             return Err(GateClosed::DryRun);
         }
-        if self.settings().read_only {
+        if terms.read_only {
             return Err(GateClosed::ReadOnly);
         }
-        match mode {
+        match terms.mode {
             Mode::Active => Ok(Writer { reader: self.reader(installation) }),
             Mode::Shadow => Err(GateClosed::Shadow),
             Mode::Off => Err(GateClosed::Off),
@@ -110,8 +128,7 @@ mod tests {
     async fn invariant_4_nothing_but_the_gate_writes() {
         let server = StandIn::start(|_| reply(200, &json!({"done": true}))).await;
         let closed = |dry_run, read_only, mode| {
-            let settings = super::super::client::Settings { dry_run, read_only, ..server.settings() };
-            GitHub::new(settings).unwrap().open_gate(None, mode).err()
+            GitHub::new(server.settings()).unwrap().open_gate(None, WriteTerms { dry_run, read_only, mode }).err()
         };
         assert_eq!(closed(true, true, Mode::Active), Some(GateClosed::DryRun));
         assert_eq!(closed(false, true, Mode::Active), Some(GateClosed::ReadOnly));
@@ -127,7 +144,7 @@ mod tests {
         }
         assert_eq!(server.seen(), [] as [String; 0]);
 
-        let writer = github.open_gate(None, Mode::Active).unwrap();
+        let writer = github.open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
         let done: Value = writer.send(Method::POST, "/repos/a/b/issues/1/labels", &json!({})).await.unwrap();
         assert_eq!(done, json!({"done": true}));
         assert_eq!(server.seen(), ["POST /repos/a/b/issues/1/labels"]);

@@ -101,8 +101,6 @@ impl StandIn {
             issuer: Some("Iv1.abc".to_owned()),
             private_key: Some(test_key().private_pem.clone()),
             timeout: Duration::from_secs(10),
-            dry_run: false,
-            read_only: false,
         }
     }
 

@@ -139,12 +139,11 @@ impl Transport {
             (Identity::Installation(id), Some(token)) if refused => {
                 self.tokens.forget(id, &token).await;
                 let token = self.sign_in(identity).await?;
-                self.follow(identity, token.as_ref(), outgoing).await?.accept(&outgoing.path, Utc::now())
+                let answer = self.follow(identity, token.as_ref(), outgoing).await?;
+                known(answer.accept(&outgoing.path, Utc::now()))
             }
-            _ => answer.accept(&outgoing.path, Utc::now()).map_err(|error| match (identity, error) {
-                (Identity::App, GitHubError::Refused { status: 401, message }) => GitHubError::Credentials(message),
-                (_, error) => error,
-            }),
+            (Identity::App, _) => known(answer.accept(&outgoing.path, Utc::now())),
+            _ => answer.accept(&outgoing.path, Utc::now()),
         }
     }
 
@@ -166,13 +165,10 @@ impl Transport {
         let path = format!("/app/installations/{id}/access_tokens");
         let outgoing = Outgoing { method: Method::POST, ..Outgoing::get(path) };
         let answer = self.follow(Identity::App, Some(&jwt), &outgoing).await?;
-        match answer.accept(&outgoing.path, Utc::now()) {
-            Err(GitHubError::Refused { status: 401, message }) => Err(GitHubError::Credentials(message)),
-            // The error of reading the answer could quote the token: it is not passed on.
-            answer => answer?
-                .json(&outgoing.path)
-                .map_err(|_| GitHubError::Unreadable(format!("{}: no token in it", outgoing.path))),
-        }
+        // The error of reading the answer could quote the token: it is not passed on.
+        known(answer.accept(&outgoing.path, Utc::now()))?
+            .json(&outgoing.path)
+            .map_err(|_| GitHubError::Unreadable(format!("{}: no token in it", outgoing.path)))
     }
 
     /// Follows redirects. A read follows 301 and 302 as well as 307 and 308, and another host gets no token. A change
@@ -265,6 +261,14 @@ fn explain(error: &octocrab::Error) -> GitHubError {
         next = cause.source();
     }
     GitHubError::Unavailable(redact(&words.join(": ")))
+}
+
+/// Once signed in, "401" says that GitHub does not know us, however good the request is: a person has to mend that.
+fn known(accepted: Result<Answer, GitHubError>) -> Result<Answer, GitHubError> {
+    accepted.map_err(|error| match error {
+        GitHubError::Refused { status: 401, message } => GitHubError::Credentials(message),
+        error => error,
+    })
 }
 
 type Connection = Client<HttpsConnector<HttpConnector>, OctoBody>;

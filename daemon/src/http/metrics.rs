@@ -59,7 +59,7 @@ impl EventCounters {
     pub(super) fn new() -> Self {
         describe();
         Self {
-            cells: (0..=event_names::EVENTS.len()).map(|_| Default::default()).collect(),
+            cells: (0..=crate::core::event_names::EVENTS.len()).map(|_| Default::default()).collect(),
             seconds: ::metrics::histogram!("orchd_ingest_seconds"),
         }
     }

@@ -6,7 +6,7 @@ use orchd::actions::{Bound, Origin, Plan, Reversal};
 use orchd::core::event::{InstallationId, RepoName};
 use orchd::core::intent::{IntentId, Target};
 use orchd::core::rule::{Mode, RuleName};
-use orchd::github::client::{self, Settings, Writer};
+use orchd::github::client::{self, Settings, WriteTerms, Writer};
 use orchd_fake::{Change, GitHub, ItemView, NewItem, Person};
 use serde_json::Value;
 use uuid::Uuid;
@@ -41,10 +41,9 @@ impl Stage {
             issuer: Some(github.app_id().to_string()),
             private_key: Some(github.app_key().pem().to_owned().into()),
             timeout: Duration::from_secs(10),
-            dry_run: false,
-            read_only: false,
         };
-        let writer = client::GitHub::new(settings).unwrap().open_gate(Some(installation), Mode::Active).unwrap();
+        let writer =
+            client::GitHub::new(settings).unwrap().open_gate(Some(installation), WriteTerms::of(Mode::Active)).unwrap();
         let new = NewItem::titled("It breaks").body("When I press the button.");
         let alice = github.person("alice");
         let number = match kind {
