@@ -11,6 +11,7 @@ done
 # A throwaway PostgreSQL that keeps its promises: fsync stays on.
 cluster=$(mktemp -d)
 bin=$(dirname "$(find /usr/lib/postgresql -path '*/bin/initdb' | sort -V | tail -n 1)")
+port=$((20000 + RANDOM % 20000))
 as_postgres=()
 if [ "$(id -u)" = 0 ]; then
     chown postgres "$cluster"
@@ -24,8 +25,8 @@ trap stop_cluster EXIT
 cd /
 "${as_postgres[@]}" "$bin/initdb" -D "$cluster/data" -U orchd --auth=trust -E UTF8 >/dev/null
 "${as_postgres[@]}" "$bin/pg_ctl" -D "$cluster/data" -w -l "$cluster/log" \
-    -o "-c listen_addresses=127.0.0.1 -p 54329 -k $cluster" start >/dev/null
+    -o "-c listen_addresses=127.0.0.1 -p $port -k $cluster" start >/dev/null
 cd - >/dev/null
-export ORCHD_BENCH_POSTGRES="postgres://orchd@127.0.0.1:54329/postgres"
+export ORCHD_BENCH_POSTGRES="postgres://orchd@127.0.0.1:$port/postgres"
 
 cargo bench --package orchd --bench report -- "$@"

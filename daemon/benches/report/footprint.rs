@@ -10,7 +10,7 @@ use chrono::Utc;
 use orchd::core::event::EventId;
 use orchd::engine::ingest;
 use orchd::github::webhook::{self, Encoding, Headers, Signature};
-use orchd::store::events::{NewEvent, Source};
+use orchd::store::events::{EventFilter, NewEvent, Source};
 use orchd::store::jobs::Terms;
 use orchd::store::{Db, StoreOptions};
 use uuid::Uuid;
@@ -28,7 +28,6 @@ pub fn run(dir: &Path, events: usize) -> Result<String> {
     let url = format!("sqlite://{}", file.display());
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(fill(&url, &dir, &load::examples()?, events))?;
-    drop(runtime);
     let bytes = std::fs::metadata(&file)?.len();
 
     let started = Instant::now();
@@ -38,9 +37,19 @@ pub fn run(dir: &Path, events: usize) -> Result<String> {
     let memory = server.memory()?;
     server.stop()?;
 
+    let options = StoreOptions { url: url.clone().into(), objects: dir.join("objects") };
+    let filter = EventFilter { event_type: Some("never_sent".to_owned()), limit: 50, ..EventFilter::default() };
+    let listed = runtime.block_on(async {
+        let db = Db::open(&options).await?;
+        let started = Instant::now();
+        db.events(&filter).await?;
+        anyhow::Ok(started.elapsed())
+    })?;
+
     let mut text = String::from("| what | figure |\n|---|---|\n");
     writeln!(text, "| ready (port open) on a database of {events} events | {} ms |", ready.as_millis())?;
     writeln!(text, "| resident memory on it, idle for 10 s | {:.1} MiB |", memory as f64 / 1_048_576.0)?;
+    writeln!(text, "| a list that reads all of them: a type that never came | {} ms |", listed.as_millis())?;
     writeln!(text, "| database bytes an event, indexes and job included | {:.0} |", bytes as f64 / events as f64)?;
     Ok(text)
 }

@@ -76,13 +76,14 @@ pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Writes a config without rules that would act, and starts the daemon on it.
+/// Writes a config into a directory of its own (the daemon watches it), and starts the daemon on it.
 pub fn orchd(dir: &Path, database: &str, rules: &str, github: &str) -> Result<Server> {
     let port = free_port()?;
-    std::fs::create_dir_all(dir)?;
-    let secret = dir.join("webhook-secret");
+    let etc = dir.join("etc");
+    std::fs::create_dir_all(&etc)?;
+    let secret = etc.join("webhook-secret");
     std::fs::write(&secret, SECRET)?;
-    let config = dir.join("orchd.yaml");
+    let config = etc.join("orchd.yaml");
     std::fs::write(
         &config,
         format!(
