@@ -93,6 +93,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         allowlist: Arc::clone(&allowlist),
         metrics: metrics.clone(),
         started_at: Utc::now(),
+        listens_on: listeners.public.address(),
         stopping: stop.clone(),
     });
 
@@ -357,7 +358,7 @@ fn raise_descriptors() -> usize {
         }
     };
     let connections = connections_within(soft);
-    tracing::info!(descriptors = soft, connections, "limits");
+    tracing::info!(descriptors = soft, connections, "file descriptors bound how many connections are served at once");
     connections
 }
 

@@ -21,6 +21,7 @@ pub mod routes;
 mod socket;
 mod webhook;
 
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +51,8 @@ pub struct Site {
     pub allowlist: Arc<Allowlist>,
     pub metrics: PrometheusHandle,
     pub started_at: DateTime<Utc>,
+    /// The public address, which may be systemd's and not the config's; `None` when it is no TCP address.
+    pub listens_on: Option<SocketAddr>,
     /// Cancelled when the daemon stops: long polls answer at once.
     pub stopping: CancellationToken,
 }

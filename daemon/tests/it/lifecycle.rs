@@ -1,5 +1,6 @@
 //! Starting, stopping, reloading, and what happens when the machine misbehaves.
 
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,34 @@ async fn a_second_daemon_on_the_same_file_is_refused_with_a_clear_error() {
     story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("docs/a.md"));
     story.settles().await;
     assert!(story.github.issue(WEB, 1).has_label("documentation"), "the first goes on");
+}
+
+#[tokio::test]
+async fn a_socket_from_systemd_is_taken_over_with_what_waits_in_it() {
+    let story = Story::prepare(Database::Sqlite, DOCS_RULE, "").await;
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    // Somebody connects while no daemon runs.
+    let mut early = std::net::TcpStream::connect(address).unwrap();
+    early.write_all(b"GET /health HTTP/1.1\r\nHost: orchd\r\nConnection: close\r\n\r\n").unwrap();
+    early.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+
+    // As systemd hands it over: descriptor 3, addressed to this very process.
+    let mut daemon = Command::new("sh")
+        .args(["-c", "exec 3<&0; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve --config \"$1\""])
+        .arg(env!("CARGO_BIN_EXE_orchd"))
+        .arg(story.config())
+        .stdin(std::os::fd::OwnedFd::from(socket))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut answer = String::new();
+    early.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(story.json(&["status"])["listen"], address.to_string());
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
     let allowlist = Arc::new(Allowlist::default());
     let stop = CancellationToken::new();
     let live = Arc::new(LiveConfig::new(config));
+    let public = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let app = App::new(Site {
         db: db.clone(),
         ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new())),
@@ -58,9 +59,9 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
         allowlist: Arc::clone(&allowlist),
         metrics: orchd::telemetry::install_metrics().unwrap(),
         started_at: Utc::now(),
+        listens_on: public.address(),
         stopping: stop.clone(),
     });
-    let public = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = public.address().unwrap();
     let socket = directory.path().join("orchd.sock");
     let admin = Listener::unix(&socket).unwrap();

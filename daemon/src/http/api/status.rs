@@ -39,7 +39,7 @@ async fn show(app: App) -> Result<Response, HttpError> {
         version: env!("CARGO_PKG_VERSION"),
         started_at: app.started_at,
         uptime_seconds: (Utc::now() - app.started_at).num_seconds(),
-        listen: config.server.listen.to_string(),
+        listen: app.listens_on.map_or_else(|| "a socket from systemd".to_owned(), |address| address.to_string()),
         config_path: config.revision.path.display().to_string(),
         config: ConfigHealth::of(&app),
         rules: config.rules.len(),
