@@ -20,7 +20,8 @@ pub(super) struct Plan<'a> {
 }
 
 /// Stores intents as effects, and an apply job for each that is to be carried out. One whose id exists is left as it is,
-/// unless it failed. Returns how many jobs there are now for them.
+/// unless it never came to a write (it failed, or was held back by the gate, a limit, a hand or shadow mode): decided
+/// again, it is tried again. Returns how many jobs there are now for them.
 pub(super) async fn plan_effects(tx: &mut Tx, plans: &[Plan<'_>], now: Micros) -> Result<u64, StoreError> {
     let mut jobs = 0;
     let mut lanes: HashMap<JobId, String> = HashMap::new();
@@ -33,7 +34,7 @@ pub(super) async fn plan_effects(tx: &mut Tx, plans: &[Plan<'_>], now: Micros) -
                     continue;
                 }
             }
-            (Some("failed"), false) => {
+            (Some("failed" | "gated" | "held" | "shadow"), false) => {
                 reopen_effect(tx, plan.intent.id.0).await?;
                 put_away_dead(tx, plan.intent.id, now).await?;
             }
@@ -122,14 +123,15 @@ async fn put_away_dead(tx: &mut Tx, id: IntentId, now: Micros) -> Result<(), sql
     Ok(())
 }
 
-/// A given-up effect is to be tried again. One whose write had begun goes on as `writing`: whoever carries it out must
+/// An effect that was given up or held back is to be tried again. One whose write had begun goes on as `writing`: whoever carries it out must
 /// first check whether it happened (invariant 5).
 pub(super) async fn reopen_effect(tx: &mut Tx, id: Uuid) -> Result<(), sqlx::Error> {
     // effects: primary key.
     on_tx!(tx, conn => {
         sqlx::query(
             "UPDATE effects SET state = CASE WHEN started_at IS NULL THEN 'planned' ELSE 'writing' END,
-                finished_at = NULL WHERE id = $1 AND state IN ('failed', 'quarantined')",
+                finished_at = NULL
+             WHERE id = $1 AND state IN ('failed', 'quarantined', 'gated', 'held', 'shadow')",
         )
         .bind(id)
         .execute(&mut *conn)

@@ -180,6 +180,18 @@ async fn invariant_4_dry_run_read_only_and_shadow_write_nothing() {
         assert_eq!(effects.len(), 4, "what would have been done is recorded");
         let state = if more.is_empty() { "shadow" } else { "gated" };
         assert!(effects.iter().all(|effect| effect["state"] == state), "{effects:#?}");
+
+        // Allowed by now, and played again: what was held back is done, once.
+        let revision = |story: &Story| story.json(&["status"])["config"]["revision"].clone();
+        let forbidding = revision(&story);
+        story.permit_everything();
+        story.write_rules(EVERY_ACTION);
+        story.wait_for("the new config is in use", |story| revision(story) != forbidding);
+        assert!(story.cli(&["events", "replay", effects[0]["intent"]["event"].as_str().unwrap()]).status.success());
+        story.settles().await;
+        assert_eq!(story.github.issue(WEB, 1).labels(), ["triage"]);
+        assert!(story.github.duplicate_effects().is_empty());
+        assert!(story.json_lines(&["effects", "list"]).iter().all(|effect| effect["state"] == "applied"));
     }
 }
 

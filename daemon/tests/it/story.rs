@@ -135,6 +135,11 @@ impl Story {
         std::fs::rename(draft, self.config()).unwrap();
     }
 
+    /// Takes out what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].
+    pub fn permit_everything(&mut self) {
+        self.more.clear();
+    }
+
     /// Starts the daemon and waits until it answers.
     pub fn start(&mut self) {
         assert!(self.daemon.is_none(), "the daemon already runs");
