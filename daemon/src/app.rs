@@ -53,6 +53,23 @@ const LISTEN_RETRY: Duration = Duration::from_secs(1);
 /// How often histograms are folded, so that they stay small between two scrapes.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
+/// How many tasks a thread runs before it looks for what arrived, and for what other threads woke. Tokio's 61 suits tasks of
+/// a microsecond; those of a delivery take fifty, so that a batch on its way to the database waited three milliseconds
+/// at each of its steps.
+const TASKS_A_TURN: u32 = 8;
+
+/// What the daemon runs on.
+///
+/// # Errors
+/// When the system gives no threads or no event queue.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(TASKS_A_TURN)
+        .global_queue_interval(TASKS_A_TURN)
+        .build()
+}
+
 /// Runs the daemon until it is told to stop.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use warp::reply::{Reply, Response};
 use super::load::SECRET;
 
 pub fn serve(port: u16) -> Result<()> {
-    tokio::runtime::Runtime::new()?.block_on(async {
+    orchd::app::runtime()?.block_on(async {
         let secrets: &'static [SecretString] = Box::leak(Box::new([SECRET.to_owned().into()]));
         let routes = warp::path!("webhooks" / "github")
             .and(warp::post())
