@@ -13,6 +13,10 @@ use orchd::core::pattern::{Case, Globs};
 use orchd::core::rule::{Limits, Mode, Repositories, Rule, RuleName, Trigger};
 use serde_json::{Value, json};
 
+/// The daemon's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn rules() -> Vec<Rule> {
     let shapes: Vec<Value> = vec![
         json!({"all": [{"files": ["docs/**", "*.md"]}, {"not": {"label": "no-bot"}}]}),

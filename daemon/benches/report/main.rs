@@ -60,8 +60,8 @@ measured apart: `cargo bench --bench decide`.
 const INGEST: &str = "The 329 published example payloads, each request with a new delivery id, signed, sent by `wrk -t1` for a quarter of a minute
 after a two-second warm-up. orchd answers 202 only when the event is on disk (`synchronous=FULL`, `fsync=on`); workers are on, and
 four rules wait for pull requests, issues, comments and pushes and match none. \"HMAC only\" is the same server without anything
-behind the signature. Probot is the npm release with a handler that does nothing: it holds events in memory only. The CPU is that of
-the server's process: PostgreSQL's own comes on top.
+behind the signature. Probot is the npm release with a handler that does nothing: it holds events in memory only. PostgreSQL has its
+defaults but `max_wal_size=4GB`. The CPU is that of the server's process: PostgreSQL's own comes on top.
 
 ";
 

@@ -40,7 +40,7 @@ pub enum Outcome {
 /// Decides every rule that the event triggers, in the order of the config.
 pub fn decide(rules: &[Rule], event: &Event, facts: &Facts) -> Outcome {
     let scene = Scene { event, facts };
-    let mut decisions = Vec::new();
+    let mut decisions = Vec::with_capacity(rules.len());
     let mut needs = FactKinds::new();
     for rule in rules.iter().filter(|rule| fires(rule, &event.kind)) {
         match decide_rule(rule, scene) {
