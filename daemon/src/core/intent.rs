@@ -1,6 +1,6 @@
 //! Intents: what a matched rule wants done, and the catalogue of actions a rule may name.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,7 +60,9 @@ pub struct Intent {
 impl Intent {
     pub fn new(event: EventId, rule: &RuleName, spec: &ActionSpec, target: Target) -> Self {
         let params = Canonical(&spec.params);
-        let name = format!("{event}\n{rule}\n{}\n{}#{}\n{params}", spec.name, target.repository, target.number);
+        // Room for most names at once. Writing to a `String` cannot fail.
+        let mut name = String::with_capacity(256);
+        let _ = write!(name, "{event}\n{rule}\n{}\n{}#{}\n{params}", spec.name, target.repository, target.number);
         Self {
             id: IntentId(Uuid::new_v5(&INTENT_NAMESPACE, name.as_bytes())),
             event,
