@@ -110,16 +110,6 @@ impl Db {
         Ok(heads)
     }
 
-    /// Ends every lease, whoever holds it: for whoever knows that no other daemon lives. The next claim frees the jobs.
-    pub(super) async fn end_leases(&self) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        // jobs_one_running_a_lane: only what runs.
-        on_tx!(tx, conn => {
-            sqlx::query("UPDATE jobs SET lease_until = 0 WHERE state = 'running'").execute(&mut *conn).await?;
-        });
-        Ok(tx.commit().await?)
-    }
-
     async fn behind(&self, head: &JobRow, now: DateTime<Utc>, limit: u32) -> Result<Vec<JobRow>, StoreError> {
         let Work::Process { event } = head.work else {
             return Ok(Vec::new());

@@ -45,13 +45,9 @@ impl Db {
             // Not the URL itself: what follows the scheme may hold a password.
             return Err(OpenError::BadUrl("unknown scheme".to_owned()));
         };
-        let alone = lock.is_some();
         let shared = Shared { codec: Codec::new(), objects, learnt: Default::default(), _lock: lock };
         let db = Self { pools, shared: Arc::new(shared) };
         db.keep_dictionaries().await?;
-        if alone {
-            db.end_leases().await?;
-        }
         Ok(db)
     }
 }

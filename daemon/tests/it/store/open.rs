@@ -50,20 +50,6 @@ async fn execute(url: &str, sql: &'static str) {
 }
 
 #[tokio::test]
-async fn on_sqlite_a_dead_daemons_jobs_are_free_at_once() {
-    let place = Place::sqlite().await;
-    let db = place.open().await;
-    store(&db, vec![event("acme/web", 1)]).await;
-    assert_eq!(claim(&db, "the one that dies", noon()).await.len(), 1);
-    drop(db);
-
-    // The lock says that nobody else can hold the lease, so nobody waits for its end.
-    let db = place.open().await;
-    let claims = claim(&db, "the next", noon()).await;
-    assert_eq!((claims.len(), claims[0].job.attempts), (1, 2));
-}
-
-#[tokio::test]
 async fn a_second_daemon_on_one_sqlite_file_is_refused() {
     let place = Place::sqlite().await;
     let db = place.open().await;
