@@ -323,22 +323,34 @@ async fn requeue_failed(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<H
 /// Queues an event's process job again with fresh attempts, unless it is queued or running. False: it is, or there is
 /// no such event.
 pub(super) async fn requeue(tx: &mut Tx, event: Uuid, now: Micros) -> Result<bool, sqlx::Error> {
-    // jobs, event_receipts, repositories: primary keys. An event that nothing waited for had no job until now.
+    // jobs, event_receipts, repositories: primary keys. Not one upsert: on PostgreSQL that locks a queued job's row even
+    // when it leaves it alone, and a claim at that moment would pass over it.
     let changed = on_tx!(tx, conn => {
-        let changed = sqlx::query(
-            "INSERT INTO jobs (id, event_id, lane, run_at, created_at)
-             SELECT e.id, e.id, COALESCE(lower(r.full_name), $3), $2, $2
-             FROM event_receipts e LEFT JOIN repositories r ON r.id = e.repository_id WHERE e.id = $1
-             ON CONFLICT (id) DO UPDATE SET state = 'queued', attempts = 0, run_at = excluded.run_at,
-                last_error = NULL, finished_at = NULL
-             WHERE jobs.state NOT IN ('queued', 'running')",
+        let mut changed = sqlx::query(
+            "UPDATE jobs SET state = 'queued', attempts = 0, run_at = $2, last_error = NULL, finished_at = NULL
+             WHERE id = $1 AND state NOT IN ('queued', 'running')",
         )
         .bind(event)
         .bind(now)
-        .bind(NO_LANE)
         .execute(&mut *conn)
         .await?
         .rows_affected();
+        if changed == 0 {
+            // An event that nothing waited for had no job until now.
+            changed = sqlx::query(
+                "INSERT INTO jobs (id, event_id, lane, run_at, created_at)
+                 SELECT e.id, e.id, COALESCE(lower(r.full_name), $3), $2, $2
+                 FROM event_receipts e LEFT JOIN repositories r ON r.id = e.repository_id
+                 WHERE e.id = $1 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = e.id)
+                 ON CONFLICT (id) DO NOTHING",
+            )
+            .bind(event)
+            .bind(now)
+            .bind(NO_LANE)
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
+        }
         if changed > 0 {
             sqlx::query(
                 "UPDATE event_receipts SET processing_status = 'received', error_message = NULL, updated_at = $2

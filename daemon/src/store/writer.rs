@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, OwnedMappedMutexGuard, OwnedMutexGuard};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -22,8 +23,12 @@ pub(super) struct Writer {
     open: Arc<Mutex<Option<Open>>>,
     options: Arc<SqliteConnectOptions>,
     patience: Duration,
-    _folding: Arc<AbortOnDropHandle<()>>,
+    folding: Arc<AbortOnDropHandle<()>>,
+    /// The connection that folds, once there was something to fold.
+    folder: Folder,
 }
+
+type Folder = Arc<Mutex<Option<SqliteConnection>>>;
 
 #[derive(Debug)]
 struct Open {
@@ -35,16 +40,26 @@ struct Open {
     grown: Arc<Notify>,
 }
 
+impl Open {
+    async fn roll_back(&mut self) {
+        if std::mem::take(&mut self.unended) {
+            // Fails when SQLite has rolled back by itself, as it does on a full disk.
+            let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+        }
+    }
+}
+
 impl Writer {
     /// Opens the connection. `patience`: how long a transaction waits for those before it.
     pub(super) async fn open(options: SqliteConnectOptions, patience: Duration) -> Result<Self, sqlx::Error> {
         let connection = options.connect().await?;
         let options = Arc::new(options);
         let grown = Arc::new(Notify::new());
-        let folding = tokio::spawn(fold_when_grown(Arc::clone(&options), Arc::clone(&grown)));
-        let open = Open { connection, unended: false, commits: 0, grown };
+        let folder = Folder::default();
+        let folding = tokio::spawn(fold_when_grown(Arc::clone(&options), Arc::clone(&grown), Arc::clone(&folder)));
         let folding = Arc::new(AbortOnDropHandle::new(folding));
-        Ok(Self { open: Arc::new(Mutex::new(Some(open))), options, patience, _folding: folding })
+        let open = Open { connection, unended: false, commits: 0, grown };
+        Ok(Self { open: Arc::new(Mutex::new(Some(open))), options, patience, folding, folder })
     }
 
     /// Begins a transaction that has the write lock at once: one that reads before it writes could fail at the write.
@@ -54,15 +69,13 @@ impl Writer {
     pub(super) async fn begin(&self) -> Result<Writing, sqlx::Error> {
         let turn = tokio::time::timeout(self.patience, Arc::clone(&self.open).lock_owned()).await;
         let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        let mut writing = Writing(OwnedMutexGuard::try_map(turn, Option::as_mut).map_err(|_| sqlx::Error::PoolClosed)?);
-        if writing.0.unended {
-            // Fails when SQLite has rolled back by itself, as it does on a full disk.
-            let _ = sqlx::query("ROLLBACK").execute(&mut *writing).await;
-        }
-        writing.0.unended = true;
+        let turn = OwnedMutexGuard::try_map(turn, Option::as_mut).map_err(|_| sqlx::Error::PoolClosed)?;
+        let mut writing = Writing { turn, open: Arc::clone(&self.open) };
+        writing.turn.roll_back().await;
+        writing.turn.unended = true;
         match sqlx::query(BEGIN).execute(&mut *writing).await {
             Err(sqlx::Error::WorkerCrashed) => {
-                writing.0.connection = self.options.connect().await?;
+                writing.turn.connection = self.options.connect().await?;
                 sqlx::query(BEGIN).execute(&mut *writing).await?;
             }
             begun => {
@@ -74,6 +87,10 @@ impl Writer {
 
     /// Waits for the transaction under way, then closes. The last connection to a file folds its log into it.
     pub(super) async fn close(&self) {
+        self.folding.abort();
+        if let Some(folder) = self.folder.lock().await.take() {
+            let _ = folder.close().await;
+        }
         if let Some(open) = self.open.lock().await.take() {
             // What it says is about a file that nobody needs any more.
             let _ = open.connection.close().await;
@@ -83,18 +100,34 @@ impl Writer {
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// A transaction. Dropped without [`Writing::commit`], it is rolled back before the next one begins; until then nobody
-/// sees what it wrote.
-pub(super) struct Writing(OwnedMappedMutexGuard<Option<Open>, Open>);
+/// A transaction. Dropped without [`Writing::commit`], it is rolled back at once, and before the next one begins.
+pub(super) struct Writing {
+    turn: OwnedMappedMutexGuard<Option<Open>, Open>,
+    open: Arc<Mutex<Option<Open>>>,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        // Left to the next transaction, it would keep the file locked while jobs wait for the network (invariant 8).
+        if let (true, Ok(runtime)) = (self.turn.unended, Handle::try_current()) {
+            let open = Arc::clone(&self.open);
+            runtime.spawn(async move {
+                if let Some(open) = &mut *open.lock().await {
+                    open.roll_back().await;
+                }
+            });
+        }
+    }
+}
 
 impl Writing {
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         sqlx::query("COMMIT").execute(&mut *self).await?;
-        self.0.unended = false;
-        self.0.commits += 1;
-        if self.0.commits >= FOLD_EVERY {
-            self.0.commits = 0;
-            self.0.grown.notify_one();
+        self.turn.unended = false;
+        self.turn.commits += 1;
+        if self.turn.commits >= FOLD_EVERY {
+            self.turn.commits = 0;
+            self.turn.grown.notify_one();
         }
         Ok(())
     }
@@ -104,28 +137,28 @@ impl Deref for Writing {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.0.connection
+        &self.turn.connection
     }
 }
 
 impl DerefMut for Writing {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.0.connection
+        &mut self.turn.connection
     }
 }
 
 /// Folds the log into the file on a connection of its own, while the writer goes on: inside a commit, as SQLite does it
 /// by itself, it would hold up everyone who waits for the answer. What is written meanwhile stays in the log, so under
 /// steady load the log still grows to `wal_autocheckpoint`; by then there is little left to fold.
-async fn fold_when_grown(options: Arc<SqliteConnectOptions>, grown: Arc<Notify>) {
-    let mut own = None;
+async fn fold_when_grown(options: Arc<SqliteConnectOptions>, grown: Arc<Notify>, folder: Folder) {
     loop {
         grown.notified().await;
-        let connection = match &mut own {
+        let mut folder = folder.lock().await;
+        let connection = match &mut *folder {
             Some(connection) => connection,
             // Not before there is something to do: an idle daemon does without.
             None => match options.connect().await {
-                Ok(connection) => own.insert(connection),
+                Ok(connection) => folder.insert(connection),
                 Err(_) => continue,
             },
         };

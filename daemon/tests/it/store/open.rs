@@ -50,6 +50,27 @@ async fn execute(url: &str, sql: &'static str) {
 }
 
 #[tokio::test]
+async fn invariant_8_a_transaction_that_came_to_nothing_lets_go_of_the_file() {
+    let place = Place::sqlite().await;
+    let db = place.open().await;
+    assert!(claim(&db, "me", noon()).await.is_empty());
+    // Another connection can write, though nothing was asked of the store since.
+    execute(place.options.url.expose_secret(), "UPDATE repositories SET event_count = 0").await;
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_closed_sqlite_database_is_one_file() {
+    let place = Place::sqlite().await;
+    let db = place.open().await;
+    for number in 1..100 {
+        store(&db, vec![event("acme/web", number)]).await;
+    }
+    db.close().await;
+    assert!(!place.directory.path().join("orchd.db-wal").exists(), "the log is folded into the file");
+}
+
+#[tokio::test]
 async fn a_second_daemon_on_one_sqlite_file_is_refused() {
     let place = Place::sqlite().await;
     let db = place.open().await;
