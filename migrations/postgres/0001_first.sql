@@ -79,6 +79,10 @@ CREATE TABLE event_payloads (
 );
 -- Compressed already.
 ALTER TABLE event_payloads ALTER COLUMN raw_payload SET STORAGE EXTERNAL;
+-- These two grow and hardly change. A vacuum because of insertions would read them again and again beside ingest, for
+-- the sake of index-only scans that no query here makes; dead rows and old transaction ids still bring one.
+ALTER TABLE event_receipts SET (autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 100000);
+ALTER TABLE event_payloads SET (autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 100000);
 
 CREATE TABLE payload_dictionaries (
     id BIGINT NOT NULL PRIMARY KEY,
