@@ -25,4 +25,5 @@ mod road;
 mod site;
 mod store;
 mod story;
+mod tls;
 mod webhook;

@@ -53,6 +53,9 @@ pub struct Story {
     database: String,
     /// Lines below `github:` and other top-level keys that a story adds.
     more: String,
+    api_url: String,
+    /// Of the daemon, beside what the test has.
+    environment: Vec<(String, PathBuf)>,
     daemon: Option<Child>,
 }
 
@@ -90,7 +93,9 @@ impl Story {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         std::fs::write(dir.path().join("webhook-secret"), SECRET).unwrap();
         std::fs::write(dir.path().join("github-app.pem"), github.app_key().pem()).unwrap();
-        let story = Self { github, dir, port, database, more: more.to_owned(), daemon: None };
+        let api_url = github.url();
+        let more = more.to_owned();
+        let story = Self { github, dir, port, database, more, api_url, environment: Vec::new(), daemon: None };
         story.write_rules(rules);
         story.github.set_webhook(&format!("{}/webhooks/github", story.url()), SECRET);
         story
@@ -125,7 +130,7 @@ impl Story {
             self.database,
             self.path("objects").display(),
             self.github.app_id(),
-            self.github.url(),
+            self.api_url,
             self.path("github-app.pem").display(),
             self.path("webhook-secret").display(),
             self.more,
@@ -133,6 +138,16 @@ impl Story {
         let draft = self.path("orchd.yaml.new");
         std::fs::write(&draft, text).unwrap();
         std::fs::rename(draft, self.config()).unwrap();
+    }
+
+    /// Another way to GitHub, at the next [`Story::write_rules`].
+    pub fn reach_github_at(&mut self, url: &str) {
+        url.clone_into(&mut self.api_url);
+    }
+
+    /// For the next start.
+    pub fn set_environment(&mut self, name: &str, value: &Path) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Takes out what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].
@@ -149,6 +164,7 @@ impl Story {
             .arg(self.config())
             .env("ORCHD_LOG", "orchd=debug,info")
             .env_remove("JOURNAL_STREAM")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
