@@ -9,6 +9,7 @@
 pub mod apply;
 pub mod ingest;
 pub mod process;
+pub mod retention;
 pub mod work;
 
 use std::sync::Arc;

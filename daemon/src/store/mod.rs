@@ -19,12 +19,15 @@ pub mod hand_changes;
 mod ingest;
 pub mod jobs;
 mod learn;
+mod months;
 mod objects;
 mod open;
 mod payload;
 mod plan;
 pub mod repositories;
+pub mod retention;
 mod rows;
+pub mod turns;
 mod writer;
 
 use std::path::PathBuf;

@@ -21,6 +21,7 @@ mod imports;
 mod lifecycle;
 mod npm;
 mod postgres;
+mod retention;
 mod road;
 mod site;
 mod store;

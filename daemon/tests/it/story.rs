@@ -105,6 +105,11 @@ impl Story {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// URL of its database.
+    pub fn database(&self) -> String {
+        self.database.clone()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
