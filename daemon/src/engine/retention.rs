@@ -75,14 +75,13 @@ pub async fn sweep(engine: &Engine, stop: &CancellationToken) -> Result<Option<S
         let over = now - TimeDelta::from_std(age(&ages, what)).unwrap_or(TimeDelta::MAX);
         // However old it is, an event that waits for something to be done keeps all it has.
         let before = unfinished.map_or(over, |oldest| over.min(oldest));
-        let rows = drop_all(engine, what, before, stop).await?;
         let (total, name) = match what {
             Kept::Payloads => (&mut swept.payloads, "payloads"),
             Kept::Decisions => (&mut swept.decisions, "decisions"),
             Kept::Events => (&mut swept.events, "events"),
         };
-        *total = rows;
-        metrics::counter!("orchd_retention_dropped_total", "what" => name).increment(rows);
+        let counter = metrics::counter!("orchd_retention_dropped_total", "what" => name);
+        *total = drop_all(engine, what, before, &counter, stop).await?;
         if !stop.is_cancelled() {
             swept.months.extend(engine.db.drop_whole_months(what, before).await?);
         }
@@ -104,6 +103,7 @@ async fn drop_all(
     engine: &Engine,
     what: Kept,
     before: DateTime<Utc>,
+    counter: &metrics::Counter,
     stop: &CancellationToken,
 ) -> Result<u64, StoreError> {
     let (mut rows, mut after) = (0, Some(Uuid::nil()));
@@ -112,6 +112,7 @@ async fn drop_all(
         let began = Instant::now();
         let dropped = engine.db.drop_older(what, before, from, BATCH).await?;
         rows += dropped.rows;
+        counter.increment(dropped.rows);
         after = dropped.next;
         if after.is_some() {
             tokio::time::sleep((began.elapsed() * REST).max(LEAST_REST)).await;

@@ -20,6 +20,7 @@ mod generated;
 mod imports;
 mod lifecycle;
 mod npm;
+mod port;
 mod postgres;
 mod retention;
 mod road;

@@ -1,7 +1,7 @@
 //! The stage of a story: a simulated GitHub, a real daemon process, a real database, and the real CLI.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use orchd_fake::GitHub;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::port::free_port;
 use crate::postgres;
 
 pub const SECRET: &str = "It's a Secret to Everybody";
@@ -90,7 +91,7 @@ impl Story {
             Database::Sqlite => format!("sqlite://{}", dir.path().join("orchd.db").display()),
             Database::Postgres => postgres::Database::create().await.url,
         };
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         std::fs::write(dir.path().join("webhook-secret"), SECRET).unwrap();
         std::fs::write(dir.path().join("github-app.pem"), github.app_key().pem()).unwrap();
         let api_url = github.url();
