@@ -22,6 +22,7 @@ mod lifecycle;
 mod npm;
 mod port;
 mod postgres;
+mod published;
 mod retention;
 mod road;
 mod site;
