@@ -51,14 +51,19 @@ impl Published {
             operation["responses"].as_object().and_then(|all| all.iter().find(|(code, _)| code.starts_with('2')));
         let Some((code, response)) = success else { return (StatusCode::METHOD_NOT_ALLOWED, Value::Null) };
         let examples = response["content"]["application/json"]["examples"].as_object();
-        let example = examples.and_then(|all| all.get("default").or_else(|| all.values().next())).map_or(
-            &Value::Null,
-            |example| {
-                let place = example["$ref"].as_str().map(|place| place.trim_start_matches('#'));
-                &place.map_or(example, |place| self.description.pointer(place).unwrap())["value"]
-            },
-        );
-        (code.parse().unwrap(), example.clone())
+        let example = examples.and_then(|all| all.get("default").or_else(|| all.values().next()));
+        (code.parse().unwrap(), example.map_or(Value::Null, |example| self.resolve(example)))
+    }
+
+    /// The value of an example, which may stand elsewhere.
+    fn resolve(&self, example: &Value) -> Value {
+        if let Some(place) = example["$ref"].as_str() {
+            return self.resolve(self.description.pointer(place.trim_start_matches('#')).unwrap());
+        }
+        match &example["value"] {
+            elsewhere if elsewhere["$ref"].is_string() => self.resolve(elsewhere),
+            value => value.clone(),
+        }
     }
 }
 
@@ -107,7 +112,7 @@ const ENDPOINTS: [&str; 17] = [
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/files",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
-    "PATCH /repos/{owner}/{repo}/issues/{issue_number}",
+    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
     "POST /app/installations/{installation_id}/access_tokens",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
