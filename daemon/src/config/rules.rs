@@ -103,7 +103,7 @@ fn limits(fields: &mut Fields<'_>, findings: &mut Findings) -> Limits {
     Limits { actions_per_hour }
 }
 
-fn repositories(node: &Node, key: &Key, findings: &mut Findings) -> Option<Repositories> {
+pub(super) fn repositories(node: &Node, key: &Key, findings: &mut Findings) -> Option<Repositories> {
     let items = one_or_more(node, key, findings)?;
     if items.is_empty() {
         return refuse(node, findings, "`repositories` is empty: leave it out for all of them");

@@ -18,8 +18,11 @@ use crate::core::event::{EventId, InstallationId, RepoName};
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     Webhook,
+    /// Pulled from GitHub's list of deliveries, because it never arrived.
     Recovered,
     Forwarded,
+    /// Made up from an item that changed without a delivery that told it.
+    Swept,
 }
 
 /// Where an event is in its life. Stored in `processing_status`.

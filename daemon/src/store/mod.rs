@@ -23,6 +23,7 @@ mod objects;
 mod open;
 mod payload;
 mod plan;
+pub mod recovery;
 pub mod repositories;
 mod rows;
 mod writer;
@@ -30,7 +31,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use dialect::Wakeups;
+pub use dialect::{Alone, Wakeups};
 pub use error::{OpenError, StoreError};
 pub use ingest::Packed;
 

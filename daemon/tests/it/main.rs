@@ -21,6 +21,7 @@ mod imports;
 mod lifecycle;
 mod npm;
 mod postgres;
+mod recover;
 mod road;
 mod site;
 mod store;

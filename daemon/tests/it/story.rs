@@ -53,6 +53,8 @@ pub struct Story {
     database: String,
     /// Lines below `github:` and other top-level keys that a story adds.
     more: String,
+    /// The value of `recovery:`. Off unless a story is about it: others count what GitHub is asked.
+    pub recovery: String,
     daemon: Option<Child>,
 }
 
@@ -90,7 +92,15 @@ impl Story {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         std::fs::write(dir.path().join("webhook-secret"), SECRET).unwrap();
         std::fs::write(dir.path().join("github-app.pem"), github.app_key().pem()).unwrap();
-        let story = Self { github, dir, port, database, more: more.to_owned(), daemon: None };
+        let story = Self {
+            github,
+            dir,
+            port,
+            database,
+            more: more.to_owned(),
+            recovery: "{every: 0s}".to_owned(),
+            daemon: None,
+        };
         story.write_rules(rules);
         story.github.set_webhook(&format!("{}/webhooks/github", story.url()), SECRET);
         story
@@ -118,12 +128,14 @@ impl Story {
             "server:\n  listen: 127.0.0.1:{}\n  admin_socket: {}\n\
              database:\n  url: \"{}\"\n  objects: {}\n\
              queue: {{backoff: 50ms, backoff_cap: 200ms, lease: 2s}}\n\
+             recovery: {}\n\
              github:\n  timeout: 1s\n  app_id: {}\n  api_url: {}\n  private_key: {{file: {}}}\n  webhook_secrets: [{{file: {}}}]\n{}\n\
              rules:\n{rules}\n",
             self.port,
             self.socket().display(),
             self.database,
             self.path("objects").display(),
+            self.recovery,
             self.github.app_id(),
             self.github.url(),
             self.path("github-app.pem").display(),
@@ -138,6 +150,30 @@ impl Story {
     /// Takes out what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].
     pub fn permit_everything(&mut self) {
         self.more.clear();
+    }
+
+    /// Begins with recovery at work, and waits until it has looked for the first time: from then on nothing is missed.
+    pub async fn begin_recovering(database: Database, rules: &str, recovery: &str) -> Self {
+        let mut story = Self::prepare(database, rules, "").await;
+        story.recovery = recovery.to_owned();
+        story.write_rules(rules);
+        story.start();
+        story.until_metric("orchd_recovery_last_run_timestamp_seconds ", |_| true).await;
+        story
+    }
+
+    /// Waits until a metric (name and labels) has such a value.
+    pub async fn until_metric(&self, metric: &str, fits: impl Fn(f64) -> bool) {
+        let began = std::time::Instant::now();
+        loop {
+            let (_, text) = self.get("/metrics").await;
+            let value = text.lines().find_map(|line| line.strip_prefix(metric)?.trim().parse::<f64>().ok());
+            if value.is_some_and(&fits) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "waited in vain for {metric}, which is {value:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Starts the daemon and waits until it answers.
