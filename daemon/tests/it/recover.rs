@@ -1,6 +1,7 @@
 //! Never missed: deliveries are lost, and this is how they are found again.
 
 use std::collections::HashSet;
+use std::process::Output;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -263,4 +264,72 @@ async fn what_was_delivered_before_the_first_start_is_not_fetched() {
     story.until_metric("orchd_recovery_last_run_timestamp_seconds ", |_| true).await;
     assert!(stored(&story).is_empty());
     assert!(story.github.writes().is_empty());
+}
+
+fn json(out: &Output) -> Value {
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&out.stderr)))
+}
+
+on_both_databases!(a_person_looks_by_hand, |database: Database| async move {
+    let mut story = Story::begin_recovering(database, TRIAGE, EAGER).await;
+    let lost = an_outage_of(&mut story, 3);
+    story.recovery = "{every: 0s, grace: 0s}".to_owned();
+    story.write_rules(TRIAGE);
+    story.start();
+
+    let dry = json(&story.cli_and_github(&["--json", "recover", "--dry-run"]).await);
+    assert_eq!((&dry["missing"], &dry["recovered"], &dry["left"]), (&3.into(), &0.into(), &3.into()));
+    assert!(stored(&story).is_empty());
+
+    let done = story.cli_and_github(&["recover", "--since", "3d"]).await;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(String::from_utf8(done.stdout).unwrap().trim(), "3\t3\t3\t0\t0\t0\t0\t4");
+    story.settles().await;
+    assert_recovered(&story, &lost);
+
+    let again = json(&story.cli_and_github(&["--json", "recover"]).await);
+    assert_eq!((&again["outcome"], &again["missing"]), (&"complete".into(), &0.into()));
+    let (_, health) = story.get("/health").await;
+    let health: Value = serde_json::from_str(&health).unwrap();
+    assert_eq!(health["recovery"]["outcome"], "complete");
+    assert_eq!(health["recovery"]["runs"], "when asked: recovery.every is 0s");
+});
+
+#[tokio::test]
+async fn what_cannot_be_recovered_is_told_and_is_exit_code_1() {
+    let mut story = Story::begin_recovering(Database::Sqlite, NO_RULES, EAGER).await;
+    let lost = an_outage_of(&mut story, 2);
+    story.recovery = "{every: 0s, grace: 0s}".to_owned();
+    story.write_rules(NO_RULES);
+    story.start();
+    story.github.fault(Fault::on("GET", &format!("{LIST}/{}", lost[0].id)).status(404));
+    let out = story.cli_and_github(&["recover"]).await;
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(String::from_utf8(out.stdout).unwrap().trim(), "2\t2\t1\t0\t0\t1\t0\t3");
+    let told = String::from_utf8(out.stderr).unwrap();
+    assert!(told.contains("1 deliveries cannot be recovered"), "{told}");
+    assert!(story.log().contains(&lost[0].guid), "the log names it");
+}
+
+#[tokio::test]
+async fn recovery_that_keeps_failing_shows_in_health_and_goes_on() {
+    let mut story = Story::begin_recovering(Database::Sqlite, NO_RULES, EAGER).await;
+    let lost = an_outage_of(&mut story, 2);
+    story.github.fault(Fault::on("GET", LIST).times(1_000).status(404));
+    story.start();
+    let began = std::time::Instant::now();
+    let degraded = loop {
+        let (status, health) = story.get("/health").await;
+        let health: Value = serde_json::from_str(&health).unwrap();
+        if health["recovery"]["status"] == "degraded" {
+            assert_eq!((status, &health["status"]), (200, &"degraded".into()));
+            break health;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{health}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(degraded["recovery"]["outcome"], "failed");
+    story.github.clear_faults();
+    story.until_metric(PULLED, |count| count == 2.0).await;
+    assert_recovered(&story, &lost);
 }

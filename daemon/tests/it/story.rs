@@ -237,6 +237,13 @@ impl Story {
         run_cli(&self.config(), args)
     }
 
+    /// Runs the CLI while the simulated GitHub, which lives in this thread, goes on answering.
+    pub async fn cli_and_github(&self, args: &[&str]) -> Output {
+        let (config, args) = (self.config(), args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
+        let run = move || run_cli(&config, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        tokio::task::spawn_blocking(run).await.unwrap()
+    }
+
     /// Runs the CLI with `--json` and reads its one document.
     pub fn json(&self, args: &[&str]) -> Value {
         let out = self.cli(&[&["--json"], args].concat());

@@ -86,6 +86,10 @@ impl Deliveries {
         kept
     }
 
+    pub(crate) fn attempt(&self, id: i64) -> Option<&Attempt> {
+        self.log.iter().find(|each| each.delivery.id == id).filter(|each| each.at >= Utc::now() - KEPT)
+    }
+
     pub(crate) fn next_to_send(&mut self) -> Option<(Webhook, Delivery)> {
         if self.held {
             return None;
@@ -135,7 +139,7 @@ impl World {
 
     /// Queues an attempt of the log once more: same GUID, new id. `None`: the log has no such attempt.
     pub(crate) fn redeliver(&mut self, id: i64) -> Option<()> {
-        let mut delivery = self.deliveries.kept().into_iter().find(|each| each.delivery.id == id)?.delivery.clone();
+        let mut delivery = self.deliveries.attempt(id)?.delivery.clone();
         delivery.id = self.deliveries.next_id();
         delivery.redelivery = true;
         self.queue(delivery);

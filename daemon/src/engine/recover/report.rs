@@ -29,6 +29,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The word that JSON has for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Budget => "budget",
+            Self::Limited { .. } => "limited",
+            Self::Failed { .. } => "failed",
+            Self::NoApp => "no_app",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+
     /// Whether it is a failure that a person may have to do something about.
     pub fn failed(&self) -> bool {
         matches!(self, Self::Failed { .. })

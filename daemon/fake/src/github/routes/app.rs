@@ -39,7 +39,7 @@ pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
         ("GET", ["hook", "deliveries"]) => list(world, call),
         ("GET", ["hook", "deliveries", id]) => {
             let id: i64 = id.parse().unwrap_or(0);
-            let found = world.deliveries.kept().into_iter().find(|each| each.delivery.id == id);
+            let found = world.deliveries.attempt(id);
             found.map_or_else(Answer::not_found, |each| Answer::ok(whole(world, each)))
         }
         ("POST", ["hook", "deliveries", id, "attempts"]) => {
