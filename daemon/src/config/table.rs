@@ -315,7 +315,12 @@ pub(super) static SWEEP: Section = Section {
             Optional,
             "Which repositories, as in a rule. Without it none are swept.",
         ),
-        key("every", Kind::Duration { least: "1m", most: "30d" }, Default("1d"), "How often."),
+        key(
+            "every",
+            Kind::Duration { least: "1s", most: "30d" },
+            Default("1d"),
+            "How often a repository is swept, at most as often as `recovery.every`.",
+        ),
     ],
 };
 

@@ -11,6 +11,8 @@ pub mod client;
 pub mod deliveries;
 pub mod facts;
 mod gate;
+#[cfg(feature = "server")]
+pub mod items;
 mod layers;
 pub mod meta;
 pub mod path;

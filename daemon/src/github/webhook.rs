@@ -195,6 +195,8 @@ pub struct EnvelopeRepository {
     pub url: String,
     pub is_private: bool,
     pub default_branch: String,
+    /// When it last changed, by GitHub's clock.
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,6 +204,8 @@ pub struct EnvelopeInstallation {
     pub id: InstallationId,
     pub account_login: Option<String>,
     pub account_type: Option<String>,
+    /// When it last changed, by GitHub's clock.
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
 /// Reads the envelope. Returns the payload as JSON text (decoded when it came as a form) beside it.

@@ -134,8 +134,9 @@ impl Db {
 impl Alone {
     /// Ends the turn, and waits until others can see that.
     pub async fn end(self) {
-        if let Some(connection) = self.0 {
-            // The server frees the lock when the connection is gone, however it went.
+        if let Some(mut connection) = self.0 {
+            // Failing that, the server frees the lock when the connection is gone.
+            let _ = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await;
             let _ = connection.close().await;
         }
     }

@@ -44,6 +44,9 @@ pub struct SeenRepository {
     pub url: String,
     pub is_private: bool,
     pub default_branch: String,
+    /// When it was so, by GitHub's clock. A late event that tells an older state changes nothing; one that does not tell
+    /// when changes nothing that was told with a time.
+    pub told_at: Option<DateTime<Utc>>,
 }
 
 /// An installation as a payload described it. Most payloads carry only the id.
@@ -52,6 +55,8 @@ pub struct SeenInstallation {
     pub id: InstallationId,
     pub account_login: Option<String>,
     pub account_type: Option<String>,
+    /// As of [`SeenRepository`].
+    pub told_at: Option<DateTime<Utc>>,
 }
 
 /// An authenticated delivery, ready to be stored.

@@ -1,13 +1,16 @@
 //! What recovery asks the ledger, and how far it has looked: `recoveries`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 
-use super::columns::{Micros, time};
+use uuid::Uuid;
+
+use super::columns::{Micros, repo_name, signed, time};
 use super::dialect::Bulk;
 use super::{Db, StoreError};
+use crate::core::event::{EventId, InstallationId, RepoName};
 
 /// What recovery looks through, one row each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,25 @@ impl Scope {
             Self::Items(repository) => format!("items {repository}"),
         }
     }
+}
+
+/// A repository that can be swept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweptRepository {
+    pub github_id: i64,
+    pub name: RepoName,
+    pub installation: InstallationId,
+    /// When its first event was stored.
+    pub known_since: DateTime<Utc>,
+}
+
+/// What is stored about an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// When it was last told about, by GitHub's clock.
+    pub at: DateTime<Utc>,
+    /// The event that told it.
+    pub event: EventId,
 }
 
 /// How far a scope was looked through.
@@ -82,6 +104,62 @@ impl Db {
             sqlx::query_scalar("SELECT received_at FROM event_receipts ORDER BY id LIMIT 1").fetch_optional(conn).await
         })?;
         time(first)
+    }
+
+    /// The repositories that an installation covers, by name. Of several installations the newest counts.
+    pub async fn swept_repositories(&self) -> Result<Vec<SweptRepository>, StoreError> {
+        // All of repositories, by installation_repositories_repository and the primary key of installations.
+        let found: Vec<(i64, String, Micros, i64)> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT r.github_id, r.full_name, r.created_at, MAX(i.installation_id) FROM repositories r
+                 JOIN installation_repositories l ON l.repository_id = r.id
+                 JOIN installations i ON i.id = l.installation_id
+                 WHERE NOT i.is_suspended
+                 GROUP BY r.github_id, r.full_name, r.created_at ORDER BY r.full_name, r.github_id",
+            )
+            .fetch_all(conn)
+            .await
+        })?;
+        let row = |(github_id, name, known_since, installation): (i64, String, Micros, i64)| {
+            Ok(SweptRepository {
+                github_id,
+                name: repo_name(&name)?,
+                installation: InstallationId(installation),
+                known_since: known_since.try_into()?,
+            })
+        };
+        found.into_iter().map(row).collect()
+    }
+
+    /// For each of these items that events tell of, the one that told the newest state. Only events that show the whole
+    /// item count: a check of its head says nothing about it.
+    pub async fn told_items(&self, repository: i64, numbers: &[u64]) -> Result<HashMap<u64, Told>, StoreError> {
+        // repositories_github_id, event_receipts_item: all events of each item.
+        static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+            Bulk::new(
+                "SELECT e.number, e.id, e.github_timestamp FROM repositories r
+                 JOIN event_receipts e ON e.repository_id = r.id AND e.number IS NOT NULL
+                 WHERE r.github_id = # AND e.github_timestamp IS NOT NULL AND e.event_type IN ('issues', 'pull_request',
+                    'issue_comment', 'pull_request_review', 'pull_request_review_comment') AND e.number IN (",
+                "#",
+                ") ORDER BY e.number, e.github_timestamp, e.id",
+            )
+        });
+        let mut told = HashMap::new();
+        for (sql, chunk) in SQL.chunks(self.dialect(), numbers) {
+            let found: Vec<(i64, Uuid, Micros)> = on_db!(self, conn => {
+                let mut query = sqlx::query_as(sql).bind(repository);
+                for number in chunk {
+                    query = query.bind(signed(*number));
+                }
+                query.fetch_all(conn).await
+            })?;
+            // In order of time: of each item the last one stays.
+            for (number, event, at) in found {
+                told.insert(number.unsigned_abs(), Told { at: at.try_into()?, event: EventId(event) });
+            }
+        }
+        Ok(told)
     }
 
     pub async fn recovery_progress(&self, scope: &Scope) -> Result<Option<Progress>, StoreError> {

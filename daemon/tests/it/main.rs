@@ -26,4 +26,5 @@ mod road;
 mod site;
 mod store;
 mod story;
+mod sweep;
 mod webhook;

@@ -333,3 +333,25 @@ async fn recovery_that_keeps_failing_shows_in_health_and_goes_on() {
     story.until_metric(PULLED, |count| count == 2.0).await;
     assert_recovered(&story, &lost);
 }
+
+on_both_databases!(killed_in_the_middle_of_recovery_it_goes_on_and_repeats_nothing, |database: Database| async move {
+    let mut story = Story::begin_recovering(database, TRIAGE, EAGER).await;
+    let lost = an_outage_of(&mut story, 60);
+    story.github.set_latency(Duration::from_millis(10));
+    let seen = story.github.requests().len();
+    for rounds in 1..=2 {
+        story.start();
+        let path = format!("{LIST}/{}", lost[rounds * 20].id);
+        let reached = |github: &orchd_fake::GitHub| github.requests().iter().skip(seen).any(|each| each.path == path);
+        story.github.until("it is a third further", reached).await;
+        story.kill();
+    }
+    story.start();
+    story.until_metric("orchd_recovery_last_run_timestamp_seconds ", |_| true).await;
+    story.github.set_latency(Duration::ZERO);
+    story.settles().await;
+    assert_recovered(&story, &lost);
+    // One that was pulled and not yet stored when the daemon died is pulled again: at most one a death.
+    assert!(asked_since(&story, seen, "/app/hook/deliveries/").len() <= 62);
+    assert!(story.github.duplicate_effects().is_empty());
+});

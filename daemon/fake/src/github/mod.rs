@@ -248,6 +248,11 @@ impl GitHub {
         self.inner.update(|world| world.deliveries.record(attempt));
     }
 
+    /// What is done from now on was done this long ago, as far as items tell it.
+    pub fn set_back(&self, by: Duration) {
+        self.inner.world().behind = chrono::Duration::from_std(by).unwrap_or_default();
+    }
+
     /// Makes every attempt in the log older by this much. The log keeps attempts for three days.
     pub fn age_deliveries(&self, by: Duration) {
         let by = chrono::Duration::from_std(by).unwrap_or_default();

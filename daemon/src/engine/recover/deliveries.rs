@@ -18,13 +18,13 @@ use crate::store::recovery::{Lost, Progress, Resume, Scope};
 
 /// A delivery enters GitHub's list when its attempt has ended, ten seconds and more after it began, and not always in
 /// order: what was looked through this long before is looked through again.
-const OVERLAP: TimeDelta = TimeDelta::minutes(10);
+pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 
-/// Deliveries that fail one after the other before the run gives up: it is not them, then, but GitHub.
-const FAILURES_IN_A_ROW: u32 = 3;
+/// Deliveries, or repositories, that fail one after the other before the run gives up: it is not them, then, but GitHub.
+pub(super) const FAILURES_IN_A_ROW: u32 = 3;
 
 /// Why a run stopped before its end.
-enum Stop {
+pub(super) enum Stop {
     Budget,
     Limited(u64),
     Failed(String),
@@ -361,6 +361,6 @@ fn seen_until(
     }
 }
 
-fn delta(duration: std::time::Duration) -> TimeDelta {
+pub(super) fn delta(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -10,6 +10,7 @@
 
 mod deliveries;
 mod report;
+mod sweep;
 
 use std::time::Duration;
 
@@ -128,6 +129,13 @@ pub async fn run(engine: Engine, mut orders: Orders, stop: CancellationToken) {
             report = deliveries::look_through(&engine, order) => report,
         };
         report.tell();
+        // Whatever GitHub can still give as it was comes before what can only be made up.
+        if answer.is_none() && report.outcome == Outcome::Complete {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sweep::sweep(&engine, report.looked.until) => {}
+            }
+        }
         if answer.is_none() {
             next = Instant::now() + wait_after(&report, every.unwrap_or(LOOK_AGAIN));
         }

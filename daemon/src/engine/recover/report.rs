@@ -141,6 +141,7 @@ impl Report {
 pub(super) enum How {
     Pulled,
     Redelivery,
+    Swept,
 }
 
 /// One missing delivery is dealt with, one way or another: what is left for the next run is counted then.
@@ -156,6 +157,7 @@ pub(super) fn count_recovered(how: How) {
     let how = match how {
         How::Pulled => "pulled",
         How::Redelivery => "redelivery",
+        How::Swept => "swept",
     };
     metrics::counter!("orchd_recovery_recovered_total", "how" => how).increment(1);
 }
@@ -170,7 +172,7 @@ pub(super) fn describe_metrics() {
     metrics::describe_counter!("orchd_recovery_gaps_total", "Deliveries in GitHub's list that had not arrived");
     metrics::describe_counter!(
         "orchd_recovery_recovered_total",
-        "Missing deliveries by how they were had: pulled, or asked of GitHub once more"
+        "What was missed by how it was had: pulled, asked of GitHub once more, or made up from an item (swept)"
     );
     metrics::describe_gauge!(
         "orchd_recovery_oldest_unrecoverable_seconds",

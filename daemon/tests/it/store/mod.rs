@@ -5,6 +5,7 @@ mod ingest;
 mod jobs;
 mod lists;
 mod open;
+mod recovery;
 
 use std::time::Duration;
 
@@ -105,6 +106,7 @@ fn repository(github_id: i64, full: &str) -> SeenRepository {
         url: format!("https://github.com/{full}"),
         is_private: false,
         default_branch: "main".to_owned(),
+        told_at: None,
     }
 }
 
@@ -155,6 +157,7 @@ fn installation(id: i64, login: Option<&str>) -> SeenInstallation {
         id: InstallationId(id),
         account_login: login.map(str::to_owned),
         account_type: login.map(|_| "Organization".to_owned()),
+        told_at: None,
     }
 }
 
