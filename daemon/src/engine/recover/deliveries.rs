@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::report::{How, count_gap, count_recovered, show_lost, show_missing};
-use super::{Order, Outcome, Report};
+use super::stop::{FAILURES_IN_A_ROW, Stop, delta};
+use super::{Order, Outcome, Report, Span};
 use crate::config;
 use crate::engine::Engine;
-use crate::engine::ingest::{IngestError, new_event};
+use crate::engine::ingest::new_event;
 use crate::github::GitHubError;
 use crate::github::client::Reader;
 use crate::github::deliveries::{self, Attempt, Cursor, Pulled};
-use crate::store::StoreError;
 use crate::store::events::{IngestStatus, Source};
 use crate::store::recovery::{Lost, Progress, Resume, Scope};
 
@@ -20,46 +20,8 @@ use crate::store::recovery::{Lost, Progress, Resume, Scope};
 /// order: what was looked through this long before is looked through again.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 
-/// Deliveries, or repositories, that fail one after the other before the run gives up: it is not them, then, but GitHub.
-pub(super) const FAILURES_IN_A_ROW: u32 = 3;
-
-/// Why a run stopped before its end.
-pub(super) enum Stop {
-    Budget,
-    Limited(u64),
-    Failed(String),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<IngestError> for Stop {
-    fn from(error: IngestError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<GitHubError> for Stop {
-    fn from(error: GitHubError) -> Self {
-        match error {
-            GitHubError::Limited { retry_after, .. } => Self::Limited(retry_after.as_secs().max(1)),
-            other => Self::Failed(other.to_string()),
-        }
-    }
-}
-
-impl From<Stop> for Outcome {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Budget => Self::Budget,
-            Stop::Limited(wait_seconds) => Self::Limited { wait_seconds },
-            Stop::Failed(reason) => Self::Failed { reason },
-        }
-    }
-}
+/// Pages of the list in one run, however much it may cost: what they hold is kept in memory meanwhile. 200,000 deliveries.
+const MOST_PAGES: u32 = 2_000;
 
 /// Looks through GitHub's list once. Never fails: what went wrong is in the report.
 pub(super) async fn look_through(engine: &Engine, order: Order) -> Report {
@@ -116,7 +78,7 @@ impl Run<'_> {
         // What retention has dropped is not missing.
         let reach = (now - delta(config.recovery.window)).max(now - delta(config.retention.events));
         let floor = self.floor(known.as_ref(), reach, horizon).await?;
-        self.report.looked = super::Span { from: floor, until: horizon };
+        self.report.looked = Span { from: floor, until: horizon };
         let resume = known.as_ref().filter(|_| self.order.since.is_none()).and_then(|known| known.resume.clone());
 
         let mut listing = self.list(resume.as_ref(), floor, horizon).await?;
@@ -167,7 +129,7 @@ impl Run<'_> {
         floor: DateTime<Utc>,
         horizon: DateTime<Utc>,
     ) -> Result<Listing, Stop> {
-        let mut pages = (self.left / 2).max(1);
+        let mut pages = (self.left / 2).clamp(1, MOST_PAGES);
         let mut from = resume.and_then(|resume| Cursor::parse(&resume.cursor));
         let mut seen = HashSet::new();
         let mut missing = Vec::new();
@@ -235,7 +197,12 @@ impl Run<'_> {
 
     async fn fetch_one(&mut self, attempt: &Attempt) -> Result<(), Stop> {
         self.spend()?;
+        let most = self.engine.config.current().server.max_body;
         match deliveries::pull(&self.app, attempt).await {
+            Ok(Pulled::Event { payload, .. }) if payload.len() as u64 > most => {
+                self.lose(attempt, "its payload is larger than server.max_body");
+                Ok(())
+            }
             Ok(Pulled::Event { named, envelope, payload }) => {
                 let now = (self.engine.clock)();
                 let event = new_event(named, *envelope, payload, Source::Recovered, now);
@@ -361,6 +328,35 @@ fn seen_until(
     }
 }
 
-pub(super) fn delta(duration: std::time::Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(minute * 60, 0).unwrap()
+    }
+
+    #[test]
+    fn how_far_was_seen_never_passes_what_is_missing() {
+        let cursor = || Cursor::parse("v1_5");
+        let go_on = |top| SeenUntil::GoOn(Resume { cursor: "v1_5".to_owned(), top });
+        let earlier = Resume { cursor: "v1_9".to_owned(), top: at(50) };
+        let just_before = SeenUntil::Here(at(40) - TimeDelta::microseconds(1));
+        for (rest, undone, resume, expected) in [
+            (None, None, None, SeenUntil::Here(at(60))),
+            (None, Some(at(40)), None, just_before),
+            // A list too long for one run: nothing is seen before its end, but its newer part need not be read again.
+            (cursor(), None, None, go_on(at(60))),
+            (cursor(), Some(at(40)), None, SeenUntil::Unchanged),
+            // Its older part, with what was the newest then.
+            (None, None, Some(&earlier), SeenUntil::Here(at(50))),
+            (None, Some(at(40)), Some(&earlier), SeenUntil::Unchanged),
+            (cursor(), None, Some(&earlier), go_on(at(50))),
+        ] {
+            let listing = Listing { missing: Vec::new(), rest };
+            let seen = seen_until(&listing, undone, resume, at(60));
+            assert_eq!(seen, expected, "{:?} {undone:?} {resume:?}", listing.rest);
+        }
+    }
 }

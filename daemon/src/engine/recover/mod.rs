@@ -10,6 +10,7 @@
 
 mod deliveries;
 mod report;
+mod stop;
 mod sweep;
 
 use std::time::Duration;

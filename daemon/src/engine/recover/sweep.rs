@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
-use super::deliveries::{FAILURES_IN_A_ROW, OVERLAP, Stop, delta};
+use super::deliveries::OVERLAP;
 use super::report::{How, count_recovered};
+use super::stop::{FAILURES_IN_A_ROW, Stop, delta};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::engine::ingest::new_event;
@@ -187,8 +188,9 @@ fn action(
 ) -> Option<&'static str> {
     let Some((at, state)) = told else {
         // GitHub's times have seconds.
-        let new = item.created_at >= known_since.trunc_subsecs(0);
-        return Some(match item.state {
+        let known_since = known_since.trunc_subsecs(0);
+        let new = item.created_at >= known_since;
+        return (item.updated_at >= known_since).then_some(match item.state {
             State::Open if new => "opened",
             State::Closed if new => "closed",
             _ => "edited",
@@ -222,6 +224,7 @@ mod tests {
             // Older than orchd's knowledge of the repository: its opening was not missed.
             (5, 12, Open, None, Some("edited")),
             (5, 12, Closed, None, Some("edited")),
+            (5, 9, Closed, None, None),
             (5, 12, Closed, Some((11, Some(Open))), Some("closed")),
             (5, 12, Open, Some((11, Some(Closed))), Some("reopened")),
             (5, 12, Open, Some((11, Some(Open))), Some("edited")),
