@@ -12,6 +12,7 @@ mod events;
 mod failure;
 mod jobs;
 mod output;
+mod recover;
 mod serve;
 mod status;
 mod when;
@@ -87,6 +88,9 @@ enum Command {
     Effects(effects::Command),
     /// Why rules did or did not match.
     Why(why::Why),
+    /// Fetch what GitHub could not deliver.
+    #[command(after_help = recover::EXIT_CODES)]
+    Recover(recover::Recover),
     /// The daemon at a glance.
     Status,
     /// Print shell completions.
@@ -115,6 +119,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Jobs(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Effects(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),
     }
 }

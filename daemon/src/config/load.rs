@@ -15,7 +15,7 @@ use super::marked::{self, Node};
 use super::revision::{Source, git_commit, hash};
 use super::rules::Rulebook;
 use super::secret::{Surroundings, files};
-use super::table::{GITHUB, Key, LOGGING, QUEUE, RETENTION, ROOT, RULES_FILE, SERVER};
+use super::table::{GITHUB, Key, LOGGING, QUEUE, RECOVERY, RETENTION, ROOT, RULES_FILE, SERVER};
 use super::{Config, Problem, Problems, Revision, database, sections, values};
 use crate::core::intent::ActionKind;
 use crate::core::rule::Mode;
@@ -111,6 +111,8 @@ fn build(
     let retention = sections::retention(&mut retention_fields, findings);
     let mut queue_fields = top.section("queue", &QUEUE, findings);
     let queue = sections::queue(&mut queue_fields, findings);
+    let mut recovery_fields = top.section("recovery", &RECOVERY, findings);
+    let recovery = sections::recovery(&mut recovery_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
     let logging = sections::logging(&mut logging_fields, findings);
     let mut rulebook = Rulebook::new(actions);
@@ -124,11 +126,13 @@ fn build(
         "github": github_fields.shown,
         "retention": retention_fields.shown,
         "queue": queue_fields.shown,
+        "recovery": recovery_fields.shown,
         "logging": logging_fields.shown,
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
         "rules": rulebook.shown,
     });
-    let (server, github, retention, queue, logging) = (server?, github?, retention?, queue?, logging?);
+    let (server, github, retention, queue, recovery, logging) =
+        (server?, github?, retention?, queue?, recovery?, logging?);
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
@@ -137,6 +141,7 @@ fn build(
         github,
         retention,
         queue,
+        recovery,
         logging,
         rules,
         effective,

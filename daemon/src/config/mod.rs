@@ -14,7 +14,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use crate::core::rule::Rule;
+use crate::core::rule::{Repositories, Rule};
 
 mod database;
 mod fields;
@@ -49,6 +49,7 @@ pub struct Config {
     pub github: GitHub,
     pub retention: Retention,
     pub queue: Queue,
+    pub recovery: Recovery,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,
     /// The effective config with every default filled in and secrets masked: what `config show` prints.
@@ -138,6 +139,29 @@ pub struct Queue {
     pub backoff: Duration,
     /// Longest wait; default 5 min.
     pub backoff_cap: Duration,
+}
+
+/// How what never arrived is found.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// `None`: only when asked; default 5 min.
+    pub every: Option<Duration>,
+    /// How long GitHub keeps deliveries; default 3 days.
+    pub window: Duration,
+    /// Younger deliveries are left alone; default 1 min.
+    pub grace: Duration,
+    /// Requests in one run; default 2,000.
+    pub max_requests: u32,
+    /// `None`: no repository is swept.
+    pub sweep: Option<Sweep>,
+}
+
+/// Which repositories are looked through for changes that no delivery told.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    pub repositories: Repositories,
+    /// Default 1 day.
+    pub every: Duration,
 }
 
 /// What is logged, and in which form.

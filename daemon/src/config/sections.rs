@@ -1,18 +1,21 @@
 //! The sections of the config file, read into their types.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jsonwebtoken::EncodingKey;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 use super::fields::Fields;
 use super::findings::Findings;
 use super::marked::Node;
+use super::rules::repositories;
 use super::secret::{Surroundings, secret, secrets};
-use super::table::Key;
+use super::table::{Key, SWEEP};
 use super::values::{address, allow, count, duration, flag, networks, one_of, path, refuse, size, text, url};
-use super::{GitHub, LogFormat, Logging, Queue, Retention, Server};
+use super::{GitHub, LogFormat, Logging, Queue, Recovery, Retention, Server, Sweep};
 
 /// The kernel's limit on the path of a Unix socket: `sun_path` of unix(7), without its final NUL.
 const MAX_SOCKET_PATH: usize = 107;
@@ -104,6 +107,33 @@ pub(super) fn queue(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<
         lease: lease?,
         backoff: backoff?,
         backoff_cap: backoff_cap?,
+    })
+}
+
+/// Faster would ask GitHub for a list that cannot have changed much.
+const SHORTEST_RECOVERY: Duration = Duration::from_secs(1);
+
+pub(super) fn recovery(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Recovery> {
+    let every = fields.read("every", findings, |node, key, findings| {
+        let every = duration(node, key, findings)?;
+        if !every.is_zero() && every < SHORTEST_RECOVERY {
+            return refuse(node, findings, "`every` must be at least 1s, or 0s for never");
+        }
+        Some(every)
+    });
+    let window = fields.read("window", findings, duration);
+    let grace = fields.read("grace", findings, duration);
+    let max_requests = fields.read("max_requests", findings, count);
+    let mut inner = fields.section("sweep", &SWEEP, findings);
+    let chosen = inner.read("repositories", findings, repositories);
+    let sweep_every = inner.read("every", findings, duration);
+    fields.shown.insert("sweep".to_owned(), Value::Object(inner.shown));
+    Some(Recovery {
+        every: Some(every?).filter(|every| !every.is_zero()),
+        window: window?,
+        grace: grace?,
+        max_requests: u32::try_from(max_requests?).ok()?,
+        sweep: chosen.zip(sweep_every).map(|(repositories, every)| Sweep { repositories, every }),
     })
 }
 

@@ -101,6 +101,7 @@ pub(super) static ROOT: Section = Section {
         key("github", Kind::Section(&GITHUB), Optional, "The GitHub App and how to reach GitHub."),
         key("retention", Kind::Section(&RETENTION), Optional, "How long things are kept."),
         key("queue", Kind::Section(&QUEUE), Optional, "How jobs are run and tried again."),
+        key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         key(
             "include",
@@ -279,6 +280,62 @@ pub(super) static QUEUE: Section = Section {
     ],
 };
 
+pub(super) static RECOVERY: Section = Section {
+    path: "recovery",
+    help: "How what GitHub could not deliver is found and fetched. GitHub never delivers twice by itself, so orchd compares GitHub's list of deliveries with what it has. Needs the App's `private_key`.",
+    keys: &[
+        key(
+            "every",
+            Kind::Duration { least: "0s", most: "1d" },
+            Default("5m"),
+            "How often GitHub's list of deliveries is looked through, and at start. `0s`: only by `orchd recover`.",
+        ),
+        key(
+            "window",
+            Kind::Duration { least: "1h", most: "30d" },
+            Default("3d"),
+            "How long GitHub keeps deliveries: 3 days, on an Enterprise Server 7.",
+        ),
+        key(
+            "grace",
+            Kind::Duration { least: "0s", most: "1h" },
+            Default("1m"),
+            "Deliveries younger than this may still be on their way and are left for the next time.",
+        ),
+        key(
+            "max_requests",
+            Kind::Count { least: 10, most: 1_000_000 },
+            Default("2000"),
+            "Requests to GitHub in one run, at most; the next run goes on. One page of the list holds 100 deliveries, and each missing one is a request.",
+        ),
+        key(
+            "sweep",
+            Kind::Section(&SWEEP),
+            Optional,
+            "Looks through issues and pull requests for changes that no delivery told.",
+        ),
+    ],
+};
+
+pub(super) static SWEEP: Section = Section {
+    path: "recovery.sweep",
+    help: "Looks through issues and pull requests for changes that no delivery told. What is found becomes an event of source `swept`.",
+    keys: &[
+        key(
+            "repositories",
+            Kind::Repositories,
+            Optional,
+            "Which repositories, as in a rule. Without it none are swept.",
+        ),
+        key(
+            "every",
+            Kind::Duration { least: "1s", most: "30d" },
+            Default("1d"),
+            "How often a repository is swept, at most as often as `recovery.every`.",
+        ),
+    ],
+};
+
 pub(super) static LOGGING: Section = Section {
     path: "logging",
     help: "What is logged, and in which form.",
@@ -339,5 +396,5 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 9] =
-    [&ROOT, &SERVER, &DATABASE, &GITHUB, &RETENTION, &QUEUE, &LOGGING, &RULE, &LIMITS];
+pub(super) static SECTIONS: [&Section; 11] =
+    [&ROOT, &SERVER, &DATABASE, &GITHUB, &RETENTION, &QUEUE, &RECOVERY, &SWEEP, &LOGGING, &RULE, &LIMITS];

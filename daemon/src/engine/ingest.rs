@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
@@ -31,6 +31,9 @@ const CALM: Duration = Duration::from_millis(25);
 
 /// The longest that processing steps aside.
 const YIELD: Duration = Duration::from_millis(250);
+
+/// How far GitHub's clock may be ahead of ours. With more, GitHub does not believe the App's signature either.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(10);
 
 /// Why a delivery was not stored. The sender should come back: GitHub lists it as failed, and recovery finds it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -154,16 +157,23 @@ pub fn new_event(
                 url: seen.url,
                 is_private: seen.is_private,
                 default_branch: seen.default_branch,
+                told_at: told_at(seen.updated_at, received_at),
             })
         }),
         installation: envelope.installation.map(|seen| SeenInstallation {
             id: seen.id,
             account_login: seen.account_login,
             account_type: seen.account_type,
+            told_at: told_at(seen.updated_at, received_at),
         }),
         payload,
         awaited: true,
     }
+}
+
+/// When a state was true. A time from the future would make everything that follows look late.
+fn told_at(updated_at: Option<DateTime<Utc>>, received_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    updated_at.map(|at| at.min(received_at + CLOCKS_DIFFER))
 }
 
 async fn store_batches(

@@ -1,4 +1,5 @@
-//! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`).
+//! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`);
+//! beside it, what never arrived is found and fetched (`recover`).
 //!
 //! Owns when things happen: batching, leases, retries, draining. Refuses to know HTTP, and leaves every decision to
 //! `core` and every change of GitHub to `actions`.
@@ -9,6 +10,7 @@
 pub mod apply;
 pub mod ingest;
 pub mod process;
+pub mod recover;
 pub mod retention;
 pub mod work;
 

@@ -86,6 +86,11 @@ impl GitHub {
         Reader { transport: self.transport.clone(), identity }
     }
 
+    /// Whether an App is configured to sign in as.
+    pub fn has_app(&self) -> bool {
+        self.transport.has_app()
+    }
+
     /// Reads as nobody: what GitHub tells everyone, at 60 requests an hour.
     pub fn anonymous(&self) -> Reader {
         Reader { transport: self.transport.clone(), identity: Identity::Anonymous }

@@ -1,14 +1,18 @@
 //! GitHub as orchd meets it: authentication, the client with its layers and its write gate, webhooks, facts.
 //!
-//! Refuses to know the store and what a rule means. Invariants: a body is not parsed before its signature was verified
-//! (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
+//! Refuses to know the store and what a rule means. Invariants: a body is not parsed before its signature was verified,
+//! unless we asked GitHub for it ourselves (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
 //! reaches a log or an error (11).
 
 mod answer;
 pub mod auth;
 pub mod client;
+#[cfg(feature = "server")]
+pub mod deliveries;
 pub mod facts;
 mod gate;
+#[cfg(feature = "server")]
+pub mod items;
 mod layers;
 pub mod meta;
 pub mod path;

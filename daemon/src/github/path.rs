@@ -24,13 +24,16 @@ pub fn segment(text: &str) -> String {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 13] = [
+const COLLECTIONS: [&str; 16] = [
     "access_tokens",
     "assignees",
+    "attempts",
     "check-runs",
     "comments",
     "commits",
+    "deliveries",
     "files",
+    "hook",
     "installations",
     "issues",
     "labels",
@@ -88,6 +91,7 @@ mod tests {
             ("/repos/issues/pulls/issues/comments/77", "/repos/:owner/:repo/issues/comments/:id"),
             ("/api/v3/repos/a/b/commits/abc/check-runs", "/repos/:owner/:repo/commits/:id/check-runs"),
             ("/app/installations/5/access_tokens", "/app/installations/:id/access_tokens"),
+            ("/app/hook/deliveries/7/attempts", "/app/hook/deliveries/:id/attempts"),
             ("/meta", "/meta"),
             ("/repositories/55/issues", "/:id/:id/issues"),
             ("/", "/:id"),

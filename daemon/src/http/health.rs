@@ -14,6 +14,7 @@ use super::error::{HttpError, answer};
 use super::routes::{Routes, with};
 use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
+use crate::engine::recover::Outcome;
 use crate::store::jobs::QueueDepth;
 
 /// Less free space than this is worth a warning.
@@ -40,7 +41,28 @@ struct Health {
     database: Database,
     config: ConfigHealth,
     queue: Option<Queue>,
+    recovery: RecoveryHealth,
     disk: Disk,
+}
+
+/// How the last run of recovery in this process went.
+#[derive(Debug, Serialize)]
+struct RecoveryHealth {
+    status: Status,
+    /// When it runs: `no App is configured`, `when asked`, or how often.
+    runs: String,
+    #[serde(flatten)]
+    last: Option<LastRun>,
+}
+
+#[derive(Debug, Serialize)]
+struct LastRun {
+    last_run_at: chrono::DateTime<Utc>,
+    outcome: &'static str,
+    missing: u64,
+    recovered: u64,
+    unrecoverable: u64,
+    left: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,9 +124,10 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
         .await
         .map_err(|error| HttpError::Internal { cause: error.to_string() })?;
 
+    let recovery = RecoveryHealth::of(&app);
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
-    let status = database.status.max(config.status).max(queue_status).max(disk.status);
-    let health = Health { status, database, config, queue, disk };
+    let status = database.status.max(config.status).max(queue_status).max(recovery.status).max(disk.status);
+    let health = Health { status, database, config, queue, recovery, disk };
     let mut response = reply::json(&health)?;
     if status == Status::Failing {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -132,6 +155,30 @@ impl Queue {
         let age = depth.oldest_queued.map_or(0.0, |oldest| metrics::age_seconds(oldest, Utc::now()));
         let status = if age > QUEUE_WARNING_SECONDS { Status::Degraded } else { Status::Ok };
         Self { status, depth, oldest_queued_seconds: age }
+    }
+}
+
+impl RecoveryHealth {
+    /// Nothing that was said by others is in it: the log has the reasons.
+    fn of(app: &App) -> Self {
+        let (config, seen) = (app.config(), app.recovery.seen());
+        let no_app =
+            config.github.private_key.is_none() || matches!(&seen.last, Some(last) if last.outcome == Outcome::NoApp);
+        let runs = match config.recovery.every {
+            _ if no_app => "never: no App is configured".to_owned(),
+            None => "when asked: recovery.every is 0s".to_owned(),
+            Some(every) => format!("every {} s", every.as_secs()),
+        };
+        let last = seen.last.as_ref().map(|last| LastRun {
+            last_run_at: last.finished_at,
+            outcome: last.outcome.word(),
+            missing: last.missing,
+            recovered: last.recovered,
+            unrecoverable: last.unrecoverable,
+            left: last.left,
+        });
+        let status = if seen.keeps_failing() { Status::Degraded } else { Status::Ok };
+        Self { status, runs, last }
     }
 }
 

@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
+use crate::engine::recover::Recovery;
 use crate::store::jobs::QueueDepth;
 use crate::store::{Db, StoreError};
 
@@ -48,6 +49,7 @@ pub struct Site {
     pub ingest: Ingest,
     /// Rung when a job was queued by hand.
     pub wake: Arc<Notify>,
+    pub recovery: Recovery,
     pub allowlist: Arc<Allowlist>,
     pub metrics: PrometheusHandle,
     pub started_at: DateTime<Utc>,

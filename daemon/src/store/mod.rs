@@ -24,16 +24,16 @@ mod objects;
 mod open;
 mod payload;
 mod plan;
+pub mod recovery;
 pub mod repositories;
 pub mod retention;
 mod rows;
-pub mod turns;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use dialect::Wakeups;
+pub use dialect::{Alone, Wakeups};
 pub use error::{OpenError, StoreError};
 pub use ingest::Packed;
 

@@ -55,6 +55,8 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
         db: db.clone(),
         ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new())),
         wake: Arc::new(Notify::new()),
+        // Nobody takes orders here.
+        recovery: orchd::engine::recover::desk().0,
         config: live,
         allowlist: Arc::clone(&allowlist),
         metrics: orchd::telemetry::install_metrics().unwrap(),

@@ -248,6 +248,27 @@ impl GitHub {
         self.inner.update(|world| world.deliveries.record(attempt));
     }
 
+    /// What is done from now on was done this long ago, as far as items tell it.
+    pub fn set_back(&self, by: Duration) {
+        self.inner.world().behind = chrono::Duration::from_std(by).unwrap_or_default();
+    }
+
+    /// Makes every attempt in the log older by this much. The log keeps attempts for three days.
+    pub fn age_deliveries(&self, by: Duration) {
+        let by = chrono::Duration::from_std(by).unwrap_or_default();
+        self.inner.update(|world| world.deliveries.log.iter_mut().for_each(|each| each.at -= by));
+    }
+
+    /// The log forgets the payload of this GUID; it can still be delivered once more.
+    pub fn forget_payload(&self, guid: &str) {
+        self.inner.world().deliveries.without_payload.insert(guid.to_owned());
+    }
+
+    /// Whether each page of the list of deliveries repeats an entry of the one before.
+    pub fn double_listed(&self, doubled: bool) {
+        self.inner.world().deliveries.doubled = doubled;
+    }
+
     /// What the log of deliveries holds, oldest first: each attempt and the status it was answered (0: none).
     pub fn delivery_log(&self) -> Vec<(Delivery, u16)> {
         let world = self.inner.world();

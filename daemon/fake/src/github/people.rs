@@ -223,7 +223,7 @@ impl Person {
             let repo = world.repository(repository)?;
             let author = actor.user.clone();
             let collaborator = repo.collaborators.contains(&author.login);
-            let now = Utc::now();
+            let now = world.now();
             let labels = new.labels.iter().filter_map(|name| repo.labels.get(&name.to_lowercase()).cloned()).collect();
             let pull = is_pull.then(|| Pull {
                 id: pull_id,

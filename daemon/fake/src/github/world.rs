@@ -88,6 +88,8 @@ pub(crate) struct World {
     /// Signs deliveries when no webhook is configured.
     pub(crate) secret: String,
     pub(crate) hook_ranges: Vec<String>,
+    /// What people do now, they did this long ago.
+    pub(crate) behind: Duration,
 }
 
 impl World {
@@ -120,7 +122,13 @@ impl World {
             latency: std::time::Duration::ZERO,
             deliveries: Deliveries { webhook: config.webhook, ..Deliveries::default() },
             hook_ranges: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
+            behind: Duration::zero(),
         }
+    }
+
+    /// When what is done now is done.
+    pub(crate) fn now(&self) -> Time {
+        Utc::now() - self.behind
     }
 
     /// The user of that login, made on first sight.

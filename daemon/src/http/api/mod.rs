@@ -4,6 +4,7 @@ mod effects;
 mod events;
 mod jobs;
 mod query;
+mod recover;
 mod status;
 mod tail;
 mod why;
@@ -16,5 +17,6 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, events::routes(app));
     let areas = either(areas, jobs::routes(app));
     let areas = either(areas, effects::routes(app));
+    let areas = either(areas, recover::routes(app));
     either(areas, why::routes(app))
 }

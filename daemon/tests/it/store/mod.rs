@@ -5,6 +5,7 @@ mod ingest;
 mod jobs;
 mod lists;
 mod open;
+mod recovery;
 mod retention;
 
 use std::time::Duration;
@@ -106,6 +107,7 @@ fn repository(github_id: i64, full: &str) -> SeenRepository {
         url: format!("https://github.com/{full}"),
         is_private: false,
         default_branch: "main".to_owned(),
+        told_at: None,
     }
 }
 
@@ -156,6 +158,7 @@ fn installation(id: i64, login: Option<&str>) -> SeenInstallation {
         id: InstallationId(id),
         account_login: login.map(str::to_owned),
         account_type: login.map(|_| "Organization".to_owned()),
+        told_at: None,
     }
 }
 
