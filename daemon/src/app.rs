@@ -3,6 +3,8 @@
 //! Up: config, logs, store, listeners, GitHub, ingest, workers, HTTP, and only then "ready". Down, within ten seconds:
 //! no new connection, requests in flight answered, running jobs finished or given back, store closed.
 
+pub mod client;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +25,8 @@ use crate::config::watch::Watch;
 use crate::config::{self, Allow, Config};
 use crate::engine::ingest::Ingest;
 use crate::engine::{Engine, system_clock, work};
-use crate::github::client::{GitHub, Settings};
+use crate::github::client::GitHub;
+use crate::github::limits::Budgets;
 use crate::github::{GitHubError, meta};
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -92,15 +95,17 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let wake = Arc::new(Notify::new());
     let ingest = Ingest::start(db.clone(), Arc::clone(&live), Arc::clone(&wake));
+    let budgets = client::budgets(&db);
     let engine = Engine {
         db: db.clone(),
         config: Arc::clone(&live),
-        github: Arc::new(ArcSwap::from_pointee(GitHub::new(settings(&config))?)),
+        github: Arc::new(ArcSwap::from_pointee(GitHub::new(client::settings(&config, &budgets))?)),
         ingest: ingest.clone(),
         clock: system_clock(),
         owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
         wake: Arc::clone(&wake),
     };
+    let github = Arc::clone(&engine.github);
     let allowlist = Arc::new(Allowlist::default());
     let site = App::new(Site {
         db: db.clone(),
@@ -109,6 +114,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         wake,
         allowlist: Arc::clone(&allowlist),
         metrics: metrics.clone(),
+        github: Arc::clone(&github),
         started_at: Utc::now(),
         listens_on: listeners.public.address(),
         stopping: stop.clone(),
@@ -133,7 +139,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let git_commit = config.revision.git_commit.as_deref();
     tracing::info!(revision = config.revision.hash, git_commit, rules = config.rules.len(), "ready");
 
-    steer(path, &engine, &ranges.wanted, watch, changed, signals).await;
+    steer(path, &engine, &budgets, &ranges.wanted, watch, changed, signals).await;
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping: no new connections, running jobs finish or are given back");
@@ -146,6 +152,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     for task in side {
         task.abort();
     }
+    github.load().settle().await;
     db.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -210,13 +217,14 @@ impl Signals {
 async fn steer(
     path: &Path,
     engine: &Engine,
+    budgets: &Budgets,
     ranges_wanted: &Notify,
     mut watch: Watch,
     mut changed: mpsc::Receiver<()>,
     mut signals: Signals,
 ) {
     // What changed between the first look at the files and the watch over them would be missed.
-    reload(path.to_path_buf(), engine, ranges_wanted).await;
+    reload(path.to_path_buf(), engine, budgets, ranges_wanted).await;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
@@ -224,18 +232,19 @@ async fn steer(
             _ = signals.hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
             Some(()) = changed.recv() => {}
         }
-        reload(path.to_path_buf(), engine, ranges_wanted).await;
+        reload(path.to_path_buf(), engine, budgets, ranges_wanted).await;
         if let Err(error) = watch.rearm() {
             tracing::warn!(%error, "the config's directories cannot be watched; SIGHUP reloads");
         }
     }
 }
 
-async fn reload(path: PathBuf, engine: &Engine, ranges_wanted: &Notify) {
-    let (live, github) = (Arc::clone(&engine.config), Arc::clone(&engine.github));
+async fn reload(path: PathBuf, engine: &Engine, budgets: &Budgets, ranges_wanted: &Notify) {
+    let (live, github, budgets) = (Arc::clone(&engine.config), Arc::clone(&engine.github), budgets.clone());
     // Before the config: whoever sees its rules must not reach GitHub on the terms of the old one.
     let prepare = move |new: &Config| {
-        let made = GitHub::new(settings(new)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
+        let made = GitHub::new(client::settings(new, &budgets))
+            .map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
         github.store(Arc::new(made));
         Ok(())
     };
@@ -279,16 +288,6 @@ async fn announce_config(db: &Db, config: &Config) {
     };
     if let Err(error) = db.record_config(&row).await {
         tracing::warn!(%error, "the config revision could not be recorded");
-    }
-}
-
-fn settings(config: &Config) -> Settings {
-    let github = &config.github;
-    Settings {
-        api_url: github.api_url.clone(),
-        issuer: github.client_id.clone().or_else(|| github.app_id.map(|id| id.to_string())),
-        private_key: github.private_key.clone(),
-        timeout: github.timeout,
     }
 }
 

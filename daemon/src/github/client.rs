@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use super::GitHubError;
 use super::answer::Answer;
 pub use super::gate::{WriteTerms, Writer};
-use super::transport::{Identity, Outgoing, Transport};
+use super::limits::{BreakerTerms, Budgets, PartyState, Priority, Terms};
+use super::transport::{Identity, Outgoing, Sender, Transport};
 use crate::core::event::InstallationId;
 
 /// Wait before a read is sent again for the first time.
@@ -28,6 +29,11 @@ pub struct Settings {
     pub private_key: Option<SecretString>,
     /// For one request, connecting included.
     pub timeout: Duration,
+    /// What GitHub allows beside the hour's quota.
+    pub terms: Terms,
+    pub breaker: BreakerTerms,
+    /// Where it is kept what was used of it.
+    pub budgets: Budgets,
 }
 
 /// The App's view of GitHub. Cheap to clone; made anew when the settings change.
@@ -40,7 +46,7 @@ pub struct GitHub {
 #[derive(Clone)]
 pub struct Reader {
     transport: Arc<Transport>,
-    identity: Identity,
+    sender: Sender,
 }
 
 /// A list, as far as it was read.
@@ -83,12 +89,12 @@ impl GitHub {
     /// `None`: as the App itself where an installation is not known (`GET /app`, `GET /meta`).
     pub fn reader(&self, installation: Option<InstallationId>) -> Reader {
         let identity = installation.map_or(Identity::App, Identity::Installation);
-        Reader { transport: self.transport.clone(), identity }
+        Reader { transport: self.transport.clone(), sender: Sender::new(identity) }
     }
 
     /// Reads as nobody: what GitHub tells everyone, at 60 requests an hour.
     pub fn anonymous(&self) -> Reader {
-        Reader { transport: self.transport.clone(), identity: Identity::Anonymous }
+        Reader { transport: self.transport.clone(), sender: Sender::new(Identity::Anonymous) }
     }
 
     /// The App's slug: its comments are by `SLUG[bot]`. One request, the first time.
@@ -98,9 +104,26 @@ impl GitHub {
     pub async fn app_slug(&self) -> Result<String, GitHubError> {
         self.reader(None).app_slug().await
     }
+
+    /// What is wrong between orchd and GitHub right now: open breakers, budgets that are used up.
+    pub fn troubles(&self) -> Vec<PartyState> {
+        self.transport.limits.troubles()
+    }
+
+    /// Puts down what is used of the budgets, before a stop. Without it what was granted and not used counts as used.
+    pub async fn settle(&self) {
+        self.transport.limits.settle().await;
+    }
 }
 
 impl Reader {
+    /// The same reader, more or less urgent than an event's.
+    #[must_use]
+    pub fn at(mut self, priority: Priority) -> Self {
+        self.sender.priority = priority;
+        self
+    }
+
     /// `path` starts with `/`, below `api_url`.
     ///
     /// # Errors
@@ -142,14 +165,15 @@ impl Reader {
             return Err(GitHubError::Credentials("no App is configured".to_owned()));
         }
         let ask = async {
-            let answer = self.transport.call(Identity::App, &Outgoing::get("/app")).await?;
+            let answer =
+                self.transport.call(Sender { identity: Identity::App, ..self.sender }, &Outgoing::get("/app")).await?;
             Ok::<_, GitHubError>(answer.json::<App>("/app")?.slug)
         };
         self.transport.slug.get_or_try_init(|| ask).await.cloned()
     }
 
     pub(super) async fn call(&self, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
-        self.transport.call(self.identity, outgoing).await
+        self.transport.call(self.sender, outgoing).await
     }
 }
 
@@ -216,27 +240,72 @@ mod tests {
 
         let server = StandIn::start(in_turn(vec![broken])).await;
         let failed = github(&server).reader(None).get::<u8>("/x").await.unwrap_err();
-        assert!(matches!(failed, GitHubError::Unavailable(_)), "{failed}");
-        assert_eq!(server.seen().len(), 4);
+        assert!(matches!(failed, GitHubError::Down { .. }), "{failed}");
+        assert_eq!(server.seen(), ["GET /x", "GET /x", "GET /x", "GET /x", "GET /rate_limit"]);
 
         let writer = github(&server).open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
         let failed = writer.send::<Value>(http::Method::POST, "/y", &json!({})).await.unwrap_err();
-        assert!(matches!(failed, GitHubError::Unavailable(_)), "{failed}");
-        assert_eq!(server.seen().len(), 5);
+        assert!(matches!(failed, GitHubError::Down { .. }), "{failed}");
+        assert_eq!(server.seen()[5..], ["POST /y", "GET /rate_limit"]);
     }
 
     #[tokio::test]
-    async fn a_connection_that_fails_is_unavailable() {
+    async fn a_request_that_alone_fails_is_told_apart_from_a_github_that_is_down() {
+        let server = StandIn::start(|seen| match seen.path.as_str() {
+            "/rate_limit" => reply(200, &json!({})),
+            _ => reply(502, &json!({"message": "Server Error"})),
+        })
+        .await;
+        let reader = github(&server).reader(None);
+        for _ in 0..5 {
+            let failed = reader.get::<u8>("/poison").await.unwrap_err();
+            assert!(matches!(failed, GitHubError::Unavailable(_)), "{failed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn while_the_breaker_is_open_github_is_left_alone_and_then_one_request_looks() {
+        let down = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let is_down = Arc::clone(&down);
+        let server = StandIn::start(move |_| {
+            let down = is_down.load(std::sync::atomic::Ordering::SeqCst);
+            if down { reply(503, &json!({})) } else { reply(200, &json!(1)) }
+        })
+        .await;
+        let open = Duration::from_millis(300);
+        let breaker = BreakerTerms { failures: 3, open, open_cap: open };
+        let github =
+            GitHub::with_first_wait(Settings { breaker, ..server.settings() }, Duration::from_millis(1)).unwrap();
+        let reader = github.anonymous();
+        assert!(matches!(reader.get::<u8>("/x").await, Err(GitHubError::Down { .. })));
+        assert_eq!(server.seen().len(), 3, "it opened before the fourth try");
+        assert!(matches!(reader.get::<u8>("/x").await, Err(GitHubError::Down { .. })));
+        assert_eq!(server.seen().len(), 3, "left alone");
+        assert_eq!(github.troubles()[0].trouble, crate::github::limits::Trouble::Open);
+
+        down.store(false, std::sync::atomic::Ordering::SeqCst);
+        let failed = reader.get::<u8>("/x").await;
+        let Err(GitHubError::Down { retry_after }) = failed else { panic!("{failed:?}") };
+        tokio::time::sleep(retry_after).await;
+        let all = futures_util::future::join_all((0..8).map(|_| reader.get::<u8>("/x"))).await;
+        assert!(all.iter().all(Result::is_ok), "{all:?}");
+        assert_eq!(server.seen().iter().filter(|line| line.ends_with("/rate_limit")).count(), 1);
+        assert!(github.troubles().is_empty());
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_github_is_down() {
         let server = StandIn::start(|_| reply(200, &json!(1))).await;
         let nobody = Settings { api_url: StandIn::closed_address().await, ..server.settings() };
         let github = GitHub::with_first_wait(nobody, Duration::from_millis(1)).unwrap();
         let failed = github.reader(None).get::<u8>("/x").await.unwrap_err();
-        assert!(matches!(&failed, GitHubError::Unavailable(why) if why.contains("onnect")), "{failed}");
+        assert!(matches!(&failed, GitHubError::Down { .. }), "{failed}");
     }
 
     #[tokio::test]
     async fn a_request_without_an_answer_is_given_up() {
-        let server = StandIn::start(|_| Reply::never()).await;
+        let answer = |seen: &Seen| if seen.path == "/y" { Reply::never() } else { reply(200, &json!({})) };
+        let server = StandIn::start(answer).await;
         let hasty = Settings { timeout: Duration::from_millis(20), ..server.settings() };
         let writer = GitHub::new(hasty).unwrap().open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
         let failed = writer.send::<Value>(http::Method::POST, "/y", &json!({})).await.unwrap_err();

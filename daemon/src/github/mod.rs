@@ -10,6 +10,7 @@ pub mod client;
 pub mod facts;
 mod gate;
 mod layers;
+pub mod limits;
 pub mod meta;
 pub mod path;
 #[cfg(test)]
@@ -31,6 +32,9 @@ pub enum GitHubError {
     /// A limit: try again not before `retry_after` has passed.
     #[error("GitHub asked to wait {}s: {message}", retry_after.as_secs())]
     Limited { retry_after: Duration, message: String },
+    /// GitHub does not answer anybody: try again not before `retry_after` has passed. A write may or may not have happened.
+    #[error("GitHub does not answer; asking again in {}s", retry_after.as_secs_f64().ceil())]
+    Down { retry_after: Duration },
     /// 5xx, time-out, connection: the same request may work later, and a write may or may not have happened.
     #[error("GitHub could not be reached or failed: {0}")]
     Unavailable(String),
@@ -53,6 +57,7 @@ impl GitHubError {
             Self::NotFound(_) => "not_found",
             Self::Refused { .. } => "refused",
             Self::Limited { .. } => "limited",
+            Self::Down { .. } => "down",
             Self::Unavailable(_) => "unavailable",
             Self::Unreadable(_) => "unreadable",
             Self::Credentials(_) => "credentials",

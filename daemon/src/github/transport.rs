@@ -1,6 +1,8 @@
-//! One request from path to answer: signs in, follows redirects, reads the body whole, tells what went wrong.
+//! One request from path to answer: signs in, waits for its turn, follows redirects, reads the body whole, sends a read
+//! that failed again, tells what went wrong.
 
 use std::error::Error as _;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +15,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
+use rand::Rng;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use tower::ServiceBuilder;
 use tower::filter::FilterLayer;
-use tower::limit::ConcurrencyLimitLayer;
-use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 use tower::util::MapRequestLayer;
 
@@ -28,20 +29,48 @@ use super::answer::{Answer, redact};
 use super::auth::{AppKey, Token, Tokens};
 use super::client::Settings;
 use super::gate::{self, NoPermit, WritePermit};
-use super::layers::{self, Measure, QuotaOf, Retries};
+use super::layers::{self, Measure, QuotaOf};
+use super::limits::{Ask, Cost, Limits, Priority, Refusal, Resource, Told};
 use crate::core::event::InstallationId;
 
 /// Redirects followed for one request.
 const MOST_REDIRECTS: u32 = 5;
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 64 << 20;
+/// Times a read is sent again after a failure.
+const RETRIES: u32 = 3;
+/// What is asked to find out whether GitHub answers at all. It costs nothing, and any answer but a 5xx will do.
+const SIGN_OF_LIFE: &str = "/rate_limit";
 
 /// As whom a request is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Identity {
     Anonymous,
     App,
     Installation(InstallationId),
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::App => f.write_str("app"),
+            Self::Installation(id) => write!(f, "installation {id}"),
+        }
+    }
+}
+
+/// Who sends a request, and how urgently.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub identity: Identity,
+    pub priority: Priority,
+}
+
+impl Sender {
+    pub(super) fn new(identity: Identity) -> Self {
+        Self { identity, priority: Priority::Event }
+    }
 }
 
 /// A request to send. `path` is below `api_url`.
@@ -73,8 +102,11 @@ pub(super) struct Transport {
     /// Path of `api_url`, empty or `/api/v3`.
     base: String,
     timeout: Duration,
+    /// Wait before a read is sent again for the first time, doubled each time.
+    first_wait: Duration,
     app: Option<AppKey>,
     tokens: Tokens,
+    pub(super) limits: Limits,
     /// The App's slug, once it was asked for.
     pub(super) slug: OnceCell<String>,
 }
@@ -89,9 +121,7 @@ impl Transport {
             return Err(GitHubError::Credentials("`github.api_url` must be an absolute http or https URL".to_owned()));
         };
         let layers = ServiceBuilder::new()
-            .layer(ConcurrencyLimitLayer::new(layers::AT_ONCE))
             .layer(MapRequestLayer::new(layers::add_headers))
-            .layer(RetryLayer::new(Retries::new(first_wait)))
             .layer(FilterLayer::new(gate::check))
             .layer(Measure)
             .layer(TimeoutLayer::new(settings.timeout));
@@ -100,8 +130,16 @@ impl Transport {
             .with_layer(&layers)
             .with_auth(AuthState::None)
             .build();
+        let limits = Limits::new(
+            authority.to_string(),
+            settings.terms.clone(),
+            settings.breaker.clone(),
+            settings.budgets.clone(),
+        );
         Ok(Self {
             octocrab,
+            first_wait,
+            limits,
             origin: format!("{scheme}://{authority}"),
             base: settings.api_url.path().trim_end_matches('/').to_owned(),
             timeout: settings.timeout,
@@ -122,24 +160,24 @@ impl Transport {
     }
 
     /// Sends a request and gives its answer when that is a success.
-    pub(super) async fn call(&self, identity: Identity, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
-        let result = self.signed(identity, outgoing).await;
+    pub(super) async fn call(&self, sender: Sender, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
+        let result = self.signed(sender, outgoing).await;
         if let Err(error) = &result {
             metrics::counter!("orchd_github_errors_total", "kind" => error.kind()).increment(1);
         }
         result
     }
 
-    async fn signed(&self, identity: Identity, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
-        let token = self.sign_in(identity).await?;
-        let answer = self.follow(identity, token.as_ref(), outgoing).await?;
+    async fn signed(&self, sender: Sender, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
+        let token = self.sign_in(sender).await?;
+        let answer = self.follow(sender, token.as_ref(), outgoing).await?;
         let refused = answer.status == StatusCode::UNAUTHORIZED;
-        match (identity, token) {
+        match (sender.identity, token) {
             // GitHub did nothing with a request it does not know the sender of: sending it again is safe.
             (Identity::Installation(id), Some(token)) if refused => {
                 self.tokens.forget(id, &token).await;
-                let token = self.sign_in(identity).await?;
-                let answer = self.follow(identity, token.as_ref(), outgoing).await?;
+                let token = self.sign_in(sender).await?;
+                let answer = self.follow(sender, token.as_ref(), outgoing).await?;
                 known(answer.accept(&outgoing.path, Utc::now()))
             }
             (Identity::App, _) => known(answer.accept(&outgoing.path, Utc::now())),
@@ -147,12 +185,12 @@ impl Transport {
         }
     }
 
-    async fn sign_in(&self, identity: Identity) -> Result<Option<SecretString>, GitHubError> {
-        match (identity, &self.app) {
+    async fn sign_in(&self, sender: Sender) -> Result<Option<SecretString>, GitHubError> {
+        match (sender.identity, &self.app) {
             (Identity::Anonymous, _) | (Identity::App, None) => Ok(None),
             (Identity::App, Some(app)) => app.jwt(Utc::now()).map(Some),
             (Identity::Installation(id), Some(app)) => {
-                self.tokens.get(id, Box::pin(self.ask_token(id, app))).await.map(Some)
+                self.tokens.get(id, Box::pin(self.ask_token(id, app, sender.priority))).await.map(Some)
             }
             (Identity::Installation(_), None) => Err(GitHubError::Credentials(
                 "set `github.private_key` and `github.client_id` or `github.app_id`".to_owned(),
@@ -160,11 +198,12 @@ impl Transport {
         }
     }
 
-    async fn ask_token(&self, id: InstallationId, app: &AppKey) -> Result<Token, GitHubError> {
+    async fn ask_token(&self, id: InstallationId, app: &AppKey, priority: Priority) -> Result<Token, GitHubError> {
         let jwt = app.jwt(Utc::now())?;
         let path = format!("/app/installations/{id}/access_tokens");
         let outgoing = Outgoing { method: Method::POST, ..Outgoing::get(path) };
-        let answer = self.follow(Identity::App, Some(&jwt), &outgoing).await?;
+        let sender = Sender { identity: Identity::App, priority };
+        let answer = self.follow(sender, Some(&jwt), &outgoing).await?;
         // The error of reading the answer could quote the token: it is not passed on.
         known(answer.accept(&outgoing.path, Utc::now()))?
             .json(&outgoing.path)
@@ -176,13 +215,13 @@ impl Transport {
     /// redirects one to a renamed repository.
     async fn follow(
         &self,
-        identity: Identity,
+        sender: Sender,
         token: Option<&SecretString>,
         outgoing: &Outgoing,
     ) -> Result<Answer, GitHubError> {
         let mut url = format!("{}{}{}", self.origin, self.base, outgoing.path);
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.send(identity, token.filter(|_| self.is_ours(&url)), outgoing, &url).await?;
+            let answer = self.send(sender, token.filter(|_| self.is_ours(&url)), outgoing, &url).await?;
             let status = answer.status.as_u16();
             let moved = matches!(status, 301 | 302 | 307 | 308);
             let reads = gate::is_safe(&outgoing.method);
@@ -208,7 +247,97 @@ impl Transport {
         url.strip_prefix(&self.origin).is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// Sends a request to where it goes now, a read up to three times more when GitHub fails.
     async fn send(
+        &self,
+        sender: Sender,
+        token: Option<&SecretString>,
+        outgoing: &Outgoing,
+        url: &str,
+    ) -> Result<Answer, GitHubError> {
+        let mut wait = self.first_wait;
+        let mut left = if gate::is_safe(&outgoing.method) { RETRIES } else { 0 };
+        loop {
+            let tried = self.send_once(sender, token, outgoing, url).await;
+            let failed = match &tried {
+                Ok(answer) => answer.status.is_server_error(),
+                Err(error) => matches!(error, GitHubError::Unavailable(_)),
+            };
+            if !failed {
+                return tried;
+            }
+            if left == 0 {
+                // Is it this request, or GitHub? A job must not pay for the latter.
+                let down = !self.is_alive(sender, token).await;
+                return if down {
+                    Err(GitHubError::Down { retry_after: self.limits.down_for(sender.identity) })
+                } else {
+                    tried
+                };
+            }
+            left -= 1;
+            let part = rand::rng().random_range(0.5..=1.0);
+            tokio::time::sleep(wait.mul_f64(part)).await;
+            wait *= 2;
+        }
+    }
+
+    /// Waits for its turn, sends, and tells budget and breaker what came of it.
+    async fn send_once(
+        &self,
+        sender: Sender,
+        token: Option<&SecretString>,
+        outgoing: &Outgoing,
+        url: &str,
+    ) -> Result<Answer, GitHubError> {
+        let identity = sender.identity;
+        if self.limits.pass(identity, self.timeout * 2).await? && !self.is_alive(sender, token).await {
+            return Err(GitHubError::Down { retry_after: self.limits.down_for(identity) });
+        }
+        let ask = Ask {
+            resource: Resource::of(&outgoing.path),
+            cost: Cost::of(&outgoing.method, &outgoing.path),
+            priority: sender.priority,
+            count: 1,
+        };
+        let admitted = self.limits.admit(identity, ask).await?;
+        let sent = self.exchange(identity, token, outgoing, url).await;
+        match &sent {
+            Ok(answer) => {
+                let told = Told::read(&answer.headers);
+                if answer.status.is_server_error() {
+                    self.limits.failed(identity);
+                } else {
+                    self.limits.alive(identity, false);
+                }
+                if let Some(message) = answer.limit(Utc::now()) {
+                    let retry_after = admitted.refused(Refusal::read(&answer.headers), told).await;
+                    return Err(GitHubError::Limited { retry_after, message });
+                }
+                let told_of_no_limit = answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED;
+                admitted.answered(told, told_of_no_limit).await;
+            }
+            Err(GitHubError::Unavailable(_)) => self.limits.failed(identity),
+            Err(_) => {}
+        }
+        sent
+    }
+
+    /// Whether GitHub answers at all. Counts for the breaker, and for no budget.
+    async fn is_alive(&self, sender: Sender, token: Option<&SecretString>) -> bool {
+        let url = format!("{}{}{SIGN_OF_LIFE}", self.origin, self.base);
+        let sent = self.exchange(sender.identity, token, &Outgoing::get(SIGN_OF_LIFE), &url).await;
+        let alive = sent.is_ok_and(|answer| !answer.status.is_server_error());
+        if alive {
+            self.limits.alive(sender.identity, true);
+        } else {
+            self.limits.failed(sender.identity);
+        }
+        alive
+    }
+
+    /// One request and its answer, as it is.
+    async fn exchange(
         &self,
         identity: Identity,
         token: Option<&SecretString>,
@@ -276,7 +405,7 @@ type Connection = Client<HttpsConnector<HttpConnector>, OctoBody>;
 /// As octocrab's own default client, with what it cannot be told: no delay for small writes. The machine's
 /// certificates are read only when they can be needed, so that a plain `http://` API works without any.
 fn connection(tls: bool) -> Result<Connection, GitHubError> {
-    let refuse = |error: &dyn std::fmt::Display| GitHubError::Unavailable(format!("TLS cannot be set up: {error}"));
+    let refuse = |error: &dyn fmt::Display| GitHubError::Unavailable(format!("TLS cannot be set up: {error}"));
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| refuse(&error))?;

@@ -14,6 +14,7 @@ use super::error::{HttpError, answer};
 use super::routes::{Routes, with};
 use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
+use crate::github::limits::PartyState;
 use crate::store::jobs::QueueDepth;
 
 /// Less free space than this is worth a warning.
@@ -40,6 +41,7 @@ struct Health {
     database: Database,
     config: ConfigHealth,
     queue: Option<Queue>,
+    github: GitHubHealth,
     disk: Disk,
 }
 
@@ -68,6 +70,13 @@ pub(super) struct Queue {
     #[serde(flatten)]
     pub(super) depth: QueueDepth,
     pub(super) oldest_queued_seconds: f64,
+}
+
+/// Open circuit breakers and budgets that are used up. Jobs wait for them, so they never make orchd fail.
+#[derive(Debug, Serialize)]
+pub(super) struct GitHubHealth {
+    pub(super) status: Status,
+    pub(super) troubles: Vec<PartyState>,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,8 +112,9 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
         .map_err(|error| HttpError::Internal { cause: error.to_string() })?;
 
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
-    let status = database.status.max(config.status).max(queue_status).max(disk.status);
-    let health = Health { status, database, config, queue, disk };
+    let github = GitHubHealth::of(&app);
+    let status = database.status.max(config.status).max(queue_status).max(github.status).max(disk.status);
+    let health = Health { status, database, config, queue, github, disk };
     let mut response = reply::json(&health)?;
     if status == Status::Failing {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -124,6 +134,13 @@ impl ConfigHealth {
             error,
             needs_restart: live.needs_restart,
         }
+    }
+}
+
+impl GitHubHealth {
+    pub(super) fn of(app: &App) -> Self {
+        let troubles = app.github.load().troubles();
+        Self { status: if troubles.is_empty() { Status::Ok } else { Status::Degraded }, troubles }
     }
 }
 

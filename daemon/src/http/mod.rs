@@ -26,6 +26,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Mutex, Notify};
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
+use crate::github::client::GitHub;
 use crate::store::jobs::QueueDepth;
 use crate::store::{Db, StoreError};
 
@@ -49,6 +51,7 @@ pub struct Site {
     /// Rung when a job was queued by hand.
     pub wake: Arc<Notify>,
     pub allowlist: Arc<Allowlist>,
+    pub github: Arc<ArcSwap<GitHub>>,
     pub metrics: PrometheusHandle,
     pub started_at: DateTime<Utc>,
     /// The public address, which may be systemd's and not the config's; `None` when it is no TCP address.

@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use chrono::Utc;
 use hmac::{Hmac, KeyInit, Mac};
 use orchd::config::live::LiveConfig;
 use orchd::engine::ingest::Ingest;
+use orchd::github::client::GitHub;
+use orchd::github::limits::Budgets;
 use orchd::http::allowlist::Allowlist;
 use orchd::http::listen::{self, Limits, Listener};
 use orchd::http::{App, Site, routes};
@@ -48,6 +51,8 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
     let options = StoreOptions { url: config.database.url.clone(), objects: config.database.objects.clone() };
     let db = Db::open(&options).await.unwrap();
     let allowlist = Arc::new(Allowlist::default());
+    let budgets = Budgets::in_memory(Utc::now);
+    let github = GitHub::new(orchd::app::client::settings(&config, &budgets)).unwrap();
     let stop = CancellationToken::new();
     let live = Arc::new(LiveConfig::new(config));
     let public = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -57,6 +62,7 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
         wake: Arc::new(Notify::new()),
         config: live,
         allowlist: Arc::clone(&allowlist),
+        github: Arc::new(ArcSwap::from_pointee(github)),
         metrics: orchd::telemetry::install_metrics().unwrap(),
         started_at: Utc::now(),
         listens_on: public.address(),
