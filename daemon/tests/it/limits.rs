@@ -76,7 +76,9 @@ async fn survives(database: Database, leave: impl Fn(&Story), come_back: impl Fn
     assert!(story.github.duplicate_effects().is_empty());
     assert!(story.json_lines(&["jobs", "list", "--state", "dead"]).is_empty());
     let done = story.json_lines(&["jobs", "list", "--state", "done", "--limit", "1000"]);
-    assert!(!done.is_empty() && done.iter().all(|job| job["attempts"] == 1), "{done:#?}");
+    // Those that were decided on with the one before them never had an attempt of their own.
+    let counted: Vec<_> = done.iter().filter(|job| job["attempts"].as_u64() > Some(1)).collect();
+    assert!(!done.is_empty() && counted.is_empty(), "{counted:#?}");
     let (_, health) = story.get("/health").await;
     assert_eq!(serde_json::from_str::<Value>(&health).unwrap()["status"], "ok", "{health}");
     println!("looked for {} times while it was away", opened(&story));
@@ -94,7 +96,7 @@ on_both_databases!(a_github_that_only_fails_costs_no_job_an_attempt, |database: 
 #[tokio::test]
 async fn a_job_whose_own_request_always_fails_still_ends_in_the_dead_letters() {
     let story = Story::begin(Database::Sqlite, TRIAGE).await;
-    story.github.fault(Fault::on("GET", "/repos/acme/web/issues/1/").times(u32::MAX).status(500));
+    story.github.fault(Fault::on("GET", "/repos/acme/web/issues/1/labels").times(u32::MAX).status(500));
     let alice = story.github.person("alice");
     let poison = alice.opens_issue(WEB, NewItem::titled("Poison"));
     let other = alice.opens_issue(WEB, NewItem::titled("Behind it"));

@@ -325,7 +325,12 @@ impl Admitted {
     pub(in crate::github) async fn refused(mut self, refusal: Refusal, told: Option<Told>) -> Duration {
         let resource = told.and_then(|told| told.resource).unwrap_or(self.resource);
         self.report(Report::Answered { resource: self.resource, told, success: false });
-        lock(&self.party.local).reports.push(Report::Refused { resource, refusal });
+        {
+            // What was granted before is not to be sent any more either.
+            let mut local = lock(&self.party.local);
+            (0..Priority::ALL.len()).for_each(|place| put_back(&mut local, place));
+            local.reports.push(Report::Refused { resource, refusal });
+        }
         metrics::counter!("orchd_github_refused_for_limits_total").increment(1);
         let wait = match step(&self.party, &self.budgets, &self.terms, None).await {
             Ok(Reply::Noted { closed }) => duration(closed),
