@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::client::Shared;
 use crate::actions;
 use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
@@ -26,7 +27,6 @@ use crate::config::{self, Allow, Config};
 use crate::engine::ingest::Ingest;
 use crate::engine::{Engine, system_clock, work};
 use crate::github::client::GitHub;
-use crate::github::limits::Budgets;
 use crate::github::{GitHubError, meta};
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -94,12 +94,12 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     announce_config(&db, &config).await;
     let stop = CancellationToken::new();
     let wake = Arc::new(Notify::new());
-    let ingest = Ingest::start(db.clone(), Arc::clone(&live), Arc::clone(&wake));
-    let budgets = client::budgets(&db);
+    let shared = Shared::new(&config, &db);
+    let ingest = Ingest::start(db.clone(), Arc::clone(&live), Arc::clone(&wake), shared.heard.clone());
     let engine = Engine {
         db: db.clone(),
         config: Arc::clone(&live),
-        github: Arc::new(ArcSwap::from_pointee(GitHub::new(client::settings(&config, &budgets))?)),
+        github: Arc::new(ArcSwap::from_pointee(GitHub::new(shared.settings(&config))?)),
         ingest: ingest.clone(),
         clock: system_clock(),
         owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
@@ -139,7 +139,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let git_commit = config.revision.git_commit.as_deref();
     tracing::info!(revision = config.revision.hash, git_commit, rules = config.rules.len(), "ready");
 
-    steer(path, &engine, &budgets, &ranges.wanted, watch, changed, signals).await;
+    steer(path, &engine, &shared, &ranges.wanted, watch, changed, signals).await;
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping: no new connections, running jobs finish or are given back");
@@ -217,14 +217,14 @@ impl Signals {
 async fn steer(
     path: &Path,
     engine: &Engine,
-    budgets: &Budgets,
+    shared: &Shared,
     ranges_wanted: &Notify,
     mut watch: Watch,
     mut changed: mpsc::Receiver<()>,
     mut signals: Signals,
 ) {
     // What changed between the first look at the files and the watch over them would be missed.
-    reload(path.to_path_buf(), engine, budgets, ranges_wanted).await;
+    reload(path.to_path_buf(), engine, shared, ranges_wanted).await;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
@@ -232,19 +232,19 @@ async fn steer(
             _ = signals.hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
             Some(()) = changed.recv() => {}
         }
-        reload(path.to_path_buf(), engine, budgets, ranges_wanted).await;
+        reload(path.to_path_buf(), engine, shared, ranges_wanted).await;
         if let Err(error) = watch.rearm() {
             tracing::warn!(%error, "the config's directories cannot be watched; SIGHUP reloads");
         }
     }
 }
 
-async fn reload(path: PathBuf, engine: &Engine, budgets: &Budgets, ranges_wanted: &Notify) {
-    let (live, github, budgets) = (Arc::clone(&engine.config), Arc::clone(&engine.github), budgets.clone());
+async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: &Notify) {
+    let (live, github, shared) = (Arc::clone(&engine.config), Arc::clone(&engine.github), shared.clone());
     // Before the config: whoever sees its rules must not reach GitHub on the terms of the old one.
     let prepare = move |new: &Config| {
-        let made = GitHub::new(client::settings(new, &budgets))
-            .map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
+        let made =
+            GitHub::new(shared.settings(new)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
         github.store(Arc::new(made));
         Ok(())
     };

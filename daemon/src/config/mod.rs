@@ -109,6 +109,8 @@ pub struct GitHub {
     pub api_url: http::Uri,
     /// For one request; default 10 s.
     pub timeout: Duration,
+    /// Bytes of memory for answers; default 64 MiB, 0: off.
+    pub cache: u64,
     pub limits: GitHubLimits,
     pub breaker: Breaker,
     pub dry_run: bool,

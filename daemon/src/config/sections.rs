@@ -54,6 +54,7 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
     let client_secret = fields.read("client_secret", findings, |n, key, findings| secret(around, n, key, findings));
     let api_url = fields.read("api_url", findings, url);
     let timeout = fields.read("timeout", findings, duration);
+    let cache = fields.read("cache", findings, size);
     let limits = github_limits(fields, findings);
     let breaker = breaker(fields, findings);
     let dry_run = fields.read("dry_run", findings, flag);
@@ -66,6 +67,7 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
         client_secret,
         api_url: api_url?,
         timeout: timeout?,
+        cache: cache?,
         limits: limits?,
         breaker: breaker?,
         dry_run: dry_run?,

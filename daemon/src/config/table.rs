@@ -211,6 +211,12 @@ pub(super) static GITHUB: Section = Section {
             Default("10s"),
             "Time for one request to GitHub, connecting included.",
         ),
+        key(
+            "cache",
+            Kind::Size { least: "0B", most: "16GiB" },
+            Default("64MiB"),
+            "Memory for GitHub's answers, compressed: what has not changed costs nothing of the quota. `0B` keeps none.",
+        ),
         key("limits", Kind::Section(&GITHUB_LIMITS), Optional, "What GitHub allows beside the hour's quota."),
         key("breaker", Kind::Section(&BREAKER), Optional, "When GitHub is left alone because it does not answer."),
         key("dry_run", Kind::Flag, Default("false"), "Decide and record everything, write nothing to GitHub."),

@@ -6,13 +6,17 @@
 
 mod answer;
 pub mod auth;
+mod cache;
 pub mod client;
+mod connection;
 pub mod facts;
 mod gate;
+pub mod heard;
 mod layers;
 pub mod limits;
 pub mod meta;
 pub mod path;
+mod send;
 #[cfg(test)]
 pub(crate) mod stand_in;
 mod transport;

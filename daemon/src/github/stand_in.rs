@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::client::Settings;
+use super::heard::Heard;
 use super::limits::{BreakerTerms, Budgets, Terms};
 
 /// A request as it arrived. `path` holds the query too.
@@ -105,6 +106,8 @@ impl StandIn {
             terms: Terms::default(),
             breaker: BreakerTerms::default(),
             budgets: Budgets::in_memory(chrono::Utc::now),
+            cache: 1 << 20,
+            heard: Heard::new(),
         }
     }
 

@@ -1,22 +1,14 @@
-//! One request from path to answer: signs in, waits for its turn, follows redirects, reads the body whole, sends a read
-//! that failed again, tells what went wrong.
+//! One request from path to answer: signs in, follows redirects, reads the body whole, tells what went wrong. What lies
+//! between a redirect and the connection is in `send`.
 
-use std::error::Error as _;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
-use rand::Rng;
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use tower::ServiceBuilder;
@@ -27,21 +19,19 @@ use tower::util::MapRequestLayer;
 use super::GitHubError;
 use super::answer::{Answer, redact};
 use super::auth::{AppKey, Token, Tokens};
+use super::cache::Answers;
 use super::client::Settings;
-use super::gate::{self, NoPermit, WritePermit};
+use super::connection::{connection, explain};
+use super::gate::{self, WritePermit};
+use super::heard::Heard;
 use super::layers::{self, Measure, QuotaOf};
-use super::limits::{Ask, Cost, Limits, Priority, Refusal, Resource, Told};
+use super::limits::{Limits, Priority};
 use crate::core::event::InstallationId;
 
 /// Redirects followed for one request.
 const MOST_REDIRECTS: u32 = 5;
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 64 << 20;
-/// Times a read is sent again after a failure.
-const RETRIES: u32 = 3;
-/// What is asked to find out whether GitHub answers at all. It costs nothing, and any answer but a 5xx will do.
-const SIGN_OF_LIFE: &str = "/rate_limit";
-
 /// As whom a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Identity {
@@ -65,11 +55,13 @@ impl fmt::Display for Identity {
 pub(super) struct Sender {
     pub identity: Identity,
     pub priority: Priority,
+    /// May be answered from memory as long as no event has told of a change.
+    pub recent: bool,
 }
 
 impl Sender {
     pub(super) fn new(identity: Identity) -> Self {
-        Self { identity, priority: Priority::Event }
+        Self { identity, priority: Priority::Event, recent: false }
     }
 }
 
@@ -80,17 +72,19 @@ pub(super) struct Outgoing {
     pub path: String,
     pub body: Bytes,
     pub permit: Option<WritePermit>,
+    /// `If-None-Match` or `If-Modified-Since`.
+    pub condition: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Outgoing {
     pub(super) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: Bytes::new(), permit: None }
+        Self { method: Method::GET, path: path.into(), body: Bytes::new(), permit: None, condition: None }
     }
 
     /// A change. A body of `null` is none.
     pub(super) fn write(method: Method, path: &str, body: Vec<u8>, permit: WritePermit) -> Self {
         let body = if body == b"null" { Bytes::new() } else { Bytes::from(body) };
-        Self { method, path: path.to_owned(), body, permit: Some(permit) }
+        Self { method, path: path.to_owned(), body, permit: Some(permit), condition: None }
     }
 }
 
@@ -98,15 +92,17 @@ impl Outgoing {
 pub(super) struct Transport {
     octocrab: Octocrab,
     /// Scheme and authority of `api_url`.
-    origin: String,
+    pub(super) origin: String,
     /// Path of `api_url`, empty or `/api/v3`.
-    base: String,
-    timeout: Duration,
+    pub(super) base: String,
+    pub(super) timeout: Duration,
     /// Wait before a read is sent again for the first time, doubled each time.
-    first_wait: Duration,
+    pub(super) first_wait: Duration,
     app: Option<AppKey>,
     tokens: Tokens,
     pub(super) limits: Limits,
+    pub(super) answers: Answers,
+    pub(super) heard: Heard,
     /// The App's slug, once it was asked for.
     pub(super) slug: OnceCell<String>,
 }
@@ -140,6 +136,8 @@ impl Transport {
             octocrab,
             first_wait,
             limits,
+            answers: Answers::new(settings.cache),
+            heard: settings.heard.clone(),
             origin: format!("{scheme}://{authority}"),
             base: settings.api_url.path().trim_end_matches('/').to_owned(),
             timeout: settings.timeout,
@@ -202,7 +200,7 @@ impl Transport {
         let jwt = app.jwt(Utc::now())?;
         let path = format!("/app/installations/{id}/access_tokens");
         let outgoing = Outgoing { method: Method::POST, ..Outgoing::get(path) };
-        let sender = Sender { identity: Identity::App, priority };
+        let sender = Sender { priority, ..Sender::new(Identity::App) };
         let answer = self.follow(sender, Some(&jwt), &outgoing).await?;
         // The error of reading the answer could quote the token: it is not passed on.
         known(answer.accept(&outgoing.path, Utc::now()))?
@@ -221,7 +219,7 @@ impl Transport {
     ) -> Result<Answer, GitHubError> {
         let mut url = format!("{}{}{}", self.origin, self.base, outgoing.path);
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.send(sender, token.filter(|_| self.is_ours(&url)), outgoing, &url).await?;
+            let answer = self.recall_or_send(sender, token.filter(|_| self.is_ours(&url)), outgoing, &url).await?;
             let status = answer.status.as_u16();
             let moved = matches!(status, 301 | 302 | 307 | 308);
             let reads = gate::is_safe(&outgoing.method);
@@ -247,97 +245,8 @@ impl Transport {
         url.strip_prefix(&self.origin).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// Sends a request to where it goes now, a read up to three times more when GitHub fails.
-    async fn send(
-        &self,
-        sender: Sender,
-        token: Option<&SecretString>,
-        outgoing: &Outgoing,
-        url: &str,
-    ) -> Result<Answer, GitHubError> {
-        let mut wait = self.first_wait;
-        let mut left = if gate::is_safe(&outgoing.method) { RETRIES } else { 0 };
-        loop {
-            let tried = self.send_once(sender, token, outgoing, url).await;
-            let failed = match &tried {
-                Ok(answer) => answer.status.is_server_error(),
-                Err(error) => matches!(error, GitHubError::Unavailable(_)),
-            };
-            if !failed {
-                return tried;
-            }
-            if left == 0 {
-                // Is it this request, or GitHub? A job must not pay for the latter.
-                let down = !self.is_alive(sender, token).await;
-                return if down {
-                    Err(GitHubError::Down { retry_after: self.limits.down_for(sender.identity) })
-                } else {
-                    tried
-                };
-            }
-            left -= 1;
-            let part = rand::rng().random_range(0.5..=1.0);
-            tokio::time::sleep(wait.mul_f64(part)).await;
-            wait *= 2;
-        }
-    }
-
-    /// Waits for its turn, sends, and tells budget and breaker what came of it.
-    async fn send_once(
-        &self,
-        sender: Sender,
-        token: Option<&SecretString>,
-        outgoing: &Outgoing,
-        url: &str,
-    ) -> Result<Answer, GitHubError> {
-        let identity = sender.identity;
-        if self.limits.pass(identity, self.timeout * 2).await? && !self.is_alive(sender, token).await {
-            return Err(GitHubError::Down { retry_after: self.limits.down_for(identity) });
-        }
-        let ask = Ask {
-            resource: Resource::of(&outgoing.path),
-            cost: Cost::of(&outgoing.method, &outgoing.path),
-            priority: sender.priority,
-            count: 1,
-        };
-        let admitted = self.limits.admit(identity, ask).await?;
-        let sent = self.exchange(identity, token, outgoing, url).await;
-        match &sent {
-            Ok(answer) => {
-                let told = Told::read(&answer.headers);
-                if answer.status.is_server_error() {
-                    self.limits.failed(identity);
-                } else {
-                    self.limits.alive(identity, false);
-                }
-                if let Some(message) = answer.limit(Utc::now()) {
-                    let retry_after = admitted.refused(Refusal::read(&answer.headers), told).await;
-                    return Err(GitHubError::Limited { retry_after, message });
-                }
-                let told_of_no_limit = answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED;
-                admitted.answered(told, told_of_no_limit).await;
-            }
-            Err(GitHubError::Unavailable(_)) => self.limits.failed(identity),
-            Err(_) => {}
-        }
-        sent
-    }
-
-    /// Whether GitHub answers at all. Counts for the breaker, and for no budget.
-    async fn is_alive(&self, sender: Sender, token: Option<&SecretString>) -> bool {
-        let url = format!("{}{}{SIGN_OF_LIFE}", self.origin, self.base);
-        let sent = self.exchange(sender.identity, token, &Outgoing::get(SIGN_OF_LIFE), &url).await;
-        let alive = sent.is_ok_and(|answer| !answer.status.is_server_error());
-        if alive {
-            self.limits.alive(sender.identity, true);
-        } else {
-            self.limits.failed(sender.identity);
-        }
-        alive
-    }
-
     /// One request and its answer, as it is.
-    async fn exchange(
+    pub(super) async fn exchange(
         &self,
         identity: Identity,
         token: Option<&SecretString>,
@@ -351,6 +260,9 @@ impl Transport {
         *request.uri_mut() = uri;
         if !outgoing.body.is_empty() {
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some((name, value)) = &outgoing.condition {
+            request.headers_mut().insert(name, value.clone());
         }
         if let Some(token) = token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
@@ -375,55 +287,10 @@ impl Transport {
     }
 }
 
-/// What kept a request from an answer, in the words of the innermost errors.
-fn explain(error: &octocrab::Error) -> GitHubError {
-    let mut words: Vec<String> = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(refused) = cause.downcast_ref::<NoPermit>() {
-            return GitHubError::Refused { status: 0, message: refused.to_string() };
-        }
-        let text = cause.to_string();
-        if words.last() != Some(&text) {
-            words.push(text);
-        }
-        next = cause.source();
-    }
-    GitHubError::Unavailable(redact(&words.join(": ")))
-}
-
 /// Once signed in, "401" says that GitHub does not know us, however good the request is: a person has to mend that.
 fn known(accepted: Result<Answer, GitHubError>) -> Result<Answer, GitHubError> {
     accepted.map_err(|error| match error {
         GitHubError::Refused { status: 401, message } => GitHubError::Credentials(message),
         error => error,
     })
-}
-
-type Connection = Client<HttpsConnector<HttpConnector>, OctoBody>;
-
-/// As octocrab's own default client, with what it cannot be told: no delay for small writes. The machine's
-/// certificates are read only when they can be needed, so that a plain `http://` API works without any.
-fn connection(tls: bool) -> Result<Connection, GitHubError> {
-    let refuse = |error: &dyn fmt::Display| GitHubError::Unavailable(format!("TLS cannot be set up: {error}"));
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(&error))?;
-    let config = if tls {
-        config.with_native_roots().map_err(|error| refuse(&error))?
-    } else {
-        config.with_root_certificates(RootCertStore::empty())
-    };
-    let mut http = HttpConnector::new();
-    http.set_nodelay(true);
-    http.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(config.with_no_client_auth())
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(Duration::from_secs(30))
-        .pool_timer(TokioTimer::new())
-        .build(connector))
 }

@@ -8,6 +8,7 @@ use orchd::app::client::budgets;
 use orchd::core::event::InstallationId;
 use orchd::github::GitHubError;
 use orchd::github::client::{GitHub, Reader, Settings};
+use orchd::github::heard::Heard;
 use orchd::github::limits::{BreakerTerms, Terms};
 use orchd::store::{Db, StoreOptions};
 use orchd_fake::{Fault, NewItem, Rules};
@@ -117,6 +118,8 @@ async fn client(github: &orchd_fake::GitHub, db: &Db, terms: &Terms) -> GitHub {
         terms: terms.clone(),
         breaker: BreakerTerms::default(),
         budgets: budgets(db),
+        cache: 0,
+        heard: Heard::nothing(),
     })
     .unwrap()
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use chrono::Utc;
 use hmac::{Hmac, KeyInit, Mac};
+use orchd::app::client::Shared;
 use orchd::config::live::LiveConfig;
 use orchd::engine::ingest::Ingest;
 use orchd::github::client::GitHub;
-use orchd::github::limits::Budgets;
 use orchd::http::allowlist::Allowlist;
 use orchd::http::listen::{self, Limits, Listener};
 use orchd::http::{App, Site, routes};
@@ -51,14 +51,14 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
     let options = StoreOptions { url: config.database.url.clone(), objects: config.database.objects.clone() };
     let db = Db::open(&options).await.unwrap();
     let allowlist = Arc::new(Allowlist::default());
-    let budgets = Budgets::in_memory(Utc::now);
-    let github = GitHub::new(orchd::app::client::settings(&config, &budgets)).unwrap();
+    let shared = Shared::new(&config, &db);
+    let github = GitHub::new(shared.settings(&config)).unwrap();
     let stop = CancellationToken::new();
     let live = Arc::new(LiveConfig::new(config));
     let public = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let app = App::new(Site {
         db: db.clone(),
-        ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new())),
+        ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new()), shared.heard),
         wake: Arc::new(Notify::new()),
         config: live,
         allowlist: Arc::clone(&allowlist),
