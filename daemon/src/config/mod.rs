@@ -110,8 +110,38 @@ pub struct GitHub {
     pub api_url: http::Uri,
     /// For one request; default 10 s.
     pub timeout: Duration,
+    /// Bytes of memory for answers; default 64 MiB, 0: off.
+    pub cache: u64,
+    pub limits: GitHubLimits,
+    pub breaker: Breaker,
     pub dry_run: bool,
     pub read_only: bool,
+}
+
+/// What GitHub allows beside the hour's quota; zero: no such limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitHubLimits {
+    /// Default 900; a read is one point, a change five.
+    pub points_a_minute: u32,
+    /// Default 80.
+    pub content_a_minute: u32,
+    /// Default 500.
+    pub content_an_hour: u32,
+    /// Between two changes in the long run; default 1 s.
+    pub write_spacing: Duration,
+    /// Requests under way at once; default 50.
+    pub at_once: u32,
+}
+
+/// When GitHub is left alone because it does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// In a row; default 5.
+    pub failures: u32,
+    /// The first time, doubled each time; default 5 s.
+    pub open: Duration,
+    /// Default 1 min.
+    pub open_cap: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use super::findings::Findings;
 use super::marked::Node;
 use super::rules::repositories;
 use super::secret::{Surroundings, secret, secrets};
-use super::table::{Key, SWEEP};
+use super::table::{BREAKER, GITHUB_LIMITS, Key, SWEEP};
 use super::values::{address, allow, count, duration, flag, networks, one_of, path, refuse, size, text, url};
-use super::{GitHub, LogFormat, Logging, Queue, Recovery, Retention, Server, Sweep};
+use super::{Breaker, GitHub, GitHubLimits, LogFormat, Logging, Queue, Recovery, Retention, Server, Sweep};
 
 /// The kernel's limit on the path of a Unix socket: `sun_path` of unix(7), without its final NUL.
 const MAX_SOCKET_PATH: usize = 107;
@@ -56,6 +56,9 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
     let client_secret = fields.read("client_secret", findings, |n, key, findings| secret(around, n, key, findings));
     let api_url = fields.read("api_url", findings, url);
     let timeout = fields.read("timeout", findings, duration);
+    let cache = fields.read("cache", findings, size);
+    let limits = github_limits(fields, findings);
+    let breaker = breaker(fields, findings);
     let dry_run = fields.read("dry_run", findings, flag);
     let read_only = fields.read("read_only", findings, flag);
     Some(GitHub {
@@ -66,9 +69,43 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
         client_secret,
         api_url: api_url?,
         timeout: timeout?,
+        cache: cache?,
+        limits: limits?,
+        breaker: breaker?,
         dry_run: dry_run?,
         read_only: read_only?,
     })
+}
+
+fn github_limits(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<GitHubLimits> {
+    let mut inner = fields.section("limits", &GITHUB_LIMITS, findings);
+    let points_a_minute = inner.read("points_a_minute", findings, count);
+    let content_a_minute = inner.read("content_a_minute", findings, count);
+    let content_an_hour = inner.read("content_an_hour", findings, count);
+    let write_spacing = inner.read("write_spacing", findings, duration);
+    let at_once = inner.read("at_once", findings, count);
+    fields.shown.insert("limits".to_owned(), Value::Object(inner.shown));
+    Some(GitHubLimits {
+        points_a_minute: u32::try_from(points_a_minute?).ok()?,
+        content_a_minute: u32::try_from(content_a_minute?).ok()?,
+        content_an_hour: u32::try_from(content_an_hour?).ok()?,
+        write_spacing: write_spacing?,
+        at_once: u32::try_from(at_once?).ok()?,
+    })
+}
+
+fn breaker(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Breaker> {
+    let mut inner = fields.section("breaker", &BREAKER, findings);
+    let failures = inner.read("failures", findings, count);
+    let open = inner.read("open", findings, duration);
+    let open_cap = inner.read("open_cap", findings, duration);
+    if let (Some(open), Some(cap)) = (open, open_cap)
+        && open > cap
+    {
+        findings.report(inner.place_of("open"), "`open` is longer than `open_cap`");
+    }
+    fields.shown.insert("breaker".to_owned(), Value::Object(inner.shown));
+    Some(Breaker { failures: u32::try_from(failures?).ok()?, open: open?, open_cap: open_cap? })
 }
 
 /// Found out at load, not at the first request.

@@ -212,8 +212,68 @@ pub(super) static GITHUB: Section = Section {
             Default("10s"),
             "Time for one request to GitHub, connecting included.",
         ),
+        key(
+            "cache",
+            Kind::Size { least: "0B", most: "16GiB" },
+            Default("64MiB"),
+            "Memory for GitHub's answers, compressed: what has not changed costs nothing of the quota. `0B` keeps none.",
+        ),
+        key("limits", Kind::Section(&GITHUB_LIMITS), Optional, "What GitHub allows beside the hour's quota."),
+        key("breaker", Kind::Section(&BREAKER), Optional, "When GitHub is left alone because it does not answer."),
         key("dry_run", Kind::Flag, Default("false"), "Decide and record everything, write nothing to GitHub."),
         key("read_only", Kind::Flag, Default("false"), "Refuse every write to GitHub, those of commands too."),
+    ],
+};
+
+pub(super) static GITHUB_LIMITS: Section = Section {
+    path: "github.limits",
+    help: "What GitHub allows one installation beside the hour's quota, which it tells itself. orchd stays a tenth below. 0: no such limit (an Enterprise Server).",
+    keys: &[
+        key(
+            "points_a_minute",
+            Kind::Count { least: 0, most: 1_000_000 },
+            Default("900"),
+            "Points a minute: a read is one, a change five.",
+        ),
+        key(
+            "content_a_minute",
+            Kind::Count { least: 0, most: 1_000_000 },
+            Default("80"),
+            "Issues, comments, reviews and the like made in a minute.",
+        ),
+        key("content_an_hour", Kind::Count { least: 0, most: 1_000_000 }, Default("500"), "The same in an hour."),
+        key(
+            "write_spacing",
+            Kind::Duration { least: "0ms", most: "1m" },
+            Default("1s"),
+            "Time between two changes in the long run; a few may follow each other at once.",
+        ),
+        key(
+            "at_once",
+            Kind::Count { least: 1, most: 100 },
+            Default("50"),
+            "Requests under way at once: of each installation over all daemons, and of one daemon over all installations.",
+        ),
+    ],
+};
+
+pub(super) static BREAKER: Section = Section {
+    path: "github.breaker",
+    help: "When GitHub does not answer, it is left alone for a while; jobs wait and no attempt of theirs is counted.",
+    keys: &[
+        key(
+            "failures",
+            Kind::Count { least: 1, most: 20 },
+            Default("5"),
+            "Failures in a row after which GitHub is left alone; half of the last twenty are too many as well.",
+        ),
+        key(
+            "open",
+            Kind::Duration { least: "1ms", most: "1h" },
+            Default("5s"),
+            "How long, the first time; doubled each time GitHub still does not answer.",
+        ),
+        key("open_cap", Kind::Duration { least: "1ms", most: "1h" }, Default("1m"), "The longest it is left alone."),
     ],
 };
 
@@ -396,5 +456,18 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 11] =
-    [&ROOT, &SERVER, &DATABASE, &GITHUB, &RETENTION, &QUEUE, &RECOVERY, &SWEEP, &LOGGING, &RULE, &LIMITS];
+pub(super) static SECTIONS: [&Section; 13] = [
+    &ROOT,
+    &SERVER,
+    &DATABASE,
+    &GITHUB,
+    &GITHUB_LIMITS,
+    &BREAKER,
+    &RETENTION,
+    &QUEUE,
+    &RECOVERY,
+    &SWEEP,
+    &LOGGING,
+    &RULE,
+    &LIMITS,
+];

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::awaited;
 use crate::config::live::LiveConfig;
 use crate::core::event::{EventId, EventKind, RepoName};
+use crate::github::heard::Heard;
 use crate::github::webhook::{Envelope, Headers};
 use crate::store::events::{Ingested, NewEvent, SeenInstallation, SeenRepository, Source};
 use crate::store::{Db, Packed, StoreError};
@@ -53,6 +54,7 @@ pub struct Ingest {
     stored: Arc<watch::Sender<u64>>,
     busy: Busy,
     config: Arc<LiveConfig>,
+    heard: Heard,
 }
 
 /// When there was last pressure, in milliseconds since this was made; 0: never.
@@ -84,12 +86,12 @@ impl Busy {
 impl Ingest {
     /// Starts the ingest task. `wake` is rung after every batch with something new in it. The task ends when the last
     /// handle is gone and everything handed in is answered.
-    pub fn start(db: Db, config: Arc<LiveConfig>, wake: Arc<Notify>) -> Self {
+    pub fn start(db: Db, config: Arc<LiveConfig>, wake: Arc<Notify>, heard: Heard) -> Self {
         let (queue, waiting) = mpsc::channel(config.current().server.max_pending.max(1));
         let stored = Arc::new(watch::Sender::new(0));
         let busy = Busy::new();
         tokio::spawn(store_batches(db, waiting, Arc::clone(&stored), busy.clone(), wake));
-        Self { queue, stored, busy, config }
+        Self { queue, stored, busy, config, heard }
     }
 
     /// Stores one delivery; returns when it is on disk.
@@ -99,6 +101,9 @@ impl Ingest {
     pub async fn submit(&self, mut event: NewEvent) -> Result<Ingested, IngestError> {
         let kind = EventKind { name: event.event_type.clone(), action: event.event_action.clone() };
         event.awaited = awaited(&self.config.current(), &kind);
+        if let Some(repository) = &event.repository {
+            self.heard.hear(&repository.name, event.number, &event.event_type);
+        }
         // Here and not in the task that writes: connections are served in parallel, batches are not.
         let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();

@@ -73,7 +73,7 @@ pub enum JobError {
     /// May work later: back to the queue with a growing wait, and to the dead letters in the end.
     #[error("{0}")]
     Retry(String),
-    /// GitHub named a time: back to the queue until then.
+    /// GitHub named a time, or does not answer at all: back to the queue until then, and the attempt is not counted.
     #[error("{reason}")]
     Wait { wait: Duration, reason: String },
     /// Will never work as it is: to the dead letters at once.
@@ -89,7 +89,9 @@ impl From<GitHubError> for JobError {
         let text = error.to_string();
         match error {
             GitHubError::NotFound(_) | GitHubError::Refused { .. } => Self::Hopeless(text),
-            GitHubError::Limited { retry_after, .. } => Self::Wait { wait: retry_after, reason: text },
+            GitHubError::Limited { retry_after, .. } | GitHubError::Down { retry_after } => {
+                Self::Wait { wait: retry_after, reason: text }
+            }
             GitHubError::Unavailable(_) | GitHubError::Unreadable(_) | GitHubError::Credentials(_) => Self::Retry(text),
         }
     }

@@ -121,7 +121,7 @@ async fn decide_with_facts(engine: &Engine, config: &Config, event: &Event) -> R
         match decide(&config.rules, event, &facts) {
             Outcome::Decided(decisions) => return Ok(decisions),
             Outcome::Needs(needs) => {
-                let reader = engine.github.load().reader(event.installation);
+                let reader = engine.github.load().reader(event.installation).recent();
                 github::facts::fetch(&reader, event, &needs, &mut facts).await?;
             }
         }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tower::BoxError;
 
 use super::client::{GitHub, Reader};
+use super::limits::Priority;
 use super::transport::Outgoing;
 use super::{GateClosed, GitHubError};
 use crate::core::event::InstallationId;
@@ -71,6 +72,13 @@ impl std::ops::Deref for Writer {
 }
 
 impl Writer {
+    /// The same writer, more or less urgent than an event's.
+    #[must_use]
+    pub fn at(mut self, priority: Priority) -> Self {
+        self.reader = self.reader.at(priority);
+        self
+    }
+
     /// Sends a change. Never retried by the client after GitHub may have seen it: the engine checks what happened
     /// first. `T` may be `serde_json::Value`; an empty answer (204) is `null`. A `null` body is not sent.
     ///

@@ -15,6 +15,7 @@ use super::routes::{Routes, with};
 use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
 use crate::engine::recover::Outcome;
+use crate::github::limits::PartyState;
 use crate::store::jobs::QueueDepth;
 
 /// Less free space than this is worth a warning.
@@ -42,6 +43,7 @@ struct Health {
     config: ConfigHealth,
     queue: Option<Queue>,
     recovery: RecoveryHealth,
+    github: GitHubHealth,
     disk: Disk,
 }
 
@@ -92,6 +94,13 @@ pub(super) struct Queue {
     pub(super) oldest_queued_seconds: f64,
 }
 
+/// Open circuit breakers and budgets that are used up. Jobs wait for them, so they never make orchd fail.
+#[derive(Debug, Serialize)]
+pub(super) struct GitHubHealth {
+    pub(super) status: Status,
+    pub(super) troubles: Vec<PartyState>,
+}
+
 #[derive(Debug, Serialize)]
 struct Disk {
     status: Status,
@@ -126,8 +135,10 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
 
     let recovery = RecoveryHealth::of(&app);
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
-    let status = database.status.max(config.status).max(queue_status).max(recovery.status).max(disk.status);
-    let health = Health { status, database, config, queue, recovery, disk };
+    let github = GitHubHealth::of(&app);
+    let parts = [database.status, config.status, queue_status, recovery.status, github.status, disk.status];
+    let status = parts.into_iter().max().unwrap_or(Status::Ok);
+    let health = Health { status, database, config, queue, recovery, github, disk };
     let mut response = reply::json(&health)?;
     if status == Status::Failing {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -147,6 +158,13 @@ impl ConfigHealth {
             error,
             needs_restart: live.needs_restart,
         }
+    }
+}
+
+impl GitHubHealth {
+    pub(super) fn of(app: &App) -> Self {
+        let troubles = app.github.load().troubles();
+        Self { status: if troubles.is_empty() { Status::Ok } else { Status::Degraded }, troubles }
     }
 }
 

@@ -26,6 +26,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Mutex, Notify};
@@ -35,6 +36,7 @@ use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
 use crate::engine::recover::Recovery;
+use crate::github::client::GitHub;
 use crate::store::jobs::QueueDepth;
 use crate::store::{Db, StoreError};
 
@@ -51,6 +53,7 @@ pub struct Site {
     pub wake: Arc<Notify>,
     pub recovery: Recovery,
     pub allowlist: Arc<Allowlist>,
+    pub github: Arc<ArcSwap<GitHub>>,
     pub metrics: PrometheusHandle,
     pub started_at: DateTime<Utc>,
     /// The public address, which may be systemd's and not the config's; `None` when it is no TCP address.

@@ -199,6 +199,25 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// The end of a SELECT of rows that nobody else is to change before this transaction ends: waits for who does. SQLite
+    /// needs nothing, its transaction has the only write lock.
+    pub(super) fn lock_rows(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE",
+        }
+    }
+
+    /// The database's own time in microseconds, as an expression.
+    pub(super) fn time(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+            Self::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        }
+    }
+}
+
 /// Which database, for texts that are made beforehand.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Dialect {

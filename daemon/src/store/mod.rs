@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod dialect;
+mod budgets;
 mod claim;
 mod columns;
 pub mod config_revisions;

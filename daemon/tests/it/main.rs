@@ -19,6 +19,7 @@ mod examples;
 mod generated;
 mod imports;
 mod lifecycle;
+mod limits;
 mod npm;
 mod port;
 mod postgres;

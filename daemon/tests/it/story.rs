@@ -140,13 +140,14 @@ impl Story {
              database:\n  url: \"{}\"\n  objects: {}\n\
              queue: {{backoff: 50ms, backoff_cap: 200ms, lease: 2s}}\n\
              recovery: {}\n\
-             github:\n  timeout: 1s\n  app_id: {}\n  api_url: {}\n  private_key: {{file: {}}}\n  webhook_secrets: [{{file: {}}}]\n{}\n\
+             github:\n  timeout: 1s\n{}  app_id: {}\n  api_url: {}\n  private_key: {{file: {}}}\n  webhook_secrets: [{{file: {}}}]\n{}\n\
              rules:\n{rules}\n",
             self.port,
             self.socket().display(),
             self.database,
             self.path("objects").display(),
             self.recovery,
+            self.patience(),
             self.github.app_id(),
             self.api_url,
             self.path("github-app.pem").display(),
@@ -166,6 +167,15 @@ impl Story {
     /// For the next start.
     pub fn set_environment(&mut self, name: &str, value: &Path) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Much happens in the seconds of a story: without limits of the minute, and GitHub is not left alone for long, unless
+    /// the story says otherwise.
+    fn patience(&self) -> String {
+        let limits = "  limits: {points_a_minute: 0, content_a_minute: 0, content_an_hour: 0, write_spacing: 0ms}\n";
+        let breaker = "  breaker: {open: 50ms, open_cap: 400ms}\n";
+        let usual = [("limits:", limits), ("breaker:", breaker)].into_iter();
+        usual.filter(|(key, _)| !self.more.contains(key)).map(|(_, line)| line).collect()
     }
 
     /// Takes out what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].

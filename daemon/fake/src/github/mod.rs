@@ -10,6 +10,7 @@ pub mod config;
 pub mod deliveries;
 pub mod faults;
 pub mod journal;
+pub mod limits;
 pub mod people;
 mod routes;
 mod server;
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     news: watch::Sender<u64>,
     to_send: Notify,
     open: watch::Sender<bool>,
+    /// Whether connections are taken.
+    pub(crate) up: watch::Sender<bool>,
     client: reqwest::Client,
 }
 
@@ -96,6 +99,7 @@ impl GitHub {
             news: watch::Sender::new(0),
             to_send: Notify::new(),
             open: watch::Sender::new(true),
+            up: watch::Sender::new(true),
             client: reqwest::Client::new(),
         });
         let tasks = vec![
@@ -195,6 +199,27 @@ impl GitHub {
 
     pub fn resume(&self) {
         self.inner.open.send_replace(true);
+    }
+
+    /// Connections are refused and those that are open are cut, until [`GitHub::come_back`]. People go on working.
+    pub fn go_down(&self) {
+        self.inner.up.send_replace(false);
+    }
+
+    pub fn come_back(&self) {
+        self.inner.up.send_replace(true);
+    }
+
+    /// From now on an installation is held to these rules, and refused as GitHub refuses.
+    pub fn enforce_limits(&self, installation: i64, rules: limits::Rules) {
+        if let Some(found) = self.inner.world().installations.get_mut(&installation) {
+            found.meter = Some(limits::Meter::new(rules));
+        }
+    }
+
+    /// How the rules were kept so far, if there are any.
+    pub fn meter(&self, installation: i64) -> Option<limits::Meter> {
+        self.inner.world().installations.get(&installation)?.meter.clone()
     }
 
     /// Where deliveries go from now on, and their secret.

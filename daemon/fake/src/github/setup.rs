@@ -20,7 +20,7 @@ impl GitHub {
             }
             let id = world.seed.id() >> 14;
             let repositories: BTreeSet<String> = repositories.iter().map(|name| name.to_lowercase()).collect();
-            world.installations.insert(id, Installation { account, repositories, quota: Quota::new() });
+            world.installations.insert(id, Installation { account, repositories, quota: Quota::new(), meter: None });
             id
         })
     }

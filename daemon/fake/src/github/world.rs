@@ -8,6 +8,7 @@ use super::config::Config;
 use super::deliveries::Deliveries;
 use super::faults::Fault;
 use super::journal::{Effect, Request};
+use super::limits::Meter;
 use crate::key::AppKey;
 use crate::model::{Repository, Time, User, UserKind};
 use crate::seed::Seed;
@@ -36,6 +37,8 @@ pub(crate) struct Installation {
     /// Lower-case full names.
     pub(crate) repositories: BTreeSet<String>,
     pub(crate) quota: Quota,
+    /// Stands in for `quota` when limits are enforced.
+    pub(crate) meter: Option<Meter>,
 }
 
 /// The primary rate limit of one token holder.
