@@ -143,7 +143,9 @@ async fn a_daemon_whose_quota_is_used_up_waits_for_the_next_one_and_is_never_ref
         assert!(metrics.contains(told), "{told}");
     }
     assert!(!metrics.contains("orchd_github_refused_for_limits_total"), "never refused");
-    let shown = |line: &&str| line.starts_with("orchd_github_cache") || line.starts_with("orchd_github_postponed");
+    let shown =
+        |line: &&str| line.starts_with("orchd_github_cache") || line.starts_with("orchd_github_budget_step_seconds");
+    println!("{} requests", story.github.requests().len());
     println!("{}", metrics.lines().filter(shown).collect::<Vec<_>>().join("\n"));
 }
 

@@ -303,7 +303,10 @@ fn put_back(local: &mut Local, place: usize) {
 async fn step(party: &Party, budgets: &Budgets, terms: &Terms, ask: Option<Ask>) -> Result<Reply, GitHubError> {
     let reports = std::mem::take(&mut lock(&party.local).reports);
     let again = reports.clone();
-    budgets.step(&party.name, terms, reports, ask).await.map_err(|error| {
+    let began = Instant::now();
+    let stepped = budgets.step(&party.name, terms, reports, ask).await;
+    metrics::histogram!("orchd_github_budget_step_seconds").record(began.elapsed());
+    stepped.map_err(|error| {
         // Nothing was changed: it is told the next time.
         lock(&party.local).reports.splice(0..0, again);
         limited(LOOK_AGAIN, &error.to_string())
