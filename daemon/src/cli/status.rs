@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
+use crate::github::limits::{PartyState, Trouble};
 use crate::store::jobs::QueueDepth;
 
 #[derive(Deserialize)]
@@ -19,8 +20,14 @@ struct Status {
     dry_run: bool,
     read_only: bool,
     queue: QueueDepth,
+    github: GitHub,
     repositories: usize,
     installations: usize,
+}
+
+#[derive(Deserialize)]
+struct GitHub {
+    troubles: Vec<PartyState>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +64,15 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         (_, true) => "no: github.read_only is on",
         _ => "yes",
     };
+    let troubles = status.github.troubles.iter().map(|each| {
+        let what = match each.trouble {
+            Trouble::Open => "GitHub does not answer",
+            Trouble::Exhausted => "the hour's quota is used up",
+            Trouble::Refused => "GitHub refused for a limit",
+        };
+        ("jobs wait", format!("{}: {what}, {} more", each.who, duration(i64::try_from(each.seconds_left).unwrap_or(0))))
+    });
+    let troubles: Vec<_> = troubles.collect();
     let queue = status.queue;
     let oldest = queue.oldest_queued.map(|at| format!(", oldest from {}", output::time(at))).unwrap_or_default();
     facts.extend([
@@ -65,6 +81,7 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("queue", format!("{} queued{oldest}, {} running, {} dead letters", queue.queued, queue.running, queue.dead)),
         ("knows", format!("{} repositories in {} installations", status.repositories, status.installations)),
     ]);
+    facts.extend(troubles);
     output::print(&output::facts(&facts))
 }
 

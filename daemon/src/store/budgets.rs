@@ -8,14 +8,14 @@ use super::{Db, StoreError};
 
 impl Db {
     /// Takes one step of the budget of this name: `change` is given what was kept (`None`: nothing) and the database's own
-    /// time, which is one for all daemons, and gives what to keep and what to return. Steps of one budget never overlap.
+    /// time, which is one for all daemons, and gives what to keep (`None`: as it was) and what to return. Steps of one budget never overlap.
     ///
     /// # Errors
     /// When the row cannot be read or written; `Failed` with the words of `change`. Nothing has changed then.
     pub async fn step_budget<T>(
         &self,
         name: &str,
-        change: impl FnOnce(Option<String>, DateTime<Utc>) -> Result<(String, T), String> + Send,
+        change: impl FnOnce(Option<String>, DateTime<Utc>) -> Result<(Option<String>, T), String> + Send,
     ) -> Result<T, StoreError> {
         let mut tx = self.begin().await?;
         let (kept, now) = match locked(&mut tx, name).await? {
@@ -27,6 +27,7 @@ impl Db {
         };
         let kept = Some(kept).filter(|text| !text.is_empty());
         let (state, reply) = change(kept, now.try_into()?).map_err(StoreError::Failed)?;
+        let Some(state) = state else { return Ok(reply) };
         // rate_budgets: primary key.
         on_tx!(tx, conn => {
             sqlx::query("UPDATE rate_budgets SET state = $2, updated_at = $3 WHERE name = $1")

@@ -37,8 +37,8 @@ fn opened(story: &Story) -> usize {
 }
 
 /// While GitHub is away things happen on two repositories; then it comes back.
-async fn survives(database: Database, leave: impl Fn(&Story), come_back: impl Fn(&Story)) {
-    let mut story = Story::begin(database, TRIAGE).await;
+async fn survives(database: Database, looks: usize, leave: impl Fn(&Story), come_back: impl Fn(&Story)) {
+    let story = Story::begin(database, TRIAGE).await;
     leave(&story);
     let alice = story.github.person("alice");
     let mut items = Vec::new();
@@ -53,12 +53,20 @@ async fn survives(database: Database, leave: impl Fn(&Story), come_back: impl Fn
         }
     }
     story.github.until_delivered().await;
-    // The second look, the third, …: with the usual settings this is minutes later, and the tenth an hour.
-    story.wait_for("GitHub was looked for many times", |story| opened(story) > 20);
+    // Twenty looks take a quarter of an hour with the usual settings, sixty an hour; no attempt is counted at any of them.
+    // The fake lives in this thread: it must not be blocked meanwhile.
+    let looked = async {
+        while opened(&story) <= looks {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looked).await.expect("GitHub is looked for many times");
     let (status, health) = story.get("/health").await;
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["status"]), (200, &"degraded".into()), "{health}");
     assert_eq!(health["github"]["troubles"][0]["trouble"], "open", "{health}");
+    let status = String::from_utf8(story.cli(&["status"]).stdout).unwrap();
+    assert!(status.contains("GitHub does not answer"), "{status}");
     let waiting = story.json_lines(&["jobs", "list", "--state", "queued", "--limit", "1000"]);
     assert!(waiting.len() >= 14, "{waiting:#?}");
     assert!(waiting.iter().all(|job| job["attempts"] == 0), "{waiting:#?}");
@@ -86,13 +94,18 @@ async fn survives(database: Database, leave: impl Fn(&Story), come_back: impl Fn
 }
 
 on_both_databases!(a_github_that_refuses_connections_costs_no_job_an_attempt, |database: Database| async move {
-    survives(database, |story| story.github.go_down(), |story| story.github.come_back()).await
+    survives(database, 20, |story| story.github.go_down(), |story| story.github.come_back()).await
 });
 
 on_both_databases!(a_github_that_only_fails_costs_no_job_an_attempt, |database: Database| async move {
     let fail = |story: &Story| story.github.fault(Fault::on("*", "/").times(u32::MAX).status(503));
-    survives(database, fail, |story| story.github.clear_faults()).await;
+    survives(database, 20, fail, |story| story.github.clear_faults()).await;
 });
+
+#[tokio::test]
+async fn a_github_that_hangs_costs_no_job_an_attempt() {
+    survives(Database::Sqlite, 3, |story| story.github.pause(), |story| story.github.resume()).await;
+}
 
 #[tokio::test]
 async fn a_job_whose_own_request_always_fails_still_ends_in_the_dead_letters() {
@@ -106,6 +119,34 @@ async fn a_job_whose_own_request_always_fails_still_ends_in_the_dead_letters() {
     assert_eq!(story.github.issue(WEB, other).labels(), ["triage"]);
     let dead = story.json_lines(&["jobs", "list", "--state", "dead"]);
     assert!(!dead.is_empty() && dead.iter().all(|job| job["attempts"] == 8), "{dead:#?}");
+}
+
+#[tokio::test]
+async fn a_daemon_whose_quota_is_used_up_waits_for_the_next_one_and_is_never_refused() {
+    let story = Story::begin(Database::Sqlite, TRIAGE).await;
+    let installation = story.github.installation_of(WEB);
+    let window = Duration::from_secs(8);
+    story.github.enforce_limits(installation, Rules { quota: 60, window, ..Rules::default() });
+    let alice = story.github.person("alice");
+    // Six requests each: more than two windows allow.
+    let issues: Vec<u64> = (0..20).map(|n| alice.opens_issue(WEB, NewItem::titled(&format!("Number {n}")))).collect();
+    story.settles().await;
+    for issue in issues {
+        assert_eq!(story.github.issue(WEB, issue).labels(), ["triage"]);
+    }
+    assert_eq!(story.github.meter(installation).unwrap().refusals(), 0);
+    let done = story.json_lines(&["jobs", "list", "--state", "done", "--limit", "1000"]);
+    assert!(done.iter().all(|job| job["attempts"].as_u64() < Some(2)), "{done:#?}");
+    let (_, metrics) = story.get("/metrics").await;
+    for told in ["orchd_github_cache_total{outcome=\"miss\"}", "orchd_github_wait_seconds", "orchd_github_cache_bytes"]
+    {
+        assert!(metrics.contains(told), "{told}");
+    }
+    assert!(!metrics.contains("orchd_github_refused_for_limits_total"), "never refused");
+    let shown =
+        |line: &&str| line.starts_with("orchd_github_cache") || line.starts_with("orchd_github_budget_step_seconds");
+    println!("{} requests", story.github.requests().len());
+    println!("{}", metrics.lines().filter(shown).collect::<Vec<_>>().join("\n"));
 }
 
 /// A client as a daemon has one, with its own connection to the store.

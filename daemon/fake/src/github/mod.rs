@@ -210,6 +210,15 @@ impl GitHub {
         self.inner.up.send_replace(true);
     }
 
+    /// The installation that covers a repository.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn installation_of(&self, repository: &str) -> i64 {
+        let found = self.inner.world().installation_of(repository);
+        found.unwrap_or_else(|| panic!("the App is not installed on {repository}"))
+    }
+
     /// From now on an installation is held to these rules, and refused as GitHub refuses.
     pub fn enforce_limits(&self, installation: i64, rules: limits::Rules) {
         if let Some(found) = self.inner.world().installations.get_mut(&installation) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,8 +15,9 @@ use super::{Budgets, Cost, Priority, Refusal, Reply, Resource, Terms, Told, dura
 use crate::github::GitHubError;
 use crate::github::transport::Identity;
 
-/// A shorter wait happens inside a request; a longer one is told to the caller, whose job comes back then.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A shorter wait happens inside a request; a longer one is told to the caller, whose job comes back then. Short, because a
+/// job that waits keeps a worker from other installations, and shorter than a stop may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How soon a waiting request looks again: what is under way may end, and another daemon may give back.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Reads granted at once where a step is a trip to a database; doubled from one while they are used up in time.
@@ -77,7 +78,7 @@ pub(in crate::github) struct Admitted {
 }
 
 /// What is wrong between orchd and GitHub for one identity.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartyState {
     /// `installation 5`, `app`, `anonymous`.
     pub who: String,
@@ -85,7 +86,7 @@ pub struct PartyState {
     pub seconds_left: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
     /// The circuit breaker is open.
@@ -125,7 +126,7 @@ impl Limits {
         Arc::clone(parties.entry(who).or_insert_with(make))
     }
 
-    /// Waits until a request may be sent, at most ten seconds.
+    /// Waits until a request may be sent, at most five seconds.
     ///
     /// # Errors
     /// `Limited` when it would have to wait longer.
@@ -302,7 +303,10 @@ fn put_back(local: &mut Local, place: usize) {
 async fn step(party: &Party, budgets: &Budgets, terms: &Terms, ask: Option<Ask>) -> Result<Reply, GitHubError> {
     let reports = std::mem::take(&mut lock(&party.local).reports);
     let again = reports.clone();
-    budgets.step(&party.name, terms, reports, ask).await.map_err(|error| {
+    let began = Instant::now();
+    let stepped = budgets.step(&party.name, terms, reports, ask).await;
+    metrics::histogram!("orchd_github_budget_step_seconds").record(began.elapsed());
+    stepped.map_err(|error| {
         // Nothing was changed: it is told the next time.
         lock(&party.local).reports.splice(0..0, again);
         limited(LOOK_AGAIN, &error.to_string())

@@ -11,8 +11,9 @@ use chrono::{DateTime, Utc};
 use super::Terms;
 use super::budget::{Ask, Budget, Reply, Report};
 
-/// One step of a budget: given what was kept (`None`: nothing yet) and the ledger's time, gives what to keep now.
-pub type Change = Box<dyn FnOnce(Option<String>, DateTime<Utc>) -> Result<(String, Reply), LedgerError> + Send>;
+/// One step of a budget: given what was kept (`None`: nothing yet) and the ledger's time, gives what to keep now (`None`:
+/// as it was).
+pub type Change = Box<dyn FnOnce(Option<String>, DateTime<Utc>) -> Result<(Option<String>, Reply), LedgerError> + Send>;
 
 /// Keeps budgets outside this process: for a restart, or for several daemons that share them.
 pub trait Ledger: Send + Sync {
@@ -85,8 +86,12 @@ impl Budgets {
                     // What cannot be read was written by another version: the first answer tells what matters of it.
                     let mut budget: Budget = kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                     let reply = budget.step(now.timestamp_millis(), &terms, &reports, ask);
+                    // Whoever waits looks again and again; that leaves nothing to write.
+                    if reports.is_empty() && matches!(reply, Reply::Wait { .. }) {
+                        return Ok((None, reply));
+                    }
                     let text = serde_json::to_string(&budget).map_err(|error| LedgerError(error.to_string()))?;
-                    Ok((text, reply))
+                    Ok((Some(text), reply))
                 });
                 ledger.step(name, change).await
             }

@@ -7,7 +7,7 @@ on_both! {
         let dbs = [place.open().await];
         let count = |kept: Option<String>, _: DateTime<Utc>| {
             let next = kept.map_or(0, |text| text.parse::<u32>().unwrap()) + 1;
-            Ok((next.to_string(), next))
+            Ok((Some(next.to_string()), next))
         };
         let steps = (0..50).map(|_| dbs[0].step_budget("github.test installation 5", count));
         let mut seen: Vec<u32> = join_all(steps).await.into_iter().map(Result::unwrap).collect();
@@ -22,10 +22,10 @@ on_both! {
 
     async fn a_step_that_fails_changes_nothing_and_the_time_is_the_databases(place) {
         let db = place.open().await;
-        db.step_budget("b", |_, _| Ok(("kept".to_owned(), ()))).await.unwrap();
+        db.step_budget("b", |_, _| Ok((Some("kept".to_owned()), ()))).await.unwrap();
         let failed = db.step_budget::<()>("b", |_, _| Err("no".to_owned())).await;
         assert!(matches!(failed, Err(orchd::store::StoreError::Failed(why)) if why == "no"));
-        let (kept, now) = db.step_budget("b", |kept, now| Ok((String::new(), (kept, now)))).await.unwrap();
+        let (kept, now) = db.step_budget("b", |kept, now| Ok((None, (kept, now)))).await.unwrap();
         assert_eq!(kept.as_deref(), Some("kept"));
         assert!((now - Utc::now()).abs() < seconds(60));
     }
