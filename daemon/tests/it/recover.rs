@@ -297,6 +297,8 @@ on_both_databases!(a_person_looks_by_hand, |database: Database| async move {
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!(health["recovery"]["outcome"], "complete");
     assert_eq!(health["recovery"]["runs"], "when asked: recovery.every is 0s");
+    let status = String::from_utf8(story.cli(&["status"]).stdout).unwrap();
+    assert!(status.contains("when asked: recovery.every is 0s; last 20") && status.contains(": complete"), "{status}");
 });
 
 #[tokio::test]

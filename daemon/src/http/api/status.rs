@@ -6,7 +6,7 @@ use warp::Filter;
 use warp::reply::Response;
 
 use crate::http::error::{HttpError, answer};
-use crate::http::health::{ConfigHealth, Queue};
+use crate::http::health::{ConfigHealth, Queue, RecoveryHealth};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
 
@@ -22,6 +22,7 @@ struct Status {
     dry_run: bool,
     read_only: bool,
     queue: Queue,
+    recovery: RecoveryHealth,
     repositories: usize,
     installations: usize,
 }
@@ -46,6 +47,7 @@ async fn show(app: App) -> Result<Response, HttpError> {
         dry_run: config.github.dry_run,
         read_only: config.github.read_only,
         queue,
+        recovery: RecoveryHealth::of(&app),
         repositories,
         installations,
     })
