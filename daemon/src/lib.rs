@@ -10,6 +10,8 @@
 //!                                   engine::process   core::decide → needs facts? github::facts → decisions + intents stored
 //!                                        ▼
 //!                                   engine::apply     actions: read → plan → (before-state stored) → write → read back → receipt
+//!
+//! GitHub's list of deliveries ────▶ engine::recover   what never arrived is pulled, and goes in by engine::ingest
 //! ```
 //!
 //! All state is in `store`; memory holds caches and a wake-up. Imports point one way:

@@ -21,6 +21,7 @@ struct Status {
     read_only: bool,
     queue: QueueDepth,
     github: GitHub,
+    recovery: Recovery,
     repositories: usize,
     installations: usize,
 }
@@ -37,6 +38,20 @@ struct Config {
     loaded_at: DateTime<Utc>,
     error: Option<String>,
     needs_restart: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Recovery {
+    runs: String,
+    #[serde(flatten)]
+    last: Option<LastRun>,
+}
+
+#[derive(Deserialize)]
+struct LastRun {
+    last_run_at: DateTime<Utc>,
+    outcome: String,
+    left: u64,
 }
 
 pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
@@ -79,10 +94,20 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("rules", status.rules.to_string()),
         ("may write", writes.to_owned()),
         ("queue", format!("{} queued{oldest}, {} running, {} dead letters", queue.queued, queue.running, queue.dead)),
+        ("recovery", recovery(&status.recovery)),
         ("knows", format!("{} repositories in {} installations", status.repositories, status.installations)),
     ]);
     facts.extend(troubles);
     output::print(&output::facts(&facts))
+}
+
+/// `every 300 s; last 2026-03-01 12:00:00: complete`.
+fn recovery(recovery: &Recovery) -> String {
+    let last = recovery.last.as_ref().map(|last| {
+        let left = if last.left > 0 { format!(", {} still missing", last.left) } else { String::new() };
+        format!("; last {}: {}{left}", output::time(last.last_run_at), last.outcome)
+    });
+    format!("{}{}", recovery.runs, last.unwrap_or_default())
 }
 
 /// `3d 4h`, `5m 6s`: the two largest units.

@@ -89,7 +89,7 @@ impl From<GitHubError> for JobError {
         let text = error.to_string();
         match error {
             GitHubError::NotFound(_) | GitHubError::Refused { .. } => Self::Hopeless(text),
-            GitHubError::Limited { retry_after, .. } | GitHubError::Down { retry_after } => {
+            GitHubError::Limited { retry_after, .. } | GitHubError::Down { retry_after, .. } => {
                 Self::Wait { wait: retry_after, reason: text }
             }
             GitHubError::Unavailable(_) | GitHubError::Unreadable(_) | GitHubError::Credentials(_) => Self::Retry(text),

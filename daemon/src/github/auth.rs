@@ -4,9 +4,10 @@
 //! when GitHub says 401 to it.
 
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use moka::Expiry;
 use moka::future::Cache;
@@ -19,6 +20,8 @@ use crate::core::event::InstallationId;
 
 /// How long before its end a token is no longer used.
 const REFRESH_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// How long a JWT is used again. It is good for nine minutes.
+const SERVES_FOR: TimeDelta = TimeDelta::minutes(1);
 /// Tokens kept. An installation more only means a request more.
 const MOST_TOKENS: u64 = 10_000;
 
@@ -26,6 +29,8 @@ const MOST_TOKENS: u64 = 10_000;
 pub(super) struct AppKey {
     issuer: String,
     key: EncodingKey,
+    /// The last JWT, and when it was made: recovery asks a thousand times in a row, and a signature takes a millisecond.
+    last: Mutex<Option<(DateTime<Utc>, SecretString)>>,
 }
 
 #[derive(Serialize)]
@@ -39,12 +44,22 @@ impl AppKey {
     pub(super) fn new(issuer: String, pem: &SecretString) -> Result<Self, GitHubError> {
         let key = EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes())
             .map_err(|_| GitHubError::Credentials("the private key is not an RSA key in PEM form".to_owned()))?;
-        Ok(Self { issuer, key })
+        Ok(Self { issuer, key, last: Mutex::default() })
     }
 
     /// A JWT that says who we are, for ten minutes at most. It starts a minute ago, for clocks that differ
     /// (docs.github.com, "Generating a JSON Web Token for a GitHub App").
     pub(super) fn jwt(&self, now: DateTime<Utc>) -> Result<SecretString, GitHubError> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, jwt)) = last.as_ref().filter(|(made, _)| (now - made).abs() < SERVES_FOR) {
+            return Ok(jwt.clone());
+        }
+        let jwt = self.sign(now)?;
+        *last = Some((now, jwt.clone()));
+        Ok(jwt)
+    }
+
+    fn sign(&self, now: DateTime<Utc>) -> Result<SecretString, GitHubError> {
         let claims = Claims { iat: now.timestamp() - 60, exp: now.timestamp() + 9 * 60, iss: &self.issuer };
         jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key)
             .map(SecretString::from)
@@ -121,6 +136,18 @@ mod tests {
         let key = DecodingKey::from_rsa_der(&test_key().public_der);
         let claims = jsonwebtoken::decode::<Value>(jwt.expose_secret(), &key, &validation).unwrap().claims;
         assert_eq!(claims, json!({"iat": 1_699_999_940, "exp": 1_700_000_540, "iss": "Iv1.abc"}));
+    }
+
+    #[test]
+    fn a_jwt_serves_for_a_minute() {
+        let app = AppKey::new("1".to_owned(), &test_key().private_pem).unwrap();
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let jwt_after = |seconds| app.jwt(now + TimeDelta::seconds(seconds)).unwrap().expose_secret().to_owned();
+        let first = jwt_after(0);
+        assert_eq!(jwt_after(59), first);
+        let second = jwt_after(60);
+        assert_ne!(second, first);
+        assert_eq!(jwt_after(0), first, "the clock was set back: signed anew, and the same for the same moment");
     }
 
     #[test]

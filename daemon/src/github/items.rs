@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::GitHubError;
 use super::client::Reader;
@@ -35,7 +35,7 @@ pub struct Item {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub is_pull: bool,
-    whole: Box<RawValue>,
+    whole: Value,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +44,7 @@ struct Fields {
     state: State,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-    pull_request: Option<Box<RawValue>>,
+    pull_request: Option<serde::de::IgnoredAny>,
 }
 
 /// Items that changed at or after `since`, the one longest ago first: one page, counted from 1.
@@ -60,9 +60,9 @@ pub async fn changed_since(
     let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let query = format!("state=all&sort=updated&direction=asc&since={since}&per_page={A_PAGE}&page={page}");
     let path = repository(name, format_args!("/issues?{query}"));
-    let items: Vec<Box<RawValue>> = reader.get(&path).await?;
-    let read = |whole: Box<RawValue>| {
-        let fields: Fields = serde_json::from_str(whole.get())
+    let items: Vec<Value> = reader.get(&path).await?;
+    let read = |whole: Value| {
+        let fields = Fields::deserialize(&whole)
             .map_err(|error| GitHubError::Unreadable(format!("an item of {name}: {error}")))?;
         Ok(Item {
             number: fields.number,
@@ -80,7 +80,7 @@ pub async fn changed_since(
 ///
 /// # Errors
 /// As [`Reader::get`].
-pub async fn described(reader: &Reader, name: &RepoName) -> Result<Box<RawValue>, GitHubError> {
+pub async fn described(reader: &Reader, name: &RepoName) -> Result<Value, GitHubError> {
     reader.get(&repository(name, "")).await
 }
 
@@ -88,7 +88,7 @@ pub async fn described(reader: &Reader, name: &RepoName) -> Result<Box<RawValue>
 ///
 /// # Errors
 /// As [`Reader::get`].
-pub async fn pull_request(reader: &Reader, name: &RepoName, number: u64) -> Result<Box<RawValue>, GitHubError> {
+pub async fn pull_request(reader: &Reader, name: &RepoName, number: u64) -> Result<Value, GitHubError> {
     let path = repository(name, format_args!("/pulls/{number}"));
     reader.get(&path).await
 }
@@ -99,29 +99,27 @@ pub struct Telling<'a> {
     pub action: &'a str,
     pub item: &'a Item,
     /// Of [`pull_request`], when it is one.
-    pub pull: Option<&'a RawValue>,
+    pub pull: Option<&'a Value>,
     /// Of [`described`].
-    pub repository: &'a RawValue,
+    pub repository: &'a Value,
     pub installation: InstallationId,
     /// In the place of GitHub's GUID.
     pub delivery_id: &'a str,
 }
 
-#[derive(Serialize)]
-struct Payload<'a> {
-    action: &'a str,
-    number: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issue: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pull_request: Option<&'a RawValue>,
-    repository: &'a RawValue,
-    installation: Installation,
-}
+/// What the API tells and no webhook does: a token that clones a private repository.
+const SECRET_FIELD: &str = "temp_clone_token";
 
-#[derive(Serialize)]
-struct Installation {
-    id: InstallationId,
+/// Takes secrets out of what will be stored (invariant 11), however deep.
+fn forget_secrets(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove(SECRET_FIELD);
+            fields.values_mut().for_each(forget_secrets);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_secrets),
+        _ => {}
+    }
 }
 
 impl Telling<'_> {
@@ -130,19 +128,19 @@ impl Telling<'_> {
     /// # Errors
     /// When what GitHub gave does not make a payload.
     pub fn told(&self) -> Result<(Headers, Envelope, Bytes), BadEnvelope> {
-        let (event, issue) = match self.pull {
-            Some(_) => ("pull_request", None),
-            None => ("issues", Some(&*self.item.whole)),
+        let (event, name, item) = match self.pull {
+            Some(pull) => ("pull_request", "pull_request", pull),
+            None => ("issues", "issue", &self.item.whole),
         };
-        let payload = Payload {
-            action: self.action,
-            number: self.item.number,
-            issue,
-            pull_request: self.pull,
-            repository: self.repository,
-            installation: Installation { id: self.installation },
-        };
-        let body = serde_json::to_vec(&payload).map_err(|error| BadEnvelope(error.to_string()))?;
+        let mut payload = json!({
+            "action": self.action,
+            "number": self.item.number,
+            name: item,
+            "repository": self.repository,
+            "installation": {"id": self.installation},
+        });
+        forget_secrets(&mut payload);
+        let body = payload.to_string();
         let (envelope, payload) = read_envelope(&Verified::read_from_github(Bytes::from(body)), Encoding::Json)?;
         Ok((Headers::named(self.delivery_id, event)?, envelope, payload))
     }
@@ -165,5 +163,34 @@ pub fn state_in(payload: &[u8]) -> Option<State> {
 
 #[cfg(test)]
 pub(crate) fn stand_in(number: u64, state: State, created_at: DateTime<Utc>, updated_at: DateTime<Utc>) -> Item {
-    Item { number, state, created_at, updated_at, is_pull: false, whole: Box::default() }
+    Item { number, state, created_at, updated_at, is_pull: false, whole: Value::Null }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn invariant_11_no_token_of_githubs_answer_is_stored() {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let item = stand_in(7, State::Open, now, now);
+        let repository = json!({"id": 5, "full_name": "acme/web", "temp_clone_token": "HUSH"});
+        let pull = json!({"number": 7, "state": "open", "head": {"repo": repository}});
+        let telling = Telling {
+            action: "edited",
+            item: &item,
+            pull: Some(&pull),
+            repository: &repository,
+            installation: InstallationId(9),
+            delivery_id: "sweep:5:7:1",
+        };
+        let (named, envelope, payload) = telling.told().unwrap();
+        assert_eq!((named.event_type.as_str(), envelope.number), ("pull_request", Some(7)));
+        assert_eq!(envelope.installation.unwrap().id, InstallationId(9));
+        let payload = std::str::from_utf8(&payload).unwrap();
+        assert!(payload.contains("acme/web") && !payload.contains("HUSH"), "{payload}");
+        assert_eq!(state_in(payload.as_bytes()), Some(State::Open));
+    }
 }

@@ -41,8 +41,8 @@ pub enum GitHubError {
     #[error("GitHub asked to wait {}s: {message}", retry_after.as_secs())]
     Limited { retry_after: Duration, message: String },
     /// GitHub does not answer anybody: try again not before `retry_after` has passed. A write may or may not have happened.
-    #[error("GitHub does not answer; asking again in {}s", retry_after.as_secs_f64().ceil())]
-    Down { retry_after: Duration },
+    #[error("GitHub does not answer ({cause}); asking again in {}s", retry_after.as_secs_f64().ceil())]
+    Down { retry_after: Duration, cause: String },
     /// 5xx, time-out, connection: the same request may work later, and a write may or may not have happened.
     #[error("GitHub could not be reached or failed: {0}")]
     Unavailable(String),

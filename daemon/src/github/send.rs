@@ -82,11 +82,7 @@ impl Transport {
             if left == 0 {
                 // Is it this request, or GitHub? A job must not pay for the latter.
                 let down = !self.is_alive(sender, token).await;
-                return if down {
-                    Err(GitHubError::Down { retry_after: self.limits.down_for(sender.identity) })
-                } else {
-                    tried
-                };
+                return if down { Err(self.limits.down(sender.identity)) } else { tried };
             }
             left -= 1;
             let part = rand::rng().random_range(0.5..=1.0);
@@ -105,7 +101,7 @@ impl Transport {
     ) -> Result<Answer, GitHubError> {
         let identity = sender.identity;
         if self.limits.pass(identity, self.timeout * 2).await? && !self.is_alive(sender, token).await {
-            return Err(GitHubError::Down { retry_after: self.limits.down_for(identity) });
+            return Err(self.limits.down(identity));
         }
         let ask = Ask {
             resource: Resource::of(&outgoing.path),
@@ -119,7 +115,7 @@ impl Transport {
             Ok(answer) => {
                 let told = Told::read(&answer.headers);
                 if answer.status.is_server_error() {
-                    self.limits.failed(identity);
+                    self.limits.failed(identity, &answered_with(answer));
                 } else {
                     self.limits.alive(identity, false);
                 }
@@ -130,7 +126,7 @@ impl Transport {
                 let told_of_no_limit = answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED;
                 admitted.answered(told, told_of_no_limit).await;
             }
-            Err(GitHubError::Unavailable(_)) => self.limits.failed(identity),
+            Err(GitHubError::Unavailable(cause)) => self.limits.failed(identity, cause),
             Err(_) => {}
         }
         sent
@@ -140,12 +136,19 @@ impl Transport {
     async fn is_alive(&self, sender: Sender, token: Option<&SecretString>) -> bool {
         let url = format!("{}{}{SIGN_OF_LIFE}", self.origin, self.base);
         let sent = self.exchange(sender.identity, token, &Outgoing::get(SIGN_OF_LIFE), &url).await;
-        let alive = sent.is_ok_and(|answer| !answer.status.is_server_error());
-        if alive {
-            self.limits.alive(sender.identity, true);
-        } else {
-            self.limits.failed(sender.identity);
+        let cause = match sent {
+            Ok(answer) if answer.status.is_server_error() => Some(answered_with(&answer)),
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        match &cause {
+            None => self.limits.alive(sender.identity, true),
+            Some(cause) => self.limits.failed(sender.identity, cause),
         }
-        alive
+        cause.is_none()
     }
+}
+
+fn answered_with(answer: &Answer) -> String {
+    format!("it answered {}", answer.status)
 }

@@ -49,7 +49,7 @@ struct Health {
 
 /// How the last run of recovery in this process went.
 #[derive(Debug, Serialize)]
-struct RecoveryHealth {
+pub(super) struct RecoveryHealth {
     status: Status,
     /// When it runs: `no App is configured`, `when asked`, or how often.
     runs: String,
@@ -178,7 +178,7 @@ impl Queue {
 
 impl RecoveryHealth {
     /// Nothing that was said by others is in it: the log has the reasons.
-    fn of(app: &App) -> Self {
+    pub(super) fn of(app: &App) -> Self {
         let (config, seen) = (app.config(), app.recovery.seen());
         let no_app =
             config.github.private_key.is_none() || matches!(&seen.last, Some(last) if last.outcome == Outcome::NoApp);

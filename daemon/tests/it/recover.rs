@@ -100,6 +100,10 @@ on_both_databases!(a_thousand_lost_deliveries_are_recovered_once_within_the_budg
     assert_eq!(pulls, 1_000, "each is fetched once");
     // Ten pages of the outage; what is looked at again afterwards is one look's ten pages a second.
     assert!((10..200).contains(&lists), "{lists} pages");
+    let log = story.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("deliveries had not arrived")).collect();
+    assert_eq!(told.len(), 1, "in one run");
+    assert!(told[0].contains("\"missing\":1000,\"recovered\":1000"), "{}", told[0]);
     assert_eq!(
         story.github.effects_on(WEB, 1).iter().filter(|effect| effect.by_app).count(),
         1,
@@ -293,6 +297,8 @@ on_both_databases!(a_person_looks_by_hand, |database: Database| async move {
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!(health["recovery"]["outcome"], "complete");
     assert_eq!(health["recovery"]["runs"], "when asked: recovery.every is 0s");
+    let status = String::from_utf8(story.cli(&["status"]).stdout).unwrap();
+    assert!(status.contains("when asked: recovery.every is 0s; last 20") && status.contains(": complete"), "{status}");
 });
 
 #[tokio::test]
@@ -355,3 +361,25 @@ on_both_databases!(killed_in_the_middle_of_recovery_it_goes_on_and_repeats_nothi
     assert!(asked_since(&story, seen, "/app/hook/deliveries/").len() <= 62);
     assert!(story.github.duplicate_effects().is_empty());
 });
+
+#[tokio::test]
+async fn of_two_daemons_on_one_database_one_recovers() {
+    let mut story = Story::begin_recovering(Database::Postgres, TRIAGE, EAGER).await;
+    let lost = an_outage_of(&mut story, 100);
+    story.github.set_latency(Duration::from_millis(5));
+    let seen = story.github.requests().len();
+    let other = story.second_daemon();
+    story.start();
+    // Whoever of the two has the turn: the store tells when all of it is there.
+    let began = std::time::Instant::now();
+    while stored(&story).len() < 100 {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    story.github.set_latency(Duration::ZERO);
+    story.settles().await;
+    drop(other);
+    assert_recovered(&story, &lost);
+    assert_eq!(asked_since(&story, seen, "/app/hook/deliveries/").len(), 100, "each was fetched by one of them");
+    assert!(story.github.duplicate_effects().is_empty());
+}

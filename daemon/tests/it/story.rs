@@ -62,6 +62,16 @@ pub struct Story {
     daemon: Option<Child>,
 }
 
+/// Killed when dropped.
+pub struct SecondDaemon(Child);
+
+impl Drop for SecondDaemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Drop for Story {
     fn drop(&mut self) {
         self.kill();
@@ -226,6 +236,19 @@ impl Story {
         self.wait_for("the daemon answers", |story| {
             std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, story.port)).is_ok() && story.socket().exists()
         });
+    }
+
+    /// Another daemon on the same database, with its own address and socket, until it is dropped.
+    pub fn second_daemon(&self) -> SecondDaemon {
+        let port = free_port();
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        let text = text.replace(&format!("127.0.0.1:{}\n", self.port), &format!("127.0.0.1:{port}\n"));
+        let config = self.path("second.yaml");
+        std::fs::write(&config, text.replace("orchd.sock", "second.sock")).unwrap();
+        let log = File::options().create(true).append(true).open(self.path("second.log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orchd"));
+        command.args(["serve", "--config"]).arg(config).env_remove("JOURNAL_STREAM").stdin(Stdio::null());
+        SecondDaemon(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
     }
 
     /// `kill -9`: no chance to tidy up.

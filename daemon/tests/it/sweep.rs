@@ -90,6 +90,8 @@ on_both_databases!(changes_that_no_delivery_told_are_found_and_decided_on, |data
     assert_eq!(story.github.issue(WEB, missed.pull).labels(), ["done"]);
     let payload = story.json(&["events", "show", "--payload", rows_id(&rows, missed.pull)]);
     assert_eq!(payload["payload"]["pull_request"]["merged"], true, "a pull request is told in whole");
+    assert_eq!(payload["payload"]["repository"]["full_name"], WEB);
+    assert!(!payload.to_string().contains("SECRET"), "what clones a private repository is not stored");
 });
 
 fn rows_id(rows: &[Value], number: u64) -> &str {

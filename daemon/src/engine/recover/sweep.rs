@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use super::deliveries::OVERLAP;
 use super::report::{How, count_recovered};
@@ -116,7 +116,7 @@ impl Sweep<'_> {
         repository: &SweptRepository,
         item: &Item,
         told: &HashMap<u64, Told>,
-        described: &mut Option<Box<RawValue>>,
+        described: &mut Option<Value>,
     ) -> Result<(), Stop> {
         let told = told.get(&item.number);
         if told.is_some_and(|told| item.updated_at <= told.at) {
@@ -129,10 +129,10 @@ impl Sweep<'_> {
         let known = told.map(|told| (told.at, state));
         let Some(action) = action(item, known, repository.known_since) else { return Ok(()) };
         let repository_json = match described {
-            Some(described) => &**described,
+            Some(described) => &*described,
             None => {
                 self.spend()?;
-                &**described.insert(items::described(reader, &repository.name).await?)
+                &*described.insert(items::described(reader, &repository.name).await?)
             }
         };
         let pull = if item.is_pull {
@@ -149,7 +149,7 @@ impl Sweep<'_> {
         let telling = Telling {
             action,
             item,
-            pull: pull.as_deref(),
+            pull: pull.as_ref(),
             repository: repository_json,
             installation: repository.installation,
             delivery_id: &delivery_id,

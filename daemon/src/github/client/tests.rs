@@ -96,7 +96,7 @@ async fn while_the_breaker_is_open_github_is_left_alone_and_then_one_request_loo
 
     down.store(false, std::sync::atomic::Ordering::SeqCst);
     let failed = reader.get::<u8>("/x").await;
-    let Err(GitHubError::Down { retry_after }) = failed else { panic!("{failed:?}") };
+    let Err(GitHubError::Down { retry_after, .. }) = failed else { panic!("{failed:?}") };
     tokio::time::sleep(retry_after).await;
     let all = futures_util::future::join_all((0..8).map(|_| reader.get::<u8>("/x"))).await;
     assert!(all.iter().all(Result::is_ok), "{all:?}");

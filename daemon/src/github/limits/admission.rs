@@ -45,6 +45,8 @@ struct Party {
     turnstiles: [[tokio::sync::Mutex<()>; 3]; 3],
     local: Mutex<Local>,
     breaker: Mutex<Breaker>,
+    /// What came of the last request that failed.
+    failure: Mutex<String>,
     probed: Notify,
 }
 
@@ -120,6 +122,7 @@ impl Limits {
                 turnstiles: Default::default(),
                 local: Mutex::new(local),
                 breaker: Mutex::new(Breaker::new(self.breaker_terms.clone())),
+                failure: Mutex::default(),
                 probed: Notify::new(),
             })
         };
@@ -214,9 +217,9 @@ impl Limits {
             match pass {
                 Pass::Go => return Ok(false),
                 Pass::Probe => return Ok(true),
-                Pass::Wait(left) => return Err(GitHubError::Down { retry_after: left }),
+                Pass::Wait(left) => return Err(down(&party, left)),
                 Pass::Soon if timeout_at(deadline, news).await.is_ok() => {}
-                Pass::Soon => return Err(GitHubError::Down { retry_after: LOOK_AGAIN }),
+                Pass::Soon => return Err(down(&party, LOOK_AGAIN)),
             }
         }
     }
@@ -232,13 +235,15 @@ impl Limits {
         party.probed.notify_waiters();
     }
 
-    /// GitHub gave none, or a 5xx.
-    pub(in crate::github) fn failed(&self, who: Identity) {
+    /// GitHub gave none, or a 5xx: `cause` is for whoever looks into it.
+    pub(in crate::github) fn failed(&self, who: Identity, cause: &str) {
         let party = self.party(who);
+        cause.clone_into(&mut lock(&party.failure));
         if let Some(wait) = lock(&party.breaker).failed(Utc::now()) {
             tracing::warn!(
                 budget = party.name,
                 seconds = wait.as_secs_f64(),
+                cause,
                 "GitHub does not answer: the circuit breaker is open"
             );
             breaker_gauge(&party.name, true);
@@ -246,10 +251,11 @@ impl Limits {
         party.probed.notify_waiters();
     }
 
-    /// How long to leave GitHub alone; at least a moment.
-    pub(in crate::github) fn down_for(&self, who: Identity) -> Duration {
-        let open = lock(&self.party(who).breaker).open_for(Utc::now());
-        open.unwrap_or(self.breaker_terms.open).max(LOOK_AGAIN.min(self.breaker_terms.open))
+    /// Says how long to leave GitHub alone, at least a moment, and why.
+    pub(in crate::github) fn down(&self, who: Identity) -> GitHubError {
+        let party = self.party(who);
+        let open = lock(&party.breaker).open_for(Utc::now());
+        down(&party, open.unwrap_or(self.breaker_terms.open).max(LOOK_AGAIN.min(self.breaker_terms.open)))
     }
 
     /// What is wrong now.
@@ -281,6 +287,10 @@ impl Limits {
 
 fn limited(wait: Duration, which: &str) -> GitHubError {
     GitHubError::Limited { retry_after: wait, message: format!("orchd waits so that GitHub need not refuse ({which})") }
+}
+
+fn down(party: &Party, left: Duration) -> GitHubError {
+    GitHubError::Down { retry_after: left, cause: lock(&party.failure).clone() }
 }
 
 fn breaker_gauge(name: &str, open: bool) {

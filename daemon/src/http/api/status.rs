@@ -6,7 +6,7 @@ use warp::Filter;
 use warp::reply::Response;
 
 use crate::http::error::{HttpError, answer};
-use crate::http::health::{ConfigHealth, GitHubHealth, Queue};
+use crate::http::health::{ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
 
@@ -23,6 +23,7 @@ struct Status {
     read_only: bool,
     queue: Queue,
     github: GitHubHealth,
+    recovery: RecoveryHealth,
     repositories: usize,
     installations: usize,
 }
@@ -48,6 +49,7 @@ async fn show(app: App) -> Result<Response, HttpError> {
         read_only: config.github.read_only,
         queue,
         github: GitHubHealth::of(&app),
+        recovery: RecoveryHealth::of(&app),
         repositories,
         installations,
     })

@@ -96,7 +96,10 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
     let actor = Actor { user: world.app.bot(), request: Some(call.seq) };
     let at = Place { call, full_name, actor };
     match (call.method.as_str(), rest) {
-        ("GET", []) => at.repository(world, |repo| Answer::ok(objects::repository(repo))),
+        ("GET", []) => at.repository(world, |repo| {
+            let whole = objects::with(objects::repository(repo), json!({"temp_clone_token": "ABCDEFSECRET"}));
+            Answer::ok(whole)
+        }),
         ("GET", ["labels"]) => at.repository(world, |repo| {
             Answer::page(call, repo.labels.values().map(|each| objects::label(repo, each)).collect())
         }),
