@@ -242,7 +242,8 @@ async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: 
     let prepare = move |new: &Config| {
         let made =
             GitHub::new(shared.settings(new)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
-        github.store(Arc::new(made));
+        let old = github.swap(Arc::new(made));
+        tokio::spawn(async move { old.settle().await });
         Ok(())
     };
     let read = tokio::task::spawn_blocking(move || live.reload(&path, actions::kinds(), Utc::now(), prepare)).await;

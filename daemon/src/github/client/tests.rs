@@ -209,3 +209,42 @@ async fn a_limit_is_told_and_not_tried_again() {
     assert!(matches!(failed, GitHubError::Limited { retry_after, .. } if retry_after.as_secs() == 30));
     assert_eq!(server.seen().len(), 1);
 }
+
+/// As GitHub answers, with so many requests left until the hour ends.
+fn with_quota(left: &str) -> Reply {
+    let reset = (chrono::Utc::now().timestamp() + 600).to_string();
+    let date = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let answer = reply(200, &json!(1)).with("x-ratelimit-limit", "5000").with("x-ratelimit-remaining", left);
+    answer.with("x-ratelimit-reset", &reset).with("date", &date)
+}
+
+#[tokio::test]
+async fn a_quota_that_is_used_up_is_waited_for_and_shown_and_github_is_not_asked() {
+    let server = StandIn::start(|_| with_quota("0")).await;
+    let github = github(&server);
+    let reader = github.anonymous();
+    reader.get::<u8>("/x").await.unwrap();
+    let limited = reader.get::<u8>("/x").await.unwrap_err();
+    let GitHubError::Limited { retry_after, .. } = limited else { panic!("{limited}") };
+    assert!((595..=602).contains(&retry_after.as_secs()), "{retry_after:?}");
+    assert_eq!(server.seen().len(), 1);
+    let shown = serde_json::to_value(github.troubles()).unwrap();
+    assert_eq!((&shown[0]["who"], &shown[0]["trouble"]), (&json!("anonymous"), &json!("exhausted")));
+    // Another identity has a quota of its own.
+    let other = github.open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
+    other.send::<u8>(http::Method::PATCH, "/y", &json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sweep_waits_where_an_event_may_go_and_an_event_where_a_person_may() {
+    let server = StandIn::start(|_| with_quota("300")).await;
+    let github = github(&server);
+    // The first finds out how much there is.
+    github.anonymous().get::<u8>("/x").await.unwrap();
+    let mut at = Vec::new();
+    for priority in [Priority::Sweep, Priority::Event, Priority::Command] {
+        at.push(github.anonymous().at(priority).get::<u8>("/x").await.is_ok());
+    }
+    assert_eq!(at, [false, true, true], "of 5000, 500 are kept from sweeps for the last ten minutes, 250 from events");
+    assert_eq!(server.seen().len(), 3);
+}
