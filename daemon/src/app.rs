@@ -22,7 +22,7 @@ use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Allow, Config};
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, system_clock, work};
+use crate::engine::{Engine, installations, system_clock, work};
 use crate::github::client::{GitHub, Settings};
 use crate::github::{GitHubError, meta};
 use crate::http::allowlist::Allowlist;
@@ -100,6 +100,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         clock: system_clock(),
         owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
         wake: Arc::clone(&wake),
+        refresh: Arc::new(Notify::new()),
     };
     let allowlist = Arc::new(Allowlist::default());
     let site = App::new(Site {
@@ -107,6 +108,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         config: Arc::clone(&live),
         ingest,
         wake,
+        refresh: Arc::clone(&engine.refresh),
         allowlist: Arc::clone(&allowlist),
         metrics: metrics.clone(),
         started_at: Utc::now(),
@@ -120,6 +122,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
+        tokio::spawn(installations::keep(engine.clone())),
         tokio::spawn(ranges.clone().keep(engine.clone(), known)),
         tokio::spawn(async move {
             loop {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Origin, Plan, Reversal, Settled};
 use crate::core::hand::HandChange;
 use crate::core::intent::{ActionKind, Target};
+use crate::core::permission::Needs;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -26,6 +27,8 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The parameters, as YAML that fits on the line of the name.
     const EXAMPLE: &'static str;
     const UNDOABLE: bool;
+    /// The permission it takes. Nearly every action is about an issue or a pull request.
+    const NEEDS: Needs = Needs::Item;
 
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
@@ -134,6 +137,7 @@ pub(super) const fn kind<A: Action>() -> ActionKind {
         help: A::HELP,
         example: A::EXAMPLE,
         undoable: A::UNDOABLE,
+        needs: A::NEEDS,
         check: |params| read_params::<A>(params).map(|_| ()),
         schema: schema::<A>,
     }

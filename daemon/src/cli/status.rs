@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
+use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 
 #[derive(Deserialize)]
@@ -20,7 +21,7 @@ struct Status {
     read_only: bool,
     queue: QueueDepth,
     repositories: usize,
-    installations: usize,
+    installations: InstallationCount,
 }
 
 #[derive(Deserialize)]
@@ -63,9 +64,16 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("rules", status.rules.to_string()),
         ("may write", writes.to_owned()),
         ("queue", format!("{} queued{oldest}, {} running, {} dead letters", queue.queued, queue.running, queue.dead)),
-        ("knows", format!("{} repositories in {} installations", status.repositories, status.installations)),
+        ("knows", format!("{} repositories in {}", status.repositories, installations(status.installations))),
     ]);
     output::print(&output::facts(&facts))
+}
+
+/// Those that may act, and the others by what keeps them from it.
+fn installations(count: InstallationCount) -> String {
+    let stopped = [(count.suspended, "suspended"), (count.deleted, "deleted")];
+    let stopped: String = stopped.iter().filter(|(count, _)| *count > 0).map(|(n, how)| format!(", {n} {how}")).collect();
+    format!("{} installations{stopped}", count.active)
 }
 
 /// `3d 4h`, `5m 6s`: the two largest units.

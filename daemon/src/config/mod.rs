@@ -109,6 +109,8 @@ pub struct GitHub {
     pub api_url: http::Uri,
     /// For one request; default 10 s.
     pub timeout: Duration,
+    /// Default 1 h.
+    pub refresh_installations: Duration,
     pub dry_run: bool,
     pub read_only: bool,
 }

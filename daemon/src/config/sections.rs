@@ -53,6 +53,7 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
     let client_secret = fields.read("client_secret", findings, |n, key, findings| secret(around, n, key, findings));
     let api_url = fields.read("api_url", findings, url);
     let timeout = fields.read("timeout", findings, duration);
+    let refresh_installations = fields.read("refresh_installations", findings, duration);
     let dry_run = fields.read("dry_run", findings, flag);
     let read_only = fields.read("read_only", findings, flag);
     Some(GitHub {
@@ -63,6 +64,7 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
         client_secret,
         api_url: api_url?,
         timeout: timeout?,
+        refresh_installations: refresh_installations?,
         dry_run: dry_run?,
         read_only: read_only?,
     })

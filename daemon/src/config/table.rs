@@ -211,6 +211,12 @@ pub(super) static GITHUB: Section = Section {
             Default("10s"),
             "Time for one request to GitHub, connecting included.",
         ),
+        key(
+            "refresh_installations",
+            Kind::Duration { least: "1m", most: "7d" },
+            Default("1h"),
+            "How often the App's installations and their repositories are listed anew. Events tell of changes at once.",
+        ),
         key("dry_run", Kind::Flag, Default("false"), "Decide and record everything, write nothing to GitHub."),
         key("read_only", Kind::Flag, Default("false"), "Refuse every write to GitHub, those of commands too."),
     ],

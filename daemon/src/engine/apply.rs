@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::process::{event_from, serde_label};
-use super::{Engine, JobError};
+use super::{Engine, JobError, installations};
 use crate::actions::{Bound, Origin, Plan, Settled};
 use crate::config::Config;
 use crate::core::hand::{HandChange, hand_change};
@@ -31,7 +31,19 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         return Err(JobError::Hopeless(format!("effect {id} is no longer stored")));
     };
     let outcome = match effect.state {
-        EffectState::Planned | EffectState::Failed | EffectState::Writing => carry_out(engine, job, &effect).await?,
+        EffectState::Planned | EffectState::Failed | EffectState::Writing => {
+            if hold(engine, job, &effect).await? {
+                return Ok(());
+            }
+            match carry_out(engine, job, &effect).await {
+                // The event that says so is still on its way.
+                Err(JobError::Hopeless(text)) if says_suspended(&text) => {
+                    installations::look(engine, effect.intent.target.installation).await?;
+                    return if hold(engine, job, &effect).await? { Ok(()) } else { Err(JobError::Retry(text)) };
+                }
+                done => done?,
+            }
+        }
         // The receipt is there: the crash came after it, and only the job was left.
         state => EffectOutcome {
             state,
@@ -43,6 +55,25 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
     report(&effect.intent, engine.delivery_of(effect.intent.event).await.as_deref(), &outcome);
     Ok(())
+}
+
+/// Holds an effect whose installation may not act: GitHub is asked nothing as it. True: it waits now, and the job is done.
+async fn hold(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<bool, JobError> {
+    let intent = &effect.intent;
+    let Some(installation) = intent.target.installation else { return Ok(false) };
+    let Some(stop) = engine.db.stop_of(installation).await? else { return Ok(false) };
+    let note = stop.to_string();
+    let held = engine.db.hold_effect(&engine.owner, job, (intent.id, installation), &note, (engine.clock)()).await?;
+    if held {
+        let outcome = EffectOutcome { state: EffectState::Held, before: None, after: None, note: Some(note) };
+        report(intent, engine.delivery_of(intent.event).await.as_deref(), &outcome);
+    }
+    Ok(held)
+}
+
+/// GitHub's words for a request as a suspended installation: "This installation has been suspended".
+fn says_suspended(refusal: &str) -> bool {
+    refusal.contains("installation has been suspended")
 }
 
 fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {

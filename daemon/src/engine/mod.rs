@@ -8,6 +8,7 @@
 
 pub mod apply;
 pub mod ingest;
+pub mod installations;
 pub mod process;
 pub mod work;
 
@@ -22,7 +23,7 @@ use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::core::decide::any_triggered;
 use crate::core::event::{EventId, EventKind};
-use crate::core::hand;
+use crate::core::{hand, installation};
 use crate::github::GitHubError;
 use crate::github::client::GitHub;
 use crate::store::{Db, StoreError};
@@ -48,6 +49,8 @@ pub struct Engine {
     pub owner: Arc<str>,
     /// Rung when a job may have become ready: on ingest, on a retry asked for, on another daemon's word.
     pub wake: Arc<Notify>,
+    /// Rung when the App's installations are to be listed anew.
+    pub refresh: Arc<Notify>,
 }
 
 impl Engine {
@@ -58,10 +61,10 @@ impl Engine {
     }
 }
 
-/// Whether an event of this kind has to be looked at: a rule waits for it, or it may tell of a person's hand. Most events
-/// of an organisation are neither.
+/// Whether an event of this kind has to be looked at: a rule waits for it, it may tell of a person's hand, or it tells of
+/// an installation. Most events of an organisation are none of these.
 fn awaited(config: &Config, kind: &EventKind) -> bool {
-    any_triggered(&config.rules, kind) || hand::may_tell(kind)
+    any_triggered(&config.rules, kind) || hand::may_tell(kind) || installation::is_news(kind)
 }
 
 /// Why a job did not finish, by what happens to it next.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Engine, JobError, awaited};
+use super::{Engine, JobError, awaited, installations};
 use crate::config::Config;
 use crate::core::decide::{Decision, Outcome, decide};
 use crate::core::event::{Event, EventId, EventKind};
-use crate::core::facts::Facts;
+use crate::core::facts::{FactKinds, Facts};
 use crate::core::hand;
 use crate::core::rule::Mode;
 use crate::github;
@@ -101,6 +101,7 @@ async fn decide_job(
     };
     if awaited(config, &kind_of(&row)) {
         let event = event_from(&row, stored.payloads.remove(&id))?;
+        installations::follow(engine, &event).await?;
         processed.decisions = decide_with_facts(engine, config, &event).await?;
         processed.hand_changes = hand::hand_change(&event).into_iter().collect();
     }
@@ -120,13 +121,26 @@ async fn decide_with_facts(engine: &Engine, config: &Config, event: &Event) -> R
     for _ in 0..MAX_ROUNDS {
         match decide(&config.rules, event, &facts) {
             Outcome::Decided(decisions) => return Ok(decisions),
-            Outcome::Needs(needs) => {
-                let reader = engine.github.load().reader(event.installation);
-                github::facts::fetch(&reader, event, &needs, &mut facts).await?;
-            }
+            Outcome::Needs(needs) => fetch(engine, event, &needs, &mut facts).await?,
         }
     }
     Err(JobError::Hopeless("facts were asked for again and again".into()))
+}
+
+/// Asks GitHub for facts, as the event's installation. One that may not act is not asked as: then the event is decided
+/// anew once it may.
+async fn fetch(engine: &Engine, event: &Event, needs: &FactKinds, facts: &mut Facts) -> Result<(), JobError> {
+    match (installations::stop_of(engine, event.installation).await?, event.installation) {
+        (Some(stop), Some(id)) => {
+            engine.db.hold_event(event.id, id, (engine.clock)()).await?;
+            github::facts::withhold(needs, facts, &stop.to_string());
+        }
+        _ => {
+            let reader = engine.github.load().reader(event.installation);
+            github::facts::fetch(&reader, event, needs, facts).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The snake_case name that serde gives a unit variant: one spelling in the database, in JSON and in metrics.

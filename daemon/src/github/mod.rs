@@ -9,6 +9,7 @@ pub mod auth;
 pub mod client;
 pub mod facts;
 mod gate;
+pub mod installations;
 mod layers;
 pub mod meta;
 pub mod path;

@@ -14,6 +14,7 @@ use super::error::{HttpError, answer};
 use super::routes::{Routes, with};
 use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
+use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 
 /// Less free space than this is worth a warning.
@@ -40,6 +41,8 @@ struct Health {
     database: Database,
     config: ConfigHealth,
     queue: Option<Queue>,
+    /// How many may act, and how many may not. A suspension is a person's wish: it is shown, and no fault.
+    installations: Option<InstallationCount>,
     disk: Disk,
 }
 
@@ -92,6 +95,7 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
         Err(StoreSilence::Fails) => failing("the store fails; the log says why"),
         Err(StoreSilence::Hangs) => failing("the store does not answer"),
     };
+    let installations = app.installations().await;
     let mut config = ConfigHealth::of(&app);
     // The problems quote the config and name its files, which is nobody's business on the network.
     if !matches!(arrival, Some(Arrival { peer: Peer::Local, .. })) {
@@ -104,7 +108,7 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
 
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
     let status = database.status.max(config.status).max(queue_status).max(disk.status);
-    let health = Health { status, database, config, queue, disk };
+    let health = Health { status, database, config, queue, installations, disk };
     let mut response = reply::json(&health)?;
     if status == Status::Failing {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -17,6 +17,7 @@ mod error;
 pub mod events;
 pub mod hand_changes;
 mod ingest;
+pub mod installations;
 pub mod jobs;
 mod learn;
 mod objects;
@@ -24,13 +25,15 @@ mod open;
 mod payload;
 mod plan;
 pub mod repositories;
+pub mod repository_configs;
 mod rows;
+mod stopped;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use dialect::Wakeups;
+pub use dialect::{Turn, Wakeups};
 pub use error::{OpenError, StoreError};
 pub use ingest::Packed;
 

@@ -18,6 +18,7 @@ mod emulator;
 mod examples;
 mod generated;
 mod imports;
+mod installations;
 mod lifecycle;
 mod npm;
 mod postgres;

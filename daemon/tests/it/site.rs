@@ -55,6 +55,7 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
         db: db.clone(),
         ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new())),
         wake: Arc::new(Notify::new()),
+        refresh: Arc::new(Notify::new()),
         config: live,
         allowlist: Arc::clone(&allowlist),
         metrics: orchd::telemetry::install_metrics().unwrap(),

@@ -196,6 +196,15 @@ impl Story {
         }
     }
 
+    /// As [`Story::wait_for`], while the simulated GitHub goes on answering.
+    pub async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let began = std::time::Instant::now();
+        while !condition(self) {
+            assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Runs the CLI against the daemon.
     pub fn cli(&self, args: &[&str]) -> Output {
         run_cli(&self.config(), args)

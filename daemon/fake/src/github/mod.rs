@@ -6,9 +6,11 @@
 
 mod call;
 mod change;
+mod contents;
 pub mod config;
 pub mod deliveries;
 pub mod faults;
+mod installing;
 pub mod journal;
 pub mod people;
 mod routes;
@@ -23,6 +25,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+
+pub use contents::MadeCheck;
 
 use config::Config;
 use deliveries::Delivery;

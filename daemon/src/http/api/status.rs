@@ -9,6 +9,7 @@ use crate::http::error::{HttpError, answer};
 use crate::http::health::{ConfigHealth, Queue};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
+use crate::store::installations::InstallationCount;
 
 #[derive(Serialize)]
 struct Status {
@@ -23,7 +24,7 @@ struct Status {
     read_only: bool,
     queue: Queue,
     repositories: usize,
-    installations: usize,
+    installations: InstallationCount,
 }
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -33,7 +34,7 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn show(app: App) -> Result<Response, HttpError> {
     let queue = Queue::of(app.db.queue_depth().await?);
     let repositories = app.db.repositories().await?.len();
-    let installations = app.db.installations().await?.len();
+    let installations = app.db.count_installations().await?;
     let config = app.config();
     reply::json(&Status {
         version: env!("CARGO_PKG_VERSION"),
