@@ -154,12 +154,14 @@ fn schema<A: Action>() -> Value {
     schema.to_value()
 }
 
-/// The registry: a word for each action, which is the name of its file.
+/// The registry: a word for each action, which is the name of its file. Those after `and` are orchd's own: stored and
+/// carried out like the others, and no rule of a config can name them.
 macro_rules! actions {
-    ($($file:ident),* $(,)?) => {
+    ($($file:ident),* $(,)? and $($own:ident),*) => {
         $(mod $file;)*
+        $(mod $own;)*
 
-        /// Every action, for the config loader, the schema and the docs.
+        /// Every action that a rule can name, for the config loader, the schema and the docs.
         pub fn kinds() -> &'static [crate::core::intent::ActionKind] {
             static KINDS: &[crate::core::intent::ActionKind] = &[$(registry::kind::<$file::Params>()),*];
             KINDS
@@ -168,6 +170,9 @@ macro_rules! actions {
         fn parse(name: &str, params: &Value) -> Result<Box<dyn registry::Erased>, String> {
             $(if name == <$file::Params as registry::Action>::NAME {
                 return registry::erased::<$file::Params>(params);
+            })*
+            $(if name == <$own::Params as registry::Action>::NAME {
+                return registry::erased::<$own::Params>(params);
             })*
             Err(format!("there is no action `{name}`"))
         }

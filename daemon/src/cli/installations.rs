@@ -72,7 +72,8 @@ fn table(installations: &[InstallationRow]) -> Rows {
 }
 
 fn state(row: &InstallationRow) -> String {
-    let since = |at: Option<chrono::DateTime<chrono::Utc>>| at.map(|at| format!(" {}", output::time(at))).unwrap_or_default();
+    let since =
+        |at: Option<chrono::DateTime<chrono::Utc>>| at.map(|at| format!(" {}", output::time(at))).unwrap_or_default();
     match (row.deleted_at, row.is_suspended) {
         (Some(at), _) => format!("deleted{}", since(Some(at))),
         (None, true) => format!("suspended{}", since(row.suspended_at)),

@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::output;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
+use crate::store::repository_configs::RepositoryConfigRow;
 
 #[derive(Deserialize)]
 struct Status {
@@ -22,6 +23,7 @@ struct Status {
     queue: QueueDepth,
     repositories: usize,
     installations: InstallationCount,
+    repository_configs: Vec<RepositoryConfigRow>,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +34,9 @@ struct Config {
     error: Option<String>,
     needs_restart: Vec<String>,
 }
+
+/// Of one repository's file: its check run and `--json` tell them all.
+const MOST_PROBLEMS: usize = 3;
 
 pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     let answer = daemon.get("/api/status", vec![]).await?;
@@ -66,13 +71,20 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("queue", format!("{} queued{oldest}, {} running, {} dead letters", queue.queued, queue.running, queue.dead)),
         ("knows", format!("{} repositories in {}", status.repositories, installations(status.installations))),
     ]);
+    for row in &status.repository_configs {
+        for problem in row.problems.iter().take(MOST_PROBLEMS) {
+            let (at, message) = (format!("{}:{}:{}", row.path, problem.line, problem.column), &problem.message);
+            facts.push(("own config", format!("{}: {at}: {message}", row.repository)));
+        }
+    }
     output::print(&output::facts(&facts))
 }
 
 /// Those that may act, and the others by what keeps them from it.
 fn installations(count: InstallationCount) -> String {
     let stopped = [(count.suspended, "suspended"), (count.deleted, "deleted")];
-    let stopped: String = stopped.iter().filter(|(count, _)| *count > 0).map(|(n, how)| format!(", {n} {how}")).collect();
+    let stopped: String =
+        stopped.iter().filter(|(count, _)| *count > 0).map(|(n, how)| format!(", {n} {how}")).collect();
     format!("{} installations{stopped}", count.active)
 }
 

@@ -15,7 +15,9 @@ use super::marked::{self, Node};
 use super::revision::{Source, git_commit, hash};
 use super::rules::Rulebook;
 use super::secret::{Surroundings, files};
-use super::table::{GITHUB, Key, LOGGING, QUEUE, RETENTION, ROOT, RULES_FILE, SERVER};
+use super::table::{
+    GITHUB, Key, LOGGING, QUEUE, REPOSITORY_ALLOW, REPOSITORY_CONFIG, RETENTION, ROOT, RULES_FILE, SERVER,
+};
 use super::{Config, Problem, Problems, Revision, database, sections, values};
 use crate::core::intent::ActionKind;
 use crate::core::rule::Mode;
@@ -111,6 +113,10 @@ fn build(
     let retention = sections::retention(&mut retention_fields, findings);
     let mut queue_fields = top.section("queue", &QUEUE, findings);
     let queue = sections::queue(&mut queue_fields, findings);
+    let mut own_fields = top.section("repository_config", &REPOSITORY_CONFIG, findings);
+    let mut allow_fields = own_fields.section("allow", &REPOSITORY_ALLOW, findings);
+    let own = sections::repository_config(&mut own_fields, &mut allow_fields, actions, findings);
+    own_fields.shown.insert("allow".to_owned(), Value::Object(allow_fields.shown));
     let mut logging_fields = top.section("logging", &LOGGING, findings);
     let logging = sections::logging(&mut logging_fields, findings);
     let mut rulebook = Rulebook::new(actions);
@@ -124,11 +130,13 @@ fn build(
         "github": github_fields.shown,
         "retention": retention_fields.shown,
         "queue": queue_fields.shown,
+        "repository_config": own_fields.shown,
         "logging": logging_fields.shown,
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
         "rules": rulebook.shown,
     });
     let (server, github, retention, queue, logging) = (server?, github?, retention?, queue?, logging?);
+    let repository_config = own?;
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
@@ -137,6 +145,7 @@ fn build(
         github,
         retention,
         queue,
+        repository_config,
         logging,
         rules,
         effective,

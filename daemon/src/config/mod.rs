@@ -12,9 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
-use crate::core::rule::Rule;
+use crate::core::event::RepoName;
+use crate::core::rule::{Repositories, Rule};
 
 mod database;
 mod fields;
@@ -25,6 +28,7 @@ pub mod live;
 mod load;
 mod marked;
 pub mod reference;
+pub mod repository;
 mod revision;
 mod rules;
 pub mod schema;
@@ -49,6 +53,7 @@ pub struct Config {
     pub github: GitHub,
     pub retention: Retention,
     pub queue: Queue,
+    pub repository_config: RepositoryConfig,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,
     /// The effective config with every default filled in and secrets masked: what `config show` prints.
@@ -136,6 +141,37 @@ pub struct Queue {
     pub backoff: Duration,
     /// Longest wait; default 5 min.
     pub backoff_cap: Duration,
+}
+
+/// Rules that repositories keep in a file of their own.
+#[derive(Clone, Debug)]
+pub struct RepositoryConfig {
+    /// Default off.
+    pub enabled: bool,
+    /// Within the repository, without a slash before it.
+    pub path: String,
+    /// Default 1 h.
+    pub refresh: Duration,
+    pub repositories: Repositories,
+    pub terms: FileTerms,
+}
+
+impl RepositoryConfig {
+    /// Whether the repository's own file counts.
+    pub fn covers(&self, repository: &RepoName) -> bool {
+        self.enabled && self.repositories.includes(repository)
+    }
+}
+
+/// What a repository's own file may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileTerms {
+    /// Names of actions.
+    pub actions: Vec<String>,
+    pub max_rules: usize,
+    /// Bytes.
+    pub max_size: u64,
 }
 
 /// What is logged, and in which form.

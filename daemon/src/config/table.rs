@@ -54,6 +54,8 @@ pub(super) enum Kind {
     /// `http://` or `https://`.
     Url,
     OneOf(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
     Secret,
     Secrets,
     /// Networks, or the word `github`.
@@ -101,6 +103,12 @@ pub(super) static ROOT: Section = Section {
         key("github", Kind::Section(&GITHUB), Optional, "The GitHub App and how to reach GitHub."),
         key("retention", Kind::Section(&RETENTION), Optional, "How long things are kept."),
         key("queue", Kind::Section(&QUEUE), Optional, "How jobs are run and tried again."),
+        key(
+            "repository_config",
+            Kind::Section(&REPOSITORY_CONFIG),
+            Optional,
+            "Rules that repositories keep in a file of their own.",
+        ),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         key(
             "include",
@@ -115,6 +123,42 @@ pub(super) static ROOT: Section = Section {
 /// A file that `include` names.
 pub(super) static RULES_FILE: Section =
     Section { path: "included file", help: "", keys: &[key("rules", Kind::Rules, Default("[]"), "More rules.")] };
+
+/// The file that a repository keeps for itself.
+pub(super) static REPOSITORY_FILE: Section =
+    Section { path: "repository's file", help: "", keys: &[key("rules", Kind::Rules, Default("[]"), "The rules.")] };
+
+pub(super) static REPOSITORY_CONFIG: Section = Section {
+    path: "repository_config",
+    help: "Rules that a repository keeps in a file of its own, read from its default branch. They run beside those of the server, for that repository only, under the name `owner/name:rule`. A pull request that changes the file gets the check run `orchd config`. The App needs the permissions `contents: read` and `checks: write`, and the event `push`.",
+    keys: &[
+        key("enabled", Kind::Flag, Default("false"), "Whether there is such a thing."),
+        key("path", Kind::Text, Default(".github/orchd.yml"), "The file. It holds `rules` only."),
+        key(
+            "refresh",
+            Kind::Duration { least: "1m", most: "7d" },
+            Default("1h"),
+            "How old what is known of a file may be. A push that touches it is followed at once.",
+        ),
+        key("allow", Kind::Section(&REPOSITORY_ALLOW), Optional, "What such a file may do."),
+    ],
+};
+
+pub(super) static REPOSITORY_ALLOW: Section = Section {
+    path: "repository_config.allow",
+    help: "What a repository's own file may do: whoever may push to the default branch may do this.",
+    keys: &[
+        key(
+            "repositories",
+            Kind::Repositories,
+            Default("[\"**\"]"),
+            "Whose files are read: globs over `owner/name`, as in a rule.",
+        ),
+        key("actions", Kind::Texts, Default("[label, comment]"), "Actions its rules may name."),
+        key("max_rules", Kind::Count { least: 1, most: 1_000 }, Default("20"), "Rules in one file."),
+        key("max_size", Kind::Size { least: "1KiB", most: "512KiB" }, Default("64KiB"), "Size of one file."),
+    ],
+};
 
 pub(super) static SERVER: Section = Section {
     path: "server",
@@ -333,5 +377,16 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 9] =
-    [&ROOT, &SERVER, &DATABASE, &GITHUB, &RETENTION, &QUEUE, &LOGGING, &RULE, &LIMITS];
+pub(super) static SECTIONS: [&Section; 11] = [
+    &ROOT,
+    &SERVER,
+    &DATABASE,
+    &GITHUB,
+    &RETENTION,
+    &QUEUE,
+    &REPOSITORY_CONFIG,
+    &REPOSITORY_ALLOW,
+    &LOGGING,
+    &RULE,
+    &LIMITS,
+];

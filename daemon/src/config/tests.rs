@@ -100,7 +100,15 @@ const fn fake(
     example: &'static str,
     check: fn(&Value) -> Result<(), String>,
 ) -> ActionKind {
-    ActionKind { name, help, example, undoable: true, needs: crate::core::permission::Needs::Item, check, schema: || json!({"type": "object"}) }
+    ActionKind {
+        name,
+        help,
+        example,
+        undoable: true,
+        needs: crate::core::permission::Needs::Item,
+        check,
+        schema: || json!({"type": "object"}),
+    }
 }
 
 fn known(params: &Value, keys: &[&str]) -> Result<(), String> {

@@ -77,7 +77,9 @@ impl std::fmt::Display for Stop {
                 let since = since.as_ref().map(|at| format!(" since {}", day(at))).unwrap_or_default();
                 write!(f, "the App's installation on {account} is suspended{since}; this goes on when it no longer is")
             }
-            Self::Deleted { account, since } => write!(f, "the App is no longer installed on {account} ({})", day(since)),
+            Self::Deleted { account, since } => {
+                write!(f, "the App is no longer installed on {account} ({})", day(since))
+            }
         }
     }
 }
@@ -138,7 +140,9 @@ pub fn news(event: &Event) -> Option<News> {
     let updated = installation.as_ref().and_then(|told| told.updated_at);
     let suspended = installation.as_ref().and_then(|told| told.suspended_at);
     let removed = match event.kind.name.as_str() {
-        "installation_repositories" => list("repositories_removed").filter_map(|each| each.get("id")?.as_i64()).collect(),
+        "installation_repositories" => {
+            list("repositories_removed").filter_map(|each| each.get("id")?.as_i64()).collect()
+        }
         _ => Vec::new(),
     };
     let added = match (event.kind.name.as_str(), action) {

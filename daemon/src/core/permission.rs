@@ -25,13 +25,28 @@ pub struct Missing {
     pub rules: Vec<RuleName>,
 }
 
+/// Whether `granted` (permission to level) holds a permission at this level.
+pub fn grants(granted: &BTreeMap<String, String>, permission: &str, level: &str) -> bool {
+    let held = granted.get(permission).map_or(0, |level| rank(level));
+    held > 0 && held >= rank(level)
+}
+
+fn rank(level: &str) -> u8 {
+    match level {
+        "read" => 1,
+        "write" => 2,
+        "admin" => 3,
+        _ => 0,
+    }
+}
+
 /// What active rules need and `granted` (permission to level) does not hold. Facts that conditions fetch are not
 /// counted: without them a rule is skipped, and says so.
 pub fn missing(rules: &[Rule], kinds: &[ActionKind], granted: &BTreeMap<String, String>) -> Vec<Missing> {
     let mut lacking: BTreeMap<&str, BTreeSet<&RuleName>> = BTreeMap::new();
     for rule in rules.iter().filter(|rule| rule.mode == Mode::Active) {
         for permission in needed(rule, kinds) {
-            if !writes(granted, permission) {
+            if !grants(granted, permission, "write") {
                 lacking.entry(permission).or_default().insert(&rule.name);
             }
         }
@@ -42,10 +57,6 @@ pub fn missing(rules: &[Rule], kinds: &[ActionKind], granted: &BTreeMap<String, 
         rules: rules.into_iter().cloned().collect(),
     };
     lacking.into_iter().map(missing).collect()
-}
-
-fn writes(granted: &BTreeMap<String, String>, permission: &str) -> bool {
-    granted.get(permission).is_some_and(|level| matches!(level.as_str(), "write" | "admin"))
 }
 
 fn needed(rule: &Rule, kinds: &[ActionKind]) -> BTreeSet<&'static str> {
@@ -100,7 +111,8 @@ mod tests {
     #[test]
     fn what_rules_need_follows_from_their_triggers_and_actions() {
         let kinds = [kind("label", Needs::Item), kind("check", Needs::Write("checks"))];
-        let granted = BTreeMap::from([("issues".to_owned(), "write".to_owned()), ("checks".to_owned(), "read".to_owned())]);
+        let granted =
+            BTreeMap::from([("issues".to_owned(), "write".to_owned()), ("checks".to_owned(), "read".to_owned())]);
         let lacks = |rules: &[Rule]| -> Vec<String> {
             missing(rules, &kinds, &granted).into_iter().map(|each| each.permission).collect()
         };

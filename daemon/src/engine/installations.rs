@@ -187,7 +187,12 @@ async fn refresh(engine: &Engine) -> Result<(), JobError> {
         }
     }
     let suspended = listed.items.len() - running.count();
-    tracing::info!(installations = listed.items.len(), suspended, gone, "the App's installations are as GitHub lists them");
+    tracing::info!(
+        installations = listed.items.len(),
+        suspended,
+        gone,
+        "the App's installations are as GitHub lists them"
+    );
     Ok(())
 }
 

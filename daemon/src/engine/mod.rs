@@ -10,6 +10,7 @@ pub mod apply;
 pub mod ingest;
 pub mod installations;
 pub mod process;
+pub mod repository_config;
 pub mod work;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::core::decide::any_triggered;
-use crate::core::event::{EventId, EventKind};
+use crate::core::event::{EventId, EventKind, RepoName};
 use crate::core::{hand, installation};
 use crate::github::GitHubError;
 use crate::github::client::GitHub;
@@ -51,6 +52,8 @@ pub struct Engine {
     pub wake: Arc<Notify>,
     /// Rung when the App's installations are to be listed anew.
     pub refresh: Arc<Notify>,
+    /// Rules of repositories' own files, compiled.
+    pub own_rules: repository_config::Compiled,
 }
 
 impl Engine {
@@ -61,10 +64,13 @@ impl Engine {
     }
 }
 
-/// Whether an event of this kind has to be looked at: a rule waits for it, it may tell of a person's hand, or it tells of
-/// an installation. Most events of an organisation are none of these.
-fn awaited(config: &Config, kind: &EventKind) -> bool {
-    any_triggered(&config.rules, kind) || hand::may_tell(kind) || installation::is_news(kind)
+/// Whether an event of this kind has to be looked at: a rule waits for it, it may tell of a person's hand, it tells of an
+/// installation, or the repository may have rules of its own. Most events of an organisation are none of these.
+fn awaited(config: &Config, kind: &EventKind, repository: Option<&RepoName>, number: Option<u64>) -> bool {
+    any_triggered(&config.rules, kind)
+        || hand::may_tell(kind)
+        || installation::is_news(kind)
+        || repository_config::may_matter(config, kind, repository, number)
 }
 
 /// Why a job did not finish, by what happens to it next.

@@ -7,6 +7,7 @@
 mod answer;
 pub mod auth;
 pub mod client;
+pub mod contents;
 pub mod facts;
 mod gate;
 pub mod installations;

@@ -24,12 +24,13 @@ pub fn segment(text: &str) -> String {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 13] = [
+const COLLECTIONS: [&str; 14] = [
     "access_tokens",
     "assignees",
     "check-runs",
     "comments",
     "commits",
+    "contents",
     "files",
     "installations",
     "issues",

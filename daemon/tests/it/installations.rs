@@ -22,11 +22,12 @@ fn shown(story: &Story, id: i64) -> Value {
 
 /// Waits until the daemon has taken over the list at its start.
 async fn listed(story: &Story) -> i64 {
-    story.until("the installations are listed", |story| {
-        let rows = story.json_lines(&["installations", "list"]);
-        rows.iter().any(|row| row["account_login"] == "acme" && row["repositories"] == 2)
-    })
-    .await;
+    story
+        .until("the installations are listed", |story| {
+            let rows = story.json_lines(&["installations", "list"]);
+            rows.iter().any(|row| row["account_login"] == "acme" && row["repositories"] == 2)
+        })
+        .await;
     acme(story)
 }
 
@@ -72,7 +73,8 @@ on_both_databases!(events_keep_installations_true_in_any_order, |database: Datab
     assert_eq!(one["installation"]["is_suspended"], false);
     assert_eq!(one["installation"]["permissions"], json!({"issues": "read"}));
     assert_eq!(one["repositories"], json!(["acme/new", WEB]), "{one:#}");
-    let needs: Vec<&str> = one["missing"].as_array().unwrap().iter().map(|need| need["permission"].as_str().unwrap()).collect();
+    let needs: Vec<&str> =
+        one["missing"].as_array().unwrap().iter().map(|need| need["permission"].as_str().unwrap()).collect();
     assert_eq!(needs, ["issues"], "the rule puts labels on issues: {one:#}");
 
     // A replay asks GitHub again and comes to the same.

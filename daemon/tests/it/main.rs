@@ -22,6 +22,7 @@ mod installations;
 mod lifecycle;
 mod npm;
 mod postgres;
+mod repository_config;
 mod road;
 mod site;
 mod store;

@@ -140,6 +140,11 @@ impl Story {
         self.more.clear();
     }
 
+    /// Puts this in the place of what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].
+    pub fn replace_more(&mut self, more: &str) {
+        more.clone_into(&mut self.more);
+    }
+
     /// Starts the daemon and waits until it answers.
     pub fn start(&mut self) {
         assert!(self.daemon.is_none(), "the daemon already runs");

@@ -43,8 +43,11 @@ pub(super) fn show(repo: &Repository, call: &Call, path: &str) -> Answer {
     let Some(files) = repo.files.get(reference) else { return Answer::not_found() };
     let Some(text) = files.get(path) else {
         let below = format!("{path}/");
-        let inside: Vec<Value> =
-            files.keys().filter(|name| name.starts_with(&below)).map(|name| json!({"type": "file", "path": name})).collect();
+        let inside: Vec<Value> = files
+            .keys()
+            .filter(|name| name.starts_with(&below))
+            .map(|name| json!({"type": "file", "path": name}))
+            .collect();
         return if inside.is_empty() { Answer::not_found() } else { Answer::ok(inside.into()) };
     };
     let encoded = STANDARD.encode(text);
@@ -62,10 +65,13 @@ pub(super) fn shown_check(world: &World, repo: &Repository, run: &CheckRun) -> V
     let Some(output) = &run.output else { return shown };
     let app = ci::app(world.app.id, &world.app.slug, &world.app.slug, world.app.created_at, &[]);
     let count = output["annotations"].as_array().map_or(0, Vec::len);
-    with(shown, json!({
-        "app": app,
-        "output": {"title": output["title"], "summary": output["summary"], "text": null, "annotations_count": count},
-    }))
+    with(
+        shown,
+        json!({
+            "app": app,
+            "output": {"title": output["title"], "summary": output["summary"], "text": null, "annotations_count": count},
+        }),
+    )
 }
 
 /// `POST /repos/O/R/check-runs`.
@@ -102,7 +108,10 @@ impl GitHub {
     pub fn put_file(&self, repository: &str, reference: &str, path: &str, text: &str) {
         self.inner.update(|world| {
             let Some(repo) = world.repository_mut(repository) else { panic!("the fake GitHub has no {repository}") };
-            repo.files.entry(reference.to_owned()).or_insert_with(BTreeMap::new).insert(path.to_owned(), text.to_owned());
+            repo.files
+                .entry(reference.to_owned())
+                .or_insert_with(BTreeMap::new)
+                .insert(path.to_owned(), text.to_owned());
         });
     }
 

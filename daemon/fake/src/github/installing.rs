@@ -59,7 +59,13 @@ impl GitHub {
         });
     }
 
-    fn change_installation(&self, id: i64, by: &str, action: &str, change: impl FnOnce(&mut super::world::Installation)) {
+    fn change_installation(
+        &self,
+        id: i64,
+        by: &str,
+        action: &str,
+        change: impl FnOnce(&mut super::world::Installation),
+    ) {
         self.inner.update(|world| {
             let Some(found) = world.installations.get_mut(&id) else { return };
             change(found);

@@ -6,8 +6,8 @@
 
 mod call;
 mod change;
-mod contents;
 pub mod config;
+mod contents;
 pub mod deliveries;
 pub mod faults;
 mod installing;

@@ -147,7 +147,10 @@ impl World {
     /// The installation that covers a repository. A suspended one hears nothing.
     pub(crate) fn installation_of(&self, full_name: &str) -> Option<i64> {
         let name = full_name.to_lowercase();
-        self.installations.iter().find(|(_, each)| each.suspended_at.is_none() && each.repositories.contains(&name)).map(|(id, _)| *id)
+        self.installations
+            .iter()
+            .find(|(_, each)| each.suspended_at.is_none() && each.repositories.contains(&name))
+            .map(|(id, _)| *id)
     }
 
     /// Adds a repository unless it is there.

@@ -1,5 +1,7 @@
 //! `/api/installations`: what is known of the App's installations, and asking GitHub anew.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use warp::Filter;
 use warp::reply::Response;
@@ -7,7 +9,8 @@ use warp::reply::Response;
 use super::query::{self, Query};
 use crate::actions;
 use crate::core::event::{InstallationId, RepoName};
-use crate::core::permission::{Missing, missing};
+use crate::core::permission::{Missing, grants, missing};
+use crate::core::rule::RuleName;
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, either, with};
 use crate::http::{App, reply};
@@ -56,8 +59,20 @@ async fn show(id: InstallationId, app: App) -> Result<Response, HttpError> {
     let unknown = || HttpError::NotFound(format!("there is no installation {id}"));
     let installation = app.db.installation(id).await?.ok_or_else(unknown)?;
     let repositories = app.db.covered_repositories(id, MOST_REPOSITORIES).await?;
-    let missing = missing(&app.config().rules, actions::kinds(), &installation.permissions);
+    let config = app.config();
+    let mut missing = missing(&config.rules, actions::kinds(), &installation.permissions);
+    if config.repository_config.enabled {
+        missing.extend(lacking_for_files(&installation.permissions));
+    }
     reply::json(&Shown { installation, repositories, missing })
+}
+
+/// What reading repositories' own files, and checking them, takes.
+fn lacking_for_files(granted: &BTreeMap<String, String>) -> impl Iterator<Item = Missing> {
+    let needed = [("checks", "write"), ("contents", "read")];
+    needed.into_iter().filter(|(permission, level)| !grants(granted, permission, level)).map(|(permission, level)| {
+        Missing { permission: permission.to_owned(), level: level.to_owned(), rules: vec![RuleName::check_config()] }
+    })
 }
 
 /// The list is asked for by the task that does so every hour; what it brings shows a moment later.

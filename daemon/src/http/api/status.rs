@@ -10,6 +10,7 @@ use crate::http::health::{ConfigHealth, Queue};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
 use crate::store::installations::InstallationCount;
+use crate::store::repository_configs::RepositoryConfigRow;
 
 #[derive(Serialize)]
 struct Status {
@@ -25,7 +26,12 @@ struct Status {
     queue: Queue,
     repositories: usize,
     installations: InstallationCount,
+    /// Files of repositories that are not used as they are now.
+    repository_configs: Vec<RepositoryConfigRow>,
 }
+
+/// Files that are told of: each is somebody else's to mend.
+const MOST_BAD_CONFIGS: u32 = 20;
 
 pub(super) fn routes(app: &App) -> Routes {
     warp::path!("api" / "status").and(warp::get()).and(with(app)).then(async |app| answer(show(app).await)).boxed()
@@ -36,6 +42,10 @@ async fn show(app: App) -> Result<Response, HttpError> {
     let repositories = app.db.repositories().await?.len();
     let installations = app.db.count_installations().await?;
     let config = app.config();
+    let repository_configs = match config.repository_config.enabled {
+        true => app.db.bad_repository_configs(MOST_BAD_CONFIGS).await?,
+        false => Vec::new(),
+    };
     reply::json(&Status {
         version: env!("CARGO_PKG_VERSION"),
         started_at: app.started_at,
@@ -49,5 +59,6 @@ async fn show(app: App) -> Result<Response, HttpError> {
         queue,
         repositories,
         installations,
+        repository_configs,
     })
 }

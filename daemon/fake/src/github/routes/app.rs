@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::github::call::{Answer, Call};
 use crate::github::deliveries::Attempt;
 use crate::github::world::{Token, World};
-use crate::payload::objects::{self, time};
 use crate::payload::ci;
+use crate::payload::objects::{self, time};
 
 pub(super) fn meta(world: &World) -> Answer {
     Answer::ok(json!({

@@ -12,8 +12,8 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
-use super::contents;
 use super::change::Actor;
+use super::contents;
 use super::world::World;
 use crate::model::{Item, Repository};
 use crate::payload::objects;
