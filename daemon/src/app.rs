@@ -22,7 +22,6 @@ use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Allow, Config};
 use crate::engine::ingest::Ingest;
-use crate::engine::repository_config::Compiled;
 use crate::engine::{Engine, installations, system_clock, work};
 use crate::github::client::{GitHub, Settings};
 use crate::github::{GitHubError, meta};
@@ -102,7 +101,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
         wake: Arc::clone(&wake),
         refresh: Arc::new(Notify::new()),
-        own_rules: Compiled::default(),
+        own_rules: Default::default(),
     };
     let allowlist = Arc::new(Allowlist::default());
     let site = App::new(Site {

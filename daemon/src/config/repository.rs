@@ -100,6 +100,7 @@ mod tests {
             })
             .collect();
         assert!(problems(&aliases).contains("once aliases are written out"), "{}", problems(&aliases));
-        assert!(problems(&"[".repeat(1_000)).contains("nested deeper"));
+        let deep = problems(&"[".repeat(1_000));
+        assert!(deep.contains("nested deeper") || deep.contains("not YAML"), "{deep}");
     }
 }

@@ -11,6 +11,7 @@ mod dialect;
 mod claim;
 mod columns;
 pub mod config_revisions;
+mod coverage;
 pub mod decisions;
 pub mod effects;
 mod error;

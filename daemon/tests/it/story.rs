@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use orchd_fake::GitHub;
+use orchd_fake::{GitHub, Request};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -208,6 +208,15 @@ impl Story {
             assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// What GitHub was asked, without signing in and the App's installations: those are listed at every start.
+    pub fn asked(&self) -> Vec<Request> {
+        let mut asked = self.github.requests();
+        asked.retain(|request| {
+            !request.path.starts_with("/app/installations") && !request.path.starts_with("/installation/")
+        });
+        asked
     }
 
     /// Runs the CLI against the daemon.

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod ingest;
+mod installations;
 mod jobs;
 mod lists;
 mod open;
