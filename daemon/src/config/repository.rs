@@ -48,12 +48,12 @@ pub fn too_large(path: &str, size: u64, terms: &FileTerms) -> Problems {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::actions;
+    use crate::config::tests::ACTIONS;
 
     fn problems(text: &str) -> String {
         let terms = FileTerms { actions: vec!["label".to_owned()], max_rules: 2, max_size: 2_000 };
         let repository = RepoName::parse("acme/web").unwrap();
-        match read(text, ".github/orchd.yml", &repository, &terms, actions::kinds()) {
+        match read(text, ".github/orchd.yml", &repository, &terms, ACTIONS) {
             Ok(rules) => rules.iter().map(|rule| rule.name.to_string()).collect::<Vec<_>>().join(" "),
             Err(problems) => problems.to_string(),
         }

@@ -84,7 +84,7 @@ fn now() -> DateTime<Utc> {
 }
 
 /// Stands in for the registry of actions, which lies above this folder.
-const ACTIONS: &[ActionKind] = &[
+pub(super) const ACTIONS: &[ActionKind] = &[
     fake("label", "Adds and removes labels.", "label: {add: [bug], remove: [triage]}", |p| {
         known(p, &["add", "remove"])
     }),

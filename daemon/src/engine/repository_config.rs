@@ -19,6 +19,7 @@ use crate::core::intent::ActionSpec;
 use crate::core::rule::{Limits, Mode, Rule, RuleName, Trigger};
 use crate::github::GitHubError;
 use crate::github::contents::{self, Found};
+use crate::store::StoreError;
 use crate::store::repository_configs::{FileProblem, FileVersion, RepositoryConfigRow};
 
 /// Files whose rules stay compiled; compiling one takes about a millisecond.
@@ -80,7 +81,7 @@ impl OwnRules {
 }
 
 /// Whether an event of this kind may matter to a repository's own file: its rules act on issues and pull requests, and a
-/// push may change it. Which rules there are is not known where deliveries arrive.
+/// push or another default branch may change it. Which rules there are is not known where deliveries arrive.
 pub(super) fn may_matter(
     config: &Config,
     kind: &EventKind,
@@ -88,7 +89,7 @@ pub(super) fn may_matter(
     number: Option<u64>,
 ) -> bool {
     config.repository_config.enabled
-        && (number.is_some() || kind.name == "push")
+        && (number.is_some() || matches!(kind.name.as_str(), "push" | "repository"))
         && repository.is_some_and(|name| config.repository_config.covers(name))
 }
 
@@ -99,41 +100,37 @@ pub(super) fn may_matter(
 pub(super) async fn rules_of(engine: &Engine, config: &Config, event: &Event) -> Result<OwnRules, JobError> {
     let own = &config.repository_config;
     let Some(name) = event.repository.as_ref().filter(|name| own.covers(name)) else { return Ok(OwnRules::none()) };
-    let known = engine.db.repository_config(name).await?.filter(|row| row.path == own.path);
-    let pushed = push_touches(event, &own.path);
-    let now = (engine.clock)();
+    let known = known_row(engine, config, name).await?;
     let age = TimeDelta::from_std(own.refresh).unwrap_or(TimeDelta::MAX);
-    let due = pushed || known.as_ref().is_none_or(|row| now - row.checked_at >= age);
-    let stopped = installations::stop_of(engine, event.installation).await?.is_some();
-    if !due || stopped || event.installation.is_none() {
-        return Ok(compile(engine, config, known).await?);
+    let is_old = known.as_ref().is_none_or(|row| (engine.clock)() - row.checked_at >= age);
+    let changed = tells_of_change(event, &own.path);
+    let may_ask = event.installation.is_some() && installations::stop_of(engine, event.installation).await?.is_none();
+    if !may_ask || !(is_old || changed) {
+        return compile(engine, config, known).await;
     }
     let reader = engine.github.load().reader(event.installation);
-    let asked = contents::file(&reader, name, &own.path, None, own.terms.max_size).await;
-    let row = match (asked, known) {
+    let row = match (contents::file(&reader, name, &own.path, None, own.terms.max_size).await, known) {
         (Ok(found), known) => look_at(engine, config, name, found, known),
-        // GitHub's no stays one for a while; what was good goes on.
-        (Err(error @ GitHubError::Refused { .. }), known) => {
-            let problem = FileProblem { line: 1, column: 1, message: error.to_string() };
-            let blank = RepositoryConfigRow {
-                repository: name.clone(),
-                path: own.path.clone(),
-                blob_sha: None,
-                problems: Vec::new(),
-                good: None,
-                checked_at: now,
-            };
-            RepositoryConfigRow { blob_sha: None, problems: vec![problem], checked_at: now, ..known.unwrap_or(blank) }
-        }
-        // Old rules serve until GitHub answers again; a push says that they are no longer the right ones.
-        (Err(error), Some(row)) if !pushed => {
+        (Err(error @ GitHubError::Refused { .. }), known) => refused(engine, config, name, &error, known),
+        // Old rules serve until GitHub answers again; a change says that they are no longer the right ones.
+        (Err(error), Some(row)) if !changed => {
             tracing::warn!(repository = %name, %error, "the repository's own config could not be looked at; the known one goes on");
-            return Ok(compile(engine, config, Some(row)).await?);
+            return compile(engine, config, Some(row)).await;
         }
         (Err(error), _) => return Err(error.into()),
     };
     engine.db.store_repository_config(&row).await?;
     compile(engine, config, Some(row)).await
+}
+
+/// What is known of the file that the config names now.
+async fn known_row(
+    engine: &Engine,
+    config: &Config,
+    name: &RepoName,
+) -> Result<Option<RepositoryConfigRow>, StoreError> {
+    let known = engine.db.repository_config(name).await?;
+    Ok(known.filter(|row| row.path == config.repository_config.path))
 }
 
 /// The rules as they are known, without asking GitHub: for a rule that decided and is to act.
@@ -142,8 +139,26 @@ pub(super) async fn known_rules(engine: &Engine, config: &Config, name: &RepoNam
     if !own.covers(name) {
         return Ok(OwnRules::none());
     }
-    let known = engine.db.repository_config(name).await?.filter(|row| row.path == own.path);
+    let known = known_row(engine, config, name).await?;
     compile(engine, config, known).await
+}
+
+/// GitHub's no stays one until the next look; what was good goes on.
+fn refused(
+    engine: &Engine,
+    config: &Config,
+    name: &RepoName,
+    error: &GitHubError,
+    known: Option<RepositoryConfigRow>,
+) -> RepositoryConfigRow {
+    RepositoryConfigRow {
+        repository: name.clone(),
+        path: config.repository_config.path.clone(),
+        blob_sha: None,
+        problems: vec![FileProblem { line: 1, column: 1, message: error.to_string() }],
+        good: known.and_then(|row| row.good),
+        checked_at: (engine.clock)(),
+    }
 }
 
 /// What is to be kept of a look at the file.
@@ -237,18 +252,24 @@ pub(super) fn check_rules(config: &Config, repository: Option<&RepoName>) -> Vec
     Condition::parse(&json!({"files": exactly})).map(rule).into_iter().collect()
 }
 
-/// Whether the event is a push to the default branch that may have changed the file.
-fn push_touches(event: &Event, path: &str) -> bool {
-    if event.kind.name != "push" {
-        return false;
+/// Whether the event says that the file may be another now: a push to the default branch that may have changed it, or
+/// another default branch.
+fn tells_of_change(event: &Event, path: &str) -> bool {
+    match event.kind.name.as_str() {
+        "push" => push_touches(&event.payload, path),
+        "repository" => event.payload.pointer("/changes/default_branch").is_some(),
+        _ => false,
     }
-    let text = |pointer: &str| event.payload.pointer(pointer).and_then(Value::as_str);
+}
+
+fn push_touches(push: &Value, path: &str) -> bool {
+    let text = |pointer: &str| push.pointer(pointer).and_then(Value::as_str);
     let branch = text("/ref").and_then(|reference| reference.strip_prefix("refs/heads/"));
     if branch.is_none() || branch != text("/repository/default_branch") {
         return false;
     }
-    let flag = |key: &str| event.payload.get(key).and_then(Value::as_bool).unwrap_or(false);
-    let commits = event.payload.get("commits").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let flag = |key: &str| push.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let commits = push.get("commits").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     // A forced push takes commits away, of which it names no files.
     if flag("forced") || flag("created") || commits.is_empty() || commits.len() >= MOST_COMMITS {
         return true;
@@ -277,7 +298,7 @@ mod tests {
             "ref": branch, "commits": commits, "forced": forced,
             "repository": {"full_name": "acme/web", "default_branch": "main"},
         });
-        push_touches(&event("push", payload), PATH)
+        tells_of_change(&event("push", payload), PATH)
     }
 
     #[test]
@@ -294,8 +315,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_push_is_read(payload in any_json()) {
-            push_touches(&event("push", payload), PATH);
+        fn any_payload_is_read(name in "push|repository", payload in any_json()) {
+            tells_of_change(&event(&name, payload), PATH);
         }
     }
 }

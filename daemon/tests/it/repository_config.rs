@@ -79,6 +79,78 @@ on_both_databases!(a_push_that_touches_the_file_is_followed_at_once, |database: 
 });
 
 #[tokio::test]
+async fn another_default_branch_has_another_file() {
+    let story = begin(Database::Sqlite).await;
+    story.github.put_file(WEB, "main", PATH, OWN);
+    story.github.put_file(WEB, "trunk", PATH, &OWN.replace("from-the-file", "from-the-trunk"));
+    assert_eq!(labels_of_a_new_issue(&story).await, ["from-the-file", "triage"]);
+    story.github.person("alice").makes_default(WEB, "trunk");
+    assert_eq!(labels_of_a_new_issue(&story).await, ["from-the-trunk", "triage"]);
+}
+
+#[tokio::test]
+async fn modes_and_limits_of_the_file_hold() {
+    let story = begin(Database::Sqlite).await;
+    let text = "rules:
+- {name: would, on: issues.opened, mode: shadow, then: [{label: {add: [bug]}}]}
+- {name: once, on: issues.opened, limits: {actions_per_hour: 1}, then: [{label: {add: [question]}}]}
+";
+    for repository in [WEB, "acme/api"] {
+        story.github.put_file(repository, "main", PATH, text);
+    }
+    assert_eq!(labels_of_a_new_issue(&story).await, ["question", "triage"]);
+    assert_eq!(labels_of_a_new_issue(&story).await, ["triage"]);
+    let held = story.json_lines(&["effects", "list", "--state", "held"]);
+    assert!(held[0]["note"].as_str().unwrap().contains("actions_per_hour"), "{held:?}");
+    // A limit is a repository's own, though the other one's rule has the same name.
+    let other = story.github.person("alice").opens_issue("acme/api", NewItem::titled("It breaks"));
+    story.settles().await;
+    assert!(story.github.issue("acme/api", other).has_label("question"));
+    assert_eq!(story.json_lines(&["effects", "list", "--state", "shadow"]).len(), 3);
+}
+
+#[tokio::test]
+async fn events_meet_the_file_of_their_time() {
+    let story = begin(Database::Sqlite).await;
+    story.github.put_file(WEB, "main", PATH, OWN);
+    let alice = story.github.person("alice");
+    story.github.hold_deliveries();
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    story.github.release_deliveries();
+    story.settles().await;
+    alice.commits(WEB, PATH, Some("rules: []"));
+    assert_eq!(labels_of_a_new_issue(&story).await, ["triage"]);
+    assert!(story.github.issue(WEB, number).has_label("from-the-file"));
+}
+
+#[tokio::test]
+async fn a_rule_that_is_gone_acts_no_more() {
+    let mut story = begin(Database::Sqlite).await;
+    story.github.put_file(WEB, "main", PATH, OWN);
+    assert_eq!(labels_of_a_new_issue(&story).await, ["from-the-file", "triage"]);
+    // Decided while the installation may not act, so that its effects wait.
+    story.github.hold_deliveries();
+    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
+    let id = story.json_lines(&["installations", "list"])[0]["id"].as_i64().unwrap();
+    story.github.suspend(id, "alice");
+    let told = story.github.take_deliveries();
+    story.github.release_deliveries();
+    for delivery in told.iter().rev() {
+        assert_eq!(story.github.send(delivery).await, 202);
+        story.settles().await;
+    }
+    assert_eq!(story.json_lines(&["effects", "list", "--state", "held"]).len(), 2);
+    story.replace_more("");
+    story.write_rules(SERVER);
+    story.until("the new config is in use", |story| story.log().contains("config reloaded")).await;
+    story.github.unsuspend(id, "alice");
+    story.settles().await;
+    assert_eq!(story.github.issue(WEB, number).labels(), ["triage"]);
+    let gated = story.json_lines(&["effects", "list", "--state", "gated"]);
+    assert_eq!(gated[0]["note"], "the rule is off");
+}
+
+#[tokio::test]
 async fn what_the_server_does_not_allow_is_no_rule() {
     let story = begin(Database::Sqlite).await;
     for (text, problem) in [

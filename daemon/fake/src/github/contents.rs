@@ -159,6 +159,23 @@ impl Person {
         self
     }
 
+    /// Makes another branch the repository's default one. Delivered.
+    pub fn makes_default(&self, repository: &str, branch: &str) -> &Self {
+        let sender = self.github().inner.world().user(self.login(), UserKind::User);
+        self.github().inner.update(|world| {
+            let installation = world.installation_of(repository);
+            let Some(repo) = world.repository_mut(repository) else { panic!("the fake GitHub has no {repository}") };
+            let from = std::mem::replace(&mut repo.default_branch, branch.to_owned());
+            let Some(repo) = world.repository(repository) else { return };
+            let told = json!({"action": "edited", "changes": {"default_branch": {"from": from}}});
+            let payload = Envelope { repository: repo, sender: &sender, installation }.close(told);
+            if installation.is_some() {
+                world.deliver("repository", &payload);
+            }
+        });
+        self
+    }
+
     /// Pushes a commit that writes a file to the head branch of a pull request; gives the new head.
     pub fn pushes_file(&self, repository: &str, number: u64, path: &str, text: &str) -> String {
         let sha = self.github().inner.world().seed.sha();

@@ -64,7 +64,7 @@ on_both! {
         assert_eq!(db.count_installations().await.unwrap(), InstallationCount { active: 0, suspended: 1, deleted: 0 });
         assert_eq!(db.installation(InstallationId(10)).await.unwrap(), None);
         // What a payload says by the way does not replace what GitHub was asked.
-        store(&db, vec![NewEvent { installation: Some(super::installation(9, Some("stale"))), ..event("acme/web", 1) }]).await;
+        store(&db, vec![NewEvent { installation: Some(installation(9, Some("stale"))), ..event("acme/web", 1) }]).await;
         assert_eq!(db.installation(ID).await.unwrap().unwrap().account_login, "newer");
     }
 
@@ -203,7 +203,7 @@ on_both! {
         db.store_repository_config(&older).await.unwrap();
         assert_eq!(db.repository_config(&name("Acme/WEB")).await.unwrap(), Some(row.clone()));
         assert_eq!(db.repository_config(&name("acme/api")).await.unwrap(), None);
-        assert_eq!(db.bad_repository_configs(10).await.unwrap(), [row.clone()]);
+        assert_eq!(db.bad_repository_configs(10).await.unwrap(), std::slice::from_ref(&row));
         let mended = RepositoryConfigRow { problems: vec![], good: None, blob_sha: None, ..row.clone() };
         db.store_repository_config(&mended).await.unwrap();
         assert_eq!(db.repository_config(&row.repository).await.unwrap(), Some(mended));
