@@ -37,7 +37,7 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
             }
             match carry_out(engine, job, &effect).await {
                 // The event that says so is still on its way.
-                Err(JobError::Hopeless(text)) if says_suspended(&text) => {
+                Err(JobError::Hopeless(text)) if installations::says_suspended(&text) => {
                     installations::look(engine, effect.intent.target.installation).await?;
                     return if hold(engine, job, &effect).await? { Ok(()) } else { Err(JobError::Retry(text)) };
                 }
@@ -69,11 +69,6 @@ async fn hold(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<bool, J
         report(intent, engine.delivery_of(intent.event).await.as_deref(), &outcome);
     }
     Ok(held)
-}
-
-/// GitHub's words for a request as a suspended installation: "This installation has been suspended".
-fn says_suspended(refusal: &str) -> bool {
-    refusal.contains("installation has been suspended")
 }
 
 fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {

@@ -47,12 +47,26 @@ pub(super) async fn follow(engine: &Engine, event: &Event) -> Result<(), JobErro
     Ok(())
 }
 
+/// GitHub's words for a request as a suspended installation: "This installation has been suspended". They can come
+/// before the event that says so.
+pub(super) fn says_suspended(refusal: &str) -> bool {
+    refusal.contains("installation has been suspended")
+}
+
 /// Asks GitHub how the installation is now, for what just met a refusal.
 pub(super) async fn look(engine: &Engine, id: Option<InstallationId>) -> Result<(), StoreError> {
     if let Some(id) = id {
         ask(engine, id).await?;
     }
     Ok(())
+}
+
+/// The event is to be decided anew once its installation may act again.
+pub(super) async fn decide_later(engine: &Engine, event: &Event) -> Result<(), StoreError> {
+    match event.installation {
+        Some(id) => engine.db.hold_event(event.id, id, (engine.clock)()).await,
+        None => Ok(()),
+    }
 }
 
 /// Asks GitHub how the installation is now, and which repositories it covers. False: GitHub did not say.

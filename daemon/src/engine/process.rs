@@ -143,15 +143,15 @@ async fn decide_with_facts(engine: &Engine, rules: &[&[Rule]], event: &Event) ->
 /// Asks GitHub for facts, as the event's installation. One that may not act is not asked as: then the event is decided
 /// anew once it may.
 async fn fetch(engine: &Engine, event: &Event, needs: &FactKinds, facts: &mut Facts) -> Result<(), JobError> {
-    match (installations::stop_of(engine, event.installation).await?, event.installation) {
-        (Some(stop), Some(id)) => {
-            engine.db.hold_event(event.id, id, (engine.clock)()).await?;
-            github::facts::withhold(needs, facts, &stop.to_string());
-        }
-        _ => {
-            let reader = engine.github.load().reader(event.installation);
-            github::facts::fetch(&reader, event, needs, facts).await?;
-        }
+    if let Some(stop) = installations::stop_of(engine, event.installation).await? {
+        github::facts::withhold(needs, facts, &stop.to_string());
+        return Ok(installations::decide_later(engine, event).await?);
+    }
+    let reader = engine.github.load().reader(event.installation);
+    github::facts::fetch(&reader, event, needs, facts).await?;
+    if facts.refusals().any(installations::says_suspended) {
+        installations::look(engine, event.installation).await?;
+        installations::decide_later(engine, event).await?;
     }
     Ok(())
 }

@@ -104,13 +104,21 @@ pub(super) async fn rules_of(engine: &Engine, config: &Config, event: &Event) ->
     let age = TimeDelta::from_std(own.refresh).unwrap_or(TimeDelta::MAX);
     let is_old = known.as_ref().is_none_or(|row| (engine.clock)() - row.checked_at >= age);
     let changed = tells_of_change(event, &own.path);
-    let may_ask = event.installation.is_some() && installations::stop_of(engine, event.installation).await?.is_none();
-    if !may_ask || !(is_old || changed) {
+    if event.installation.is_none() || !(is_old || changed) {
+        return compile(engine, config, known).await;
+    }
+    if installations::stop_of(engine, event.installation).await?.is_some() {
+        installations::decide_later(engine, event).await?;
         return compile(engine, config, known).await;
     }
     let reader = engine.github.load().reader(event.installation);
     let row = match (contents::file(&reader, name, &own.path, None, own.terms.max_size).await, known) {
         (Ok(found), known) => look_at(engine, config, name, found, known),
+        (Err(GitHubError::Refused { message, .. }), known) if installations::says_suspended(&message) => {
+            installations::look(engine, event.installation).await?;
+            installations::decide_later(engine, event).await?;
+            return compile(engine, config, known).await;
+        }
         (Err(error @ GitHubError::Refused { .. }), known) => refused(engine, config, name, &error, known),
         // Old rules serve until GitHub answers again; a change says that they are no longer the right ones.
         (Err(error), Some(row)) if !changed => {

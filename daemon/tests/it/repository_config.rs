@@ -123,6 +123,34 @@ async fn events_meet_the_file_of_their_time() {
     assert!(story.github.issue(WEB, number).has_label("from-the-file"));
 }
 
+/// Told of the suspension, or met with a refusal before the word of it comes.
+#[tokio::test]
+async fn a_file_that_could_not_be_read_during_a_suspension_counts_after_it() {
+    for told_of in [true, false] {
+        let story = begin(Database::Sqlite).await;
+        story.github.put_file(WEB, "main", PATH, OWN);
+        let listed = |story: &Story| story.json_lines(&["installations", "list"]);
+        story.until("installations are listed", |story| !listed(story).is_empty()).await;
+        let id = listed(&story)[0]["id"].as_i64().unwrap();
+        story.github.hold_deliveries();
+        let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
+        story.github.suspend(id, "alice");
+        let told = story.github.take_deliveries();
+        story.github.release_deliveries();
+        for delivery in told.iter().rev().skip(usize::from(!told_of)) {
+            assert_eq!(story.github.send(delivery).await, 202);
+            story.settles().await;
+        }
+        assert_eq!(story.json(&["status"])["repository_configs"], json!([]));
+        story.github.unsuspend(id, "alice");
+        story.settles().await;
+        let mut labels = story.github.issue(WEB, number).labels();
+        labels.sort();
+        assert_eq!(labels, ["from-the-file", "triage"], "{told_of}");
+        assert!(story.github.duplicate_effects().is_empty());
+    }
+}
+
 #[tokio::test]
 async fn a_rule_that_is_gone_acts_no_more() {
     let mut story = begin(Database::Sqlite).await;
