@@ -22,7 +22,7 @@ use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Allow, Config};
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, installations, system_clock, work};
+use crate::engine::{Engine, installations, retention, system_clock, work};
 use crate::github::client::{GitHub, Settings};
 use crate::github::{GitHubError, meta};
 use crate::http::allowlist::Allowlist;
@@ -121,6 +121,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let known = ranges.at_start(&engine).await;
     let mut tasks = listeners.serve(&site, limits, &stop);
     tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
+    tasks.push(tokio::spawn(retention::keep(engine.clone(), stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
         tokio::spawn(installations::keep(engine.clone())),

@@ -47,6 +47,8 @@ CREATE INDEX installation_repositories_repository ON installation_repositories (
 
 -- No foreign keys on the tables that ingest fills: one transaction writes a row together with those it names, and a
 -- check of each would cost more than the row.
+-- Events, payloads and decisions are kept by the month (store/months.rs), by the time in the event's id, so that what is
+-- over its age is dropped without reading it. What no month takes goes into the `rest`.
 CREATE TABLE event_receipts (
     id UUID NOT NULL PRIMARY KEY,
     delivery_id TEXT COLLATE "C" NOT NULL,
@@ -66,23 +68,28 @@ CREATE TABLE event_receipts (
     retry_count BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
-);
-CREATE UNIQUE INDEX event_receipts_delivery_id ON event_receipts (delivery_id);
+) PARTITION BY RANGE (id);
+CREATE TABLE event_receipts_rest PARTITION OF event_receipts DEFAULT;
 CREATE INDEX event_receipts_repository ON event_receipts (repository_id, id);
 CREATE INDEX event_receipts_item ON event_receipts (repository_id, number, id) WHERE number IS NOT NULL;
 CREATE INDEX event_receipts_failed ON event_receipts (id) WHERE processing_status = 'failed';
+CREATE INDEX event_receipts_objects ON event_receipts (id) WHERE payload_storage IS NOT NULL;
+
+-- Says which deliveries are stored. A table and not a unique index: events are kept by the month, and an index over all
+-- months there is none.
+CREATE TABLE delivery_ids (
+    delivery_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    event_id UUID NOT NULL
+);
 
 CREATE TABLE event_payloads (
     event_id UUID NOT NULL PRIMARY KEY,
     dictionary BIGINT NOT NULL,
     raw_payload BYTEA NOT NULL
-);
+) PARTITION BY RANGE (event_id);
 -- Compressed already.
 ALTER TABLE event_payloads ALTER COLUMN raw_payload SET STORAGE EXTERNAL;
--- These two grow and hardly change. A vacuum because of insertions would read them again and again beside ingest, for
--- the sake of index-only scans that no query here makes; dead rows and old transaction ids still bring one.
-ALTER TABLE event_receipts SET (autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 100000);
-ALTER TABLE event_payloads SET (autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 100000);
+CREATE TABLE event_payloads_rest PARTITION OF event_payloads DEFAULT;
 
 CREATE TABLE payload_dictionaries (
     id BIGINT NOT NULL PRIMARY KEY,
@@ -114,16 +121,17 @@ CREATE INDEX jobs_of_event ON jobs (event_id) WHERE kind = 'apply';
 CREATE INDEX jobs_of_effect ON jobs (effect_id) WHERE kind = 'apply';
 
 CREATE TABLE decisions (
-    id UUID NOT NULL PRIMARY KEY,
+    id UUID NOT NULL,
     event_id UUID NOT NULL,
     rule TEXT NOT NULL,
     mode TEXT NOT NULL,
     verdict TEXT NOT NULL,
     explanation TEXT NOT NULL,
     config_revision TEXT NOT NULL,
-    decided_at BIGINT NOT NULL
-);
-CREATE INDEX decisions_event ON decisions (event_id, id);
+    decided_at BIGINT NOT NULL,
+    PRIMARY KEY (event_id, id)
+) PARTITION BY RANGE (event_id);
+CREATE TABLE decisions_rest PARTITION OF decisions DEFAULT;
 
 CREATE TABLE effects (
     id UUID NOT NULL PRIMARY KEY,

@@ -67,10 +67,17 @@ CREATE TABLE event_receipts (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX event_receipts_delivery_id ON event_receipts (delivery_id);
 CREATE INDEX event_receipts_repository ON event_receipts (repository_id, id);
 CREATE INDEX event_receipts_item ON event_receipts (repository_id, number, id) WHERE number IS NOT NULL;
 CREATE INDEX event_receipts_failed ON event_receipts (id) WHERE processing_status = 'failed';
+CREATE INDEX event_receipts_objects ON event_receipts (id) WHERE payload_storage IS NOT NULL;
+
+-- Says which deliveries are stored. A table and not a unique index: PostgreSQL keeps events by the month, and an index over
+-- all months there is none.
+CREATE TABLE delivery_ids (
+    delivery_id TEXT NOT NULL PRIMARY KEY,
+    event_id BLOB NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE event_payloads (
     event_id BLOB NOT NULL PRIMARY KEY,
@@ -108,16 +115,16 @@ CREATE INDEX jobs_of_event ON jobs (event_id) WHERE kind = 'apply';
 CREATE INDEX jobs_of_effect ON jobs (effect_id) WHERE kind = 'apply';
 
 CREATE TABLE decisions (
-    id BLOB NOT NULL PRIMARY KEY,
+    id BLOB NOT NULL,
     event_id BLOB NOT NULL,
     rule TEXT NOT NULL,
     mode TEXT NOT NULL,
     verdict TEXT NOT NULL,
     explanation TEXT NOT NULL,
     config_revision TEXT NOT NULL,
-    decided_at BIGINT NOT NULL
+    decided_at BIGINT NOT NULL,
+    PRIMARY KEY (event_id, id)
 ) WITHOUT ROWID;
-CREATE INDEX decisions_event ON decisions (event_id, id);
 
 CREATE TABLE effects (
     id BLOB NOT NULL PRIMARY KEY,

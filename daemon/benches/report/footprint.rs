@@ -1,4 +1,6 @@
 //! Memory when idle, time until ready on a large database, bytes an event.
+//!
+//! Its events are older than retention keeps them: what comes after measures how they are dropped.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,17 +8,20 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use orchd::core::event::EventId;
 use orchd::engine::ingest;
 use orchd::github::webhook::{self, Encoding, Headers, Signature};
 use orchd::store::events::{EventFilter, NewEvent, Source};
 use orchd::store::jobs::Terms;
 use orchd::store::{Db, StoreOptions};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::load::{self, Example};
 use super::server;
+
+/// How old the events are: more than the 365 days that they are kept.
+const AGE: TimeDelta = TimeDelta::days(400);
 
 /// Deliveries stored in one transaction while the database is filled.
 const BATCH: usize = 1_000;
@@ -101,6 +106,8 @@ fn new_event(example: &Example) -> Result<NewEvent> {
         webhook::verify(&[load::SECRET.to_owned().into()], Signature::from_header(Some(signature.as_bytes()))?, body)?;
     let (envelope, payload) = webhook::read_envelope(&verified, Encoding::Json)?;
     let named = Headers { delivery_id: Uuid::now_v7().to_string(), event_type: example.event.clone() };
-    let event = ingest::new_event(named, envelope, payload, Source::Webhook, Utc::now());
-    Ok(NewEvent { id: EventId(Uuid::now_v7()), ..event })
+    let at = Utc::now() - AGE;
+    let time = Timestamp::from_unix(NoContext, u64::try_from(at.timestamp())?, at.timestamp_subsec_nanos());
+    let event = ingest::new_event(named, envelope, payload, Source::Webhook, at);
+    Ok(NewEvent { id: EventId(Uuid::new_v7(time)), ..event })
 }

@@ -39,6 +39,40 @@ pub(super) struct Item {
     pub state: State,
 }
 
+/// An issue or a pull request as GitHub answers. What a change is planned on must be there: an answer without it is not
+/// taken for "open, and nobody assigned".
+#[derive(Deserialize)]
+struct Shown {
+    state: Open,
+    state_reason: Option<String>,
+    assignees: Vec<User>,
+    /// Of a pull request that was asked for as an issue.
+    pull_request: Option<PullPart>,
+    /// Of a pull request that was asked for as such.
+    merged_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PullPart {
+    merged_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    login: String,
+}
+
+impl Shown {
+    fn into_item(self, pull: bool) -> Item {
+        let merged = self.merged_at.is_some() || self.pull_request.is_some_and(|pull| pull.merged_at.is_some());
+        let reason = self.state_reason.filter(|_| self.state == Open::Closed && !pull);
+        Item {
+            assignees: self.assignees.into_iter().map(|user| user.login).collect(),
+            state: State { state: self.state, reason, pull, merged },
+        }
+    }
+}
+
 fn below(target: &Target, collection: &str) -> String {
     path::repository(&target.repository, format_args!("/{collection}/{}", target.number))
 }
@@ -46,33 +80,17 @@ fn below(target: &Target, collection: &str) -> String {
 /// Reads the item as an issue, which a pull request is too. A server that keeps them apart is asked for the pull
 /// request next.
 pub(super) async fn read(target: &Target, reader: &Reader) -> Result<Item, GitHubError> {
-    match reader.get::<Value>(&below(target, "issues")).await {
+    match reader.get::<Shown>(&below(target, "issues")).await {
         Ok(issue) => {
-            let pull = issue.get("pull_request").is_some_and(|pull| !pull.is_null());
-            Ok(parse(&issue, pull))
+            let pull = issue.pull_request.is_some();
+            Ok(issue.into_item(pull))
         }
-        Err(absent @ GitHubError::NotFound(_)) => match reader.get::<Value>(&below(target, "pulls")).await {
-            Ok(pull) => Ok(parse(&pull, true)),
+        Err(absent @ GitHubError::NotFound(_)) => match reader.get::<Shown>(&below(target, "pulls")).await {
+            Ok(pull) => Ok(pull.into_item(true)),
             Err(GitHubError::NotFound(_)) => Err(absent),
             Err(error) => Err(error),
         },
         Err(error) => Err(error),
-    }
-}
-
-fn parse(item: &Value, pull: bool) -> Item {
-    let assignees = item.get("assignees").and_then(Value::as_array).into_iter().flatten();
-    let merged_at = item.get("merged_at").or_else(|| item.pointer("/pull_request/merged_at"));
-    let closed = item.get("state").and_then(Value::as_str) == Some("closed");
-    let reason = item.get("state_reason").and_then(Value::as_str).filter(|_| closed && !pull);
-    Item {
-        assignees: assignees.filter_map(|user| user.get("login")?.as_str().map(str::to_owned)).collect(),
-        state: State {
-            state: if closed { Open::Closed } else { Open::Open },
-            reason: reason.map(str::to_owned),
-            pull,
-            merged: merged_at.is_some_and(|at| !at.is_null()),
-        },
     }
 }
 

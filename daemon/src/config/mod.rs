@@ -124,8 +124,12 @@ pub struct GitHub {
 pub struct Retention {
     /// Default 365 days.
     pub events: Duration,
-    /// Default 90 days.
+    /// Default 90 days. At most as long as events.
     pub payloads: Duration,
+    /// Default 365 days. At most as long as events.
+    pub decisions: Duration,
+    /// How often what is over its age is looked for; default an hour.
+    pub every: Duration,
 }
 
 /// How jobs are run.

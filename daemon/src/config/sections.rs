@@ -90,7 +90,9 @@ fn rsa_key(around: Surroundings<'_>, node: &Node, key: &Key, findings: &mut Find
 pub(super) fn retention(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Retention> {
     let events = fields.read("events", findings, duration);
     let payloads = fields.read("payloads", findings, duration);
-    Some(Retention { events: events?, payloads: payloads? })
+    let decisions = fields.read("decisions", findings, duration);
+    let every = fields.read("every", findings, duration);
+    Some(Retention { events: events?, payloads: payloads?, decisions: decisions?, every: every? })
 }
 
 pub(super) fn queue(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Queue> {

@@ -268,19 +268,31 @@ pub(super) static GITHUB: Section = Section {
 
 pub(super) static RETENTION: Section = Section {
     path: "retention",
-    help: "How long things are kept.",
+    help: "How long things are kept, counted from when the event arrived.",
     keys: &[
         key(
             "events",
             Kind::Duration { least: "1d", most: "36500d" },
             Default("365d"),
-            "Events and what was decided on them.",
+            "Events, with their jobs and effects. On PostgreSQL they go by the month: once the last day of theirs is that old.",
         ),
         key(
             "payloads",
             Kind::Duration { least: "1d", most: "36500d" },
             Default("90d"),
-            "GitHub's payloads; without one an event can no longer be replayed.",
+            "GitHub's payloads, which go with their event at the latest. Without its payload an event can no longer be replayed.",
+        ),
+        key(
+            "decisions",
+            Kind::Duration { least: "1d", most: "36500d" },
+            Default("365d"),
+            "Decisions with their explanations, which go with their event at the latest.",
+        ),
+        key(
+            "every",
+            Kind::Duration { least: "1s", most: "7d" },
+            Default("1h"),
+            "How often what is over its age is looked for. It is dropped in small steps, and deliveries go before.",
         ),
     ],
 };

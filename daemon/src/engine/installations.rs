@@ -15,6 +15,7 @@ use crate::core::installation::{News, Stop, news};
 use crate::github::{GitHubError, installations as github};
 use crate::store::StoreError;
 use crate::store::installations::Word;
+use crate::store::turns::Duty;
 
 /// How often work is looked for whose installation may act again. The rule is that it goes on at once; this finds what
 /// was held in the moment of the change, and what another daemon learnt.
@@ -22,9 +23,6 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// How soon the list is asked for again when GitHub did not give it, or another daemon was at it.
 const RETRY: Duration = Duration::from_secs(120);
-
-/// Of the daemons on one database, one at a time refreshes the list.
-const TURN: &str = "orchd: installations";
 
 /// Why the installation of an event or effect can do nothing; `None`: nothing is known against it.
 pub(super) async fn stop_of(engine: &Engine, id: Option<InstallationId>) -> Result<Option<Stop>, StoreError> {
@@ -160,7 +158,7 @@ async fn resume_all(engine: &Engine) -> Result<(), StoreError> {
 
 /// Refreshes unless another daemon does; says how long until the next time.
 async fn refresh_in_turn(engine: &Engine, config: &Config) -> Duration {
-    let turn = match engine.db.take_turn(TURN).await {
+    let _turn = match engine.db.take_turn(Duty::Installations).await {
         Ok(Some(turn)) => turn,
         Ok(None) => return RETRY,
         Err(error) => {
@@ -168,11 +166,7 @@ async fn refresh_in_turn(engine: &Engine, config: &Config) -> Duration {
             return RETRY;
         }
     };
-    let done = refresh(engine).await;
-    if let Err(error) = engine.db.end_turn(turn).await {
-        tracing::debug!(%error, "the turn ended with its connection");
-    }
-    match done {
+    match refresh(engine).await {
         Ok(()) => config.github.refresh_installations,
         Err(error) => {
             tracing::warn!(%error, "the App's installations could not be refreshed");

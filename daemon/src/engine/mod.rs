@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod installations;
 pub mod process;
 pub mod repository_config;
+pub mod retention;
 pub mod work;
 
 use std::sync::Arc;

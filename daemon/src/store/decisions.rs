@@ -118,7 +118,7 @@ impl Db {
 
     /// In the order of the config.
     pub async fn decisions_of(&self, event: EventId) -> Result<Vec<DecisionRow>, StoreError> {
-        // decisions_event.
+        // decisions: primary key.
         let found: Vec<DecisionSql> = on_db!(self, conn => {
             let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE d.event_id = $1 ORDER BY d.id"));
             sqlx::query_as(sql).bind(event.0).fetch_all(conn).await
@@ -136,7 +136,7 @@ impl Db {
         let Some(id) = self.repository_id(repository).await? else {
             return Ok(Vec::new());
         };
-        // event_receipts_item, then decisions_event.
+        // event_receipts_item, then decisions: primary key.
         let found: Vec<DecisionSql> = on_db!(self, conn => {
             let sql = sqlx::AssertSqlSafe(format!(
                 "{SELECT} JOIN event_receipts e ON e.id = d.event_id WHERE e.repository_id = $1 AND e.number = $2
@@ -215,7 +215,7 @@ async fn finish_events(tx: &mut Tx, processed: &[Processed], now: Micros) -> Res
 }
 
 async fn forget_decisions(tx: &mut Tx, processed: &[Processed]) -> Result<(), sqlx::Error> {
-    // decisions_event.
+    // decisions: primary key.
     static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("DELETE FROM decisions WHERE event_id IN (", "#", ")"));
     for (sql, chunk) in SQL.chunks(tx.dialect(), processed) {
         on_tx!(tx, conn => {

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgAdvisoryLock, PgAdvisoryLockGuard, PgListener};
-use sqlx::{Either, PgPool, Postgres, SqlitePool, Transaction};
+use sqlx::postgres::PgListener;
+use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
 
 use super::writer::{Writer, Writing};
 use super::{Db, StoreError};
@@ -166,42 +165,6 @@ impl Tx {
             Self::Sqlite(_) => "",
             Self::Postgres(_) => " FOR UPDATE OF j SKIP LOCKED",
         }
-    }
-}
-
-/// The turn of one daemon. Another gets it once this one was given back, or when this daemon is gone.
-pub struct Turn(Option<PgAdvisoryLockGuard<PoolConnection<Postgres>>>);
-
-impl Db {
-    /// The turn of that name; `None`: another daemon on this database has it. On SQLite there is no other daemon.
-    ///
-    /// On PostgreSQL it is an advisory lock of a connection that stays with the [`Turn`]: no transaction is open, so it
-    /// may be held while GitHub is asked.
-    ///
-    /// # Errors
-    /// When PostgreSQL cannot be reached.
-    pub async fn take_turn(&self, name: &str) -> Result<Option<Turn>, StoreError> {
-        match &self.pools {
-            Pools::Sqlite { .. } => Ok(Some(Turn(None))),
-            Pools::Postgres(pool) => {
-                let connection = pool.acquire().await?;
-                Ok(match PgAdvisoryLock::new(name).try_acquire(connection).await? {
-                    Either::Left(guard) => Some(Turn(Some(guard))),
-                    Either::Right(_) => None,
-                })
-            }
-        }
-    }
-
-    /// Gives a turn back.
-    ///
-    /// # Errors
-    /// When the connection broke; then the turn is free as well.
-    pub async fn end_turn(&self, turn: Turn) -> Result<(), StoreError> {
-        if let Some(guard) = turn.0 {
-            guard.release_now().await?;
-        }
-        Ok(())
     }
 }
 

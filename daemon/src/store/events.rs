@@ -94,6 +94,16 @@ pub struct Ingested {
     pub status: IngestStatus,
 }
 
+/// What came of asking for a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// It is queued, or was already.
+    Queued,
+    NoEvent,
+    /// Retention has dropped its payload: there is nothing left to decide on.
+    NoPayload,
+}
+
 /// A stored event without its payload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRow {
@@ -247,7 +257,7 @@ fn status_condition(status: EventStatus) -> &'static str {
 const ID_SLACK: chrono::TimeDelta = chrono::TimeDelta::days(1);
 
 /// The smallest UUIDv7 of a time: ids carry milliseconds in their first 48 bits.
-fn first_id(at: DateTime<Utc>) -> Uuid {
+pub(super) fn first_id(at: DateTime<Utc>) -> Uuid {
     let millis = u128::try_from(at.timestamp_millis()).unwrap_or(0) & 0xffff_ffff_ffff;
     Uuid::from_u128(millis << 80)
 }
@@ -346,16 +356,29 @@ impl Db {
         Ok(Page::cut(rows, limit, |row: &EventRow| row.id.0))
     }
 
-    /// Queues a stored event again (replay). False: no such event. One that is queued or running already stays so.
-    pub async fn replay(&self, id: EventId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    /// Queues a stored event again (replay). One that is queued or running already stays so.
+    pub async fn replay(&self, id: EventId, now: DateTime<Utc>) -> Result<Replay, StoreError> {
+        // event_receipts, event_payloads: primary keys.
+        let readable: Option<bool> = on_db!(self, conn => {
+            sqlx::query_scalar(
+                "SELECT e.payload_storage IS NOT NULL OR EXISTS (SELECT 1 FROM event_payloads p WHERE p.event_id = e.id)
+                 FROM event_receipts e WHERE e.id = $1",
+            )
+            .bind(id.0)
+            .fetch_optional(conn)
+            .await
+        })?;
+        match readable {
+            None => return Ok(Replay::NoEvent),
+            Some(false) => return Ok(Replay::NoPayload),
+            Some(true) => {}
+        }
         let mut tx = self.begin().await?;
         if requeue(&mut tx, id.0, now.into()).await? {
             tx.notify().await?;
             tx.commit().await?;
-            return Ok(true);
         }
-        drop(tx);
-        Ok(self.event(id).await?.is_some())
+        Ok(Replay::Queued)
     }
 }
 

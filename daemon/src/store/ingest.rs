@@ -85,7 +85,7 @@ impl Row<'_> {
     }
 }
 
-/// What one transaction came to: ids that are new, and for the others the row that was there.
+/// What one transaction came to: ids that are new, and for the others the event that was there.
 struct Stored {
     new: HashSet<Uuid>,
     old: HashMap<String, Ingested>,
@@ -139,14 +139,17 @@ impl Db {
     async fn try_store(&self, rows: &[Row<'_>]) -> Result<Stored, sqlx::Error> {
         let now = Micros::from(Utc::now());
         let mut tx = self.begin().await?;
+        let known = take_delivery_ids(&mut tx, rows).await?;
+        let fresh: Vec<&Row<'_>> =
+            rows.iter().filter(|row| !known.contains_key(row.packed.event.delivery_id.as_str())).collect();
         let events: Vec<&NewEvent> = rows.iter().map(|row| &row.packed.event).collect();
         let lesson = self.learn(&mut tx, &events, now).await?;
-        let new = insert_events(&mut tx, rows, &lesson, now).await?;
-        let (fresh, known): (Vec<_>, Vec<_>) = rows.iter().partition(|row| new.contains(&row.id()));
+        insert_events(&mut tx, &fresh, &lesson, now).await?;
         insert_payloads(&mut tx, &fresh).await?;
         let awaited: Vec<&Row<'_>> = fresh.iter().copied().filter(|row| row.packed.event.awaited).collect();
         insert_jobs(&mut tx, &awaited, now).await?;
-        let old = requeue_failed(&mut tx, &known, now).await?;
+        let new = fresh.iter().map(|row| row.id()).collect();
+        let old = requeue_failed(&mut tx, known, now).await?;
         let mut counts = BTreeMap::new();
         for event in fresh.iter().map(|row| &row.packed.event) {
             if let Some(repository) = lesson.repository(event) {
@@ -174,36 +177,81 @@ fn answer<'a>(
 ) -> Result<Ingested, StoreError> {
     let delivery = event.delivery_id.as_str();
     let again = !answered.insert(delivery);
-    let known = match stored.old.get(delivery) {
-        Some(old) => Some(*old),
-        None => first.get(delivery).map(|id| Ingested { id: *id, status: IngestStatus::Accepted }),
-    };
-    // A row that made the insert do nothing and then was gone: retention dropped it in between. GitHub's next attempt
-    // will be stored.
-    let gone = || StoreError::Unavailable("a delivery was dropped while it was stored again".to_owned());
+    let old = stored.old.get(delivery).copied();
+    let known = old.or_else(|| Some(Ingested { id: *first.get(delivery)?, status: IngestStatus::Accepted }));
     let mut known =
-        known.filter(|it| it.status != IngestStatus::Accepted || stored.new.contains(&it.id.0)).ok_or_else(gone)?;
+        known.ok_or_else(|| StoreError::Failed(format!("delivery {delivery} was not part of its batch")))?;
     if again {
         known.status = IngestStatus::Duplicate;
     }
     Ok(known)
 }
 
-/// Inserts what is new; returns the ids that were.
-async fn insert_events(
-    tx: &mut Tx,
-    rows: &[Row<'_>],
-    lesson: &Lesson,
-    now: Micros,
-) -> Result<HashSet<Uuid>, sqlx::Error> {
-    // event_receipts_delivery_id decides.
+/// Takes the delivery ids that nobody has; returns the others, with the events they belong to.
+async fn take_delivery_ids(tx: &mut Tx, rows: &[Row<'_>]) -> Result<HashMap<String, Uuid>, sqlx::Error> {
+    // delivery_ids: primary key.
+    static TAKE: LazyLock<Rows<2>> = LazyLock::new(|| {
+        Rows::new(
+            "INSERT INTO delivery_ids (delivery_id, event_id)
+             SELECT * FROM {rows} AS v WHERE v.column1 IS NOT NULL ON CONFLICT (delivery_id) DO NOTHING",
+            [Text, Id],
+        )
+    });
+    static LOOK: LazyLock<Bulk> =
+        LazyLock::new(|| Bulk::new("SELECT delivery_id, event_id FROM delivery_ids WHERE delivery_id IN (", "#", ")"));
+    let cells: Vec<_> =
+        rows.iter().map(|row| [Cell::Text(Some(&row.packed.event.delivery_id)), Cell::Id(Some(row.id()))]).collect();
+    if TAKE.execute(tx, &cells).await? == rows.len() as u64 {
+        return Ok(HashMap::new());
+    }
+    // Not yet inserted, unless this very batch was stored before.
+    let stored: HashSet<Uuid> = present(tx, rows).await?.into_iter().collect();
+    let ours: HashSet<Uuid> = rows.iter().map(Row::id).filter(|id| !stored.contains(id)).collect();
+    for _ in 0..ATTEMPTS {
+        let mut found: HashMap<String, Uuid> = HashMap::with_capacity(rows.len());
+        for (sql, chunk) in LOOK.chunks(tx.dialect(), rows) {
+            found.extend(on_tx!(tx, conn => {
+                let mut query = sqlx::query_as::<_, (String, Uuid)>(sql);
+                for row in chunk {
+                    query = query.bind(row.packed.event.delivery_id.as_str());
+                }
+                query.fetch_all(&mut *conn).await?
+            }));
+        }
+        if found.len() == rows.len() {
+            found.retain(|_, event| !ours.contains(event));
+            return Ok(found);
+        }
+        // One that was in the way is gone: retention dropped its event in between.
+        TAKE.execute(tx, &cells).await?;
+    }
+    Err(sqlx::Error::Protocol("delivery ids come and go".to_owned()))
+}
+
+/// Which of these ids have a row.
+async fn present(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error> {
+    // event_receipts: primary key.
+    static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("SELECT id FROM event_receipts WHERE id IN (", "#", ")"));
+    let mut found = Vec::new();
+    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
+        found.extend(on_tx!(tx, conn => {
+            let mut query = sqlx::query_scalar::<_, Uuid>(sql);
+            for row in chunk {
+                query = query.bind(row.id());
+            }
+            query.fetch_all(&mut *conn).await?
+        }));
+    }
+    Ok(found)
+}
+
+async fn insert_events(tx: &mut Tx, rows: &[&Row<'_>], lesson: &Lesson, now: Micros) -> Result<(), sqlx::Error> {
     static SQL: LazyLock<Rows<16>> = LazyLock::new(|| {
         Rows::new(
             "INSERT INTO event_receipts (id, delivery_id, source, event_type, event_action, actor, number,
                 target_object_ids, received_at, github_timestamp, repository_id, installation_id, payload_storage,
                 processing_status, created_at, updated_at)
-             SELECT * FROM {rows} AS v WHERE v.column1 IS NOT NULL
-             ON CONFLICT (delivery_id) DO NOTHING",
+             SELECT * FROM {rows} AS v WHERE v.column1 IS NOT NULL",
             [Id, Text, Text, Text, Text, Text, Int, Text, Int, Int, Id, Id, Text, Text, Int, Int],
         )
     });
@@ -232,28 +280,7 @@ async fn insert_events(
             ]
         })
         .collect();
-    Ok(match SQL.execute(tx, &cells).await? {
-        0 => HashSet::new(),
-        all if all == rows.len() as u64 => rows.iter().map(Row::id).collect(),
-        _ => present(tx, rows).await?.into_iter().collect(),
-    })
-}
-
-/// Which of these ids have a row.
-async fn present(tx: &mut Tx, rows: &[Row<'_>]) -> Result<Vec<Uuid>, sqlx::Error> {
-    // event_receipts: primary key.
-    static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new("SELECT id FROM event_receipts WHERE id IN (", "#", ")"));
-    let mut found = Vec::new();
-    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
-        found.extend(on_tx!(tx, conn => {
-            let mut query = sqlx::query_scalar::<_, Uuid>(sql);
-            for row in chunk {
-                query = query.bind(row.id());
-            }
-            query.fetch_all(&mut *conn).await?
-        }));
-    }
-    Ok(found)
+    SQL.execute(tx, &cells).await.map(|_| ())
 }
 
 async fn insert_payloads(tx: &mut Tx, rows: &[&Row<'_>]) -> Result<(), sqlx::Error> {
@@ -293,31 +320,36 @@ async fn insert_jobs(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<(), 
 }
 
 /// Deliveries that were stored before: one whose processing failed is queued again, the others are left alone.
-async fn requeue_failed(tx: &mut Tx, rows: &[&Row<'_>], now: Micros) -> Result<HashMap<String, Ingested>, sqlx::Error> {
-    // event_receipts_delivery_id.
+async fn requeue_failed(
+    tx: &mut Tx,
+    known: HashMap<String, Uuid>,
+    now: Micros,
+) -> Result<HashMap<String, Ingested>, sqlx::Error> {
+    // event_receipts: primary key.
     static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-        Bulk::new(
-            "SELECT id, delivery_id, processing_status FROM event_receipts WHERE delivery_id IN (",
-            "#",
-            ") ORDER BY id",
-        )
+        Bulk::new("SELECT id FROM event_receipts WHERE processing_status = 'failed' AND id IN (", "#", ") ORDER BY id")
     });
-    let mut old = HashMap::with_capacity(rows.len());
-    for (sql, chunk) in SQL.chunks(tx.dialect(), rows) {
-        let found = on_tx!(tx, conn => {
-            let mut query = sqlx::query_as::<_, (Uuid, String, String)>(sql);
-            for row in chunk {
-                query = query.bind(row.packed.event.delivery_id.as_str());
+    let events: Vec<Uuid> = known.values().copied().collect();
+    let mut requeued = HashSet::new();
+    for (sql, chunk) in SQL.chunks(tx.dialect(), &events) {
+        let failed = on_tx!(tx, conn => {
+            let mut query = sqlx::query_scalar::<_, Uuid>(sql);
+            for event in chunk {
+                query = query.bind(*event);
             }
             query.fetch_all(&mut *conn).await?
         });
-        for (id, delivery, status) in found {
-            let requeued = status == "failed" && requeue(tx, id, now).await?;
-            let status = if requeued { IngestStatus::Requeued } else { IngestStatus::Duplicate };
-            old.insert(delivery, Ingested { id: EventId(id), status });
+        for event in failed {
+            if requeue(tx, event, now).await? {
+                requeued.insert(event);
+            }
         }
     }
-    Ok(old)
+    let status = |event: &Uuid| match requeued.contains(event) {
+        true => IngestStatus::Requeued,
+        false => IngestStatus::Duplicate,
+    };
+    Ok(known.into_iter().map(|(delivery, id)| (delivery, Ingested { status: status(&id), id: EventId(id) })).collect())
 }
 
 /// Queues an event's process job again with fresh attempts, unless it is queued or running. False: it is, or there is

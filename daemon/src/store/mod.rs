@@ -21,20 +21,23 @@ mod ingest;
 pub mod installations;
 pub mod jobs;
 mod learn;
+mod months;
 mod objects;
 mod open;
 mod payload;
 mod plan;
 pub mod repositories;
 pub mod repository_configs;
+pub mod retention;
 mod rows;
 mod stopped;
+pub mod turns;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use dialect::{Turn, Wakeups};
+pub use dialect::Wakeups;
 pub use error::{OpenError, StoreError};
 pub use ingest::Packed;
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use secrecy::ExposeSecret;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -48,6 +49,9 @@ impl Db {
         let shared = Shared { codec: Codec::new(), objects, learnt: Default::default(), _lock: lock };
         let db = Self { pools, shared: Arc::new(shared) };
         db.keep_dictionaries().await?;
+        if let Err(error) = db.make_months(Utc::now()).await {
+            tracing::warn!(%error, "the month's tables could not be made; its rows go into the rest");
+        }
         Ok(db)
     }
 }
@@ -126,7 +130,6 @@ fn migration(error: MigrateError) -> OpenError {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use bytes::Bytes;
-    use chrono::Utc;
     use uuid::Uuid;
 
     use super::*;

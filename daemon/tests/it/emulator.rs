@@ -1,6 +1,6 @@
 //! The road end to end against a third party's GitHub emulator, so that our own fake cannot hide our own mistakes.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use orchd_fake::AppKey;
 use serde_json::{Value, json};
 
 use crate::npm;
+use crate::port::free_port;
 use crate::story::run_cli;
 
 const PACKAGE: &str = "emulate@0.11.2";
@@ -21,10 +22,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn wait_for_port(port: u16, dir: &Path) {

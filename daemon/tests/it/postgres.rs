@@ -6,7 +6,7 @@
 //! A test never goes on without one: it fails and says what to install.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +14,8 @@ use std::sync::OnceLock;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
+
+use crate::port::free_port;
 
 /// A database of its own, on the server of the tests.
 pub(crate) struct Database {
@@ -95,7 +97,7 @@ fn start(home: &Path) -> u16 {
         command
     };
     succeed(command("initdb").arg("-D").arg(&data).args(["-U", "orchd", "--auth=trust", "--no-sync", "-E", "UTF8"]));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     // Only what the machine's crash would lose is given up for speed.
     let options =
         format!("-c listen_addresses=127.0.0.1 -p {port} -k {} -c fsync=off -c max_connections=300", data.display());

@@ -1,7 +1,7 @@
 //! The stage of a story: a simulated GitHub, a real daemon process, a real database, and the real CLI.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use orchd_fake::{GitHub, Request};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::port::free_port;
 use crate::postgres;
 
 pub const SECRET: &str = "It's a Secret to Everybody";
@@ -53,6 +54,9 @@ pub struct Story {
     database: String,
     /// Lines below `github:` and other top-level keys that a story adds.
     more: String,
+    api_url: String,
+    /// Of the daemon, beside what the test has.
+    environment: Vec<(String, PathBuf)>,
     daemon: Option<Child>,
 }
 
@@ -87,10 +91,12 @@ impl Story {
             Database::Sqlite => format!("sqlite://{}", dir.path().join("orchd.db").display()),
             Database::Postgres => postgres::Database::create().await.url,
         };
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         std::fs::write(dir.path().join("webhook-secret"), SECRET).unwrap();
         std::fs::write(dir.path().join("github-app.pem"), github.app_key().pem()).unwrap();
-        let story = Self { github, dir, port, database, more: more.to_owned(), daemon: None };
+        let api_url = github.url();
+        let more = more.to_owned();
+        let story = Self { github, dir, port, database, more, api_url, environment: Vec::new(), daemon: None };
         story.write_rules(rules);
         story.github.set_webhook(&format!("{}/webhooks/github", story.url()), SECRET);
         story
@@ -98,6 +104,11 @@ impl Story {
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// URL of its database.
+    pub fn database(&self) -> String {
+        self.database.clone()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -125,7 +136,7 @@ impl Story {
             self.database,
             self.path("objects").display(),
             self.github.app_id(),
-            self.github.url(),
+            self.api_url,
             self.path("github-app.pem").display(),
             self.path("webhook-secret").display(),
             self.more,
@@ -133,6 +144,16 @@ impl Story {
         let draft = self.path("orchd.yaml.new");
         std::fs::write(&draft, text).unwrap();
         std::fs::rename(draft, self.config()).unwrap();
+    }
+
+    /// Another way to GitHub, at the next [`Story::write_rules`].
+    pub fn reach_github_at(&mut self, url: &str) {
+        url.clone_into(&mut self.api_url);
+    }
+
+    /// For the next start.
+    pub fn set_environment(&mut self, name: &str, value: &Path) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Takes out what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].
@@ -154,6 +175,7 @@ impl Story {
             .arg(self.config())
             .env("ORCHD_LOG", "orchd=debug,info")
             .env_remove("JOURNAL_STREAM")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

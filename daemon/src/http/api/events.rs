@@ -15,7 +15,7 @@ use crate::http::routes::{Routes, either, with};
 use crate::http::{App, reply};
 use crate::store::decisions::DecisionRow;
 use crate::store::effects::{EffectFilter, EffectRow};
-use crate::store::events::{EventFilter, EventRow};
+use crate::store::events::{EventFilter, EventRow, Replay};
 
 /// Effects of one event that are shown.
 const MOST_EFFECTS: u32 = 1_000;
@@ -113,8 +113,13 @@ fn raw_json(payload: Bytes) -> Result<Box<RawValue>, HttpError> {
 
 async fn replay(id: &str, app: App) -> Result<Response, HttpError> {
     let id = EventId(query::id(id)?);
-    if !app.db.replay(id, Utc::now()).await? {
-        return Err(no_event(id));
+    match app.db.replay(id, Utc::now()).await? {
+        Replay::Queued => {}
+        Replay::NoEvent => return Err(no_event(id)),
+        Replay::NoPayload => {
+            let told = "its payload is no longer stored (`retention.payloads`), so there is nothing to decide on";
+            return Err(HttpError::Conflict(told.to_owned()));
+        }
     }
     app.wake.notify_one();
     reply::json(&Replayed { event_id: id, status: "queued" })

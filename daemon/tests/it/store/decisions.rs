@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn decision(event: EventId, rule: &str, mode: Mode, verdict: Verdict, labels: &[&str]) -> Decision {
+pub(super) fn decision(event: EventId, rule: &str, mode: Mode, verdict: Verdict, labels: &[&str]) -> Decision {
     let rule = RuleName::parse(rule).unwrap();
     let intents = labels.iter().map(|label| {
         let target = Target { repository: name("acme/web"), installation: Some(InstallationId(9)), number: 1 };
@@ -21,11 +21,11 @@ fn decision(event: EventId, rule: &str, mode: Mode, verdict: Verdict, labels: &[
     Decision { intents: intents.collect(), rule, mode, verdict, explanation }
 }
 
-fn processed(event: EventId, decisions: Vec<Decision>) -> Processed {
+pub(super) fn processed(event: EventId, decisions: Vec<Decision>) -> Processed {
     Processed { job: job_of(event), event, decisions, config_revision: "r1".to_owned(), hand_changes: Vec::new() }
 }
 
-fn outcome(state: EffectState) -> EffectOutcome {
+pub(super) fn outcome(state: EffectState) -> EffectOutcome {
     EffectOutcome { state, before: None, after: Some(json!(["bug"])), note: Some("done".to_owned()) }
 }
 
@@ -81,7 +81,7 @@ on_both! {
         let db = place.open().await;
         let (event, effect, job) = planned(&db).await;
         db.finish_effect("me", job, effect, &outcome(EffectState::Applied), noon()).await.unwrap();
-        assert!(db.replay(event, noon()).await.unwrap());
+        assert_eq!(db.replay(event, noon()).await.unwrap(), Replay::Queued);
         claim(&db, "me", noon()).await;
         let again = vec![decision(event, "bugs", Mode::Active, Verdict::Matched, &["bug"])];
         db.finish_processed("me", &[processed(event, again)], noon()).await.unwrap();

@@ -210,22 +210,3 @@ on_both! {
         assert!(db.bad_repository_configs(10).await.unwrap().is_empty());
     }
 }
-
-#[tokio::test]
-async fn one_daemon_at_a_time_has_the_turn() {
-    let place = Place::postgres().await;
-    let (one, other) = (place.open().await, place.open().await);
-    let turn = one.take_turn("installations").await.unwrap().unwrap();
-    assert!(other.take_turn("installations").await.unwrap().is_none());
-    let else_where = other.take_turn("something else").await.unwrap().unwrap();
-    one.end_turn(turn).await.unwrap();
-    let again = other.take_turn("installations").await.unwrap().unwrap();
-    other.end_turn(again).await.unwrap();
-    other.end_turn(else_where).await.unwrap();
-    place.drop().await;
-
-    let alone = Place::sqlite().await;
-    let db = alone.open().await;
-    let turn = db.take_turn("installations").await.unwrap().unwrap();
-    db.end_turn(turn).await.unwrap();
-}

@@ -6,13 +6,14 @@ mod installations;
 mod jobs;
 mod lists;
 mod open;
+mod retention;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use orchd::core::event::{EventId, InstallationId, RepoName};
-use orchd::store::events::{IngestStatus, NewEvent, SeenInstallation, SeenRepository, Source};
+use orchd::store::events::{IngestStatus, NewEvent, Replay, SeenInstallation, SeenRepository, Source};
 use orchd::store::jobs::{Claim, JobId};
 use orchd::store::{Db, StoreOptions};
 use tempfile::TempDir;

@@ -131,7 +131,8 @@ async fn both_databases_have_the_same_tables() {
     let mut connection = PgConnection::connect(postgres.options.url.expose_secret()).await.unwrap();
     let pg_columns: Schema = sqlx::query_scalar(
         "SELECT table_name || '.' || column_name || CASE is_nullable WHEN 'NO' THEN ' not null' ELSE '' END
-         FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '%sqlx%'",
+         FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '%sqlx%'
+            AND table_name NOT IN (SELECT relname FROM pg_class WHERE relispartition)",
     )
     .fetch_all(&mut connection)
     .await
@@ -140,7 +141,8 @@ async fn both_databases_have_the_same_tables() {
     .collect();
     let pg_indexes: Schema = sqlx::query_scalar(
         "SELECT tablename || ' ' || indexname FROM pg_indexes
-         WHERE schemaname = 'public' AND indexname NOT LIKE '%_pkey'",
+         WHERE schemaname = 'public' AND indexname NOT LIKE '%_pkey'
+            AND tablename NOT IN (SELECT relname FROM pg_class WHERE relispartition)",
     )
     .fetch_all(&mut connection)
     .await

@@ -1,0 +1,154 @@
+//! The answers that GitHub publishes as examples in its OpenAPI description are read by the real daemon: what the fake
+//! answers comes from us, these do not.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use orchd_fake::NewItem;
+use serde_json::Value;
+use warp::Filter;
+use warp::http::{Method, StatusCode};
+use warp::reply::{json, with_status};
+
+use crate::npm;
+use crate::story::{Database, Story, WEB};
+
+/// GitHub as its description says: the published example of whatever is asked.
+struct Published {
+    description: Value,
+    /// `METHOD template` of what was asked; without a template, what the description does not know.
+    asked: Mutex<BTreeSet<String>>,
+}
+
+impl Published {
+    fn load() -> Self {
+        let file = npm::install("@octokit/openapi@23.0.2").join("@octokit/openapi/generated/api.github.com.json");
+        let description = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        Self { description, asked: Mutex::default() }
+    }
+
+    /// The template that fits best: the most segments that are written out.
+    fn template(&self, path: &str) -> Option<&str> {
+        let parts: Vec<&str> = path.split('/').collect();
+        let fits = |template: &&str| {
+            let words: Vec<&str> = template.split('/').collect();
+            words.len() == parts.len()
+                && words.iter().zip(&parts).all(|(word, part)| word.starts_with('{') || word == part)
+        };
+        let templates = self.description["paths"].as_object().unwrap().keys().map(String::as_str);
+        templates.filter(fits).min_by_key(|template| template.matches('{').count())
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> (StatusCode, Value) {
+        let Some(template) = self.template(path) else {
+            self.asked.lock().unwrap().insert(format!("{method} ? {path}"));
+            return (StatusCode::NOT_FOUND, Value::Null);
+        };
+        self.asked.lock().unwrap().insert(format!("{method} {template}"));
+        let operation = &self.description["paths"][template][method.as_str().to_lowercase()];
+        let success =
+            operation["responses"].as_object().and_then(|all| all.iter().find(|(code, _)| code.starts_with('2')));
+        let Some((code, response)) = success else { return (StatusCode::METHOD_NOT_ALLOWED, Value::Null) };
+        let examples = response["content"]["application/json"]["examples"].as_object();
+        let example = examples.and_then(|all| all.get("default").or_else(|| all.values().next()));
+        (code.parse().unwrap(), example.map_or(Value::Null, |example| self.resolve(example)))
+    }
+
+    /// The value of an example, which may stand elsewhere.
+    fn resolve(&self, example: &Value) -> Value {
+        if let Some(place) = example["$ref"].as_str() {
+            return self.resolve(self.description.pointer(place.trim_start_matches('#')).unwrap());
+        }
+        match &example["value"] {
+            elsewhere if elsewhere["$ref"].is_string() => self.resolve(elsewhere),
+            value => value.clone(),
+        }
+    }
+}
+
+async fn serve(published: Arc<Published>) -> u16 {
+    let answer = warp::method().and(warp::path::full()).map(move |method: Method, path: warp::path::FullPath| {
+        let (status, body) = published.answer(&method, path.as_str());
+        with_status(json(&body), status)
+    });
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(warp::serve(answer).incoming(listener).run());
+    port
+}
+
+const RULES: &str = "
+  - name: everything
+    on: pull_request.opened
+    if:
+      not:
+        any:
+          - files: [\"never/written\"]
+          - review: {state: approved, count: \">= 99\"}
+          - checks: {names: [never-run], state: passing}
+    then:
+      - label: {add: [documentation], remove: [bug]}
+      - comment: {body: \"Thank you.\"}
+      - assign: {add: [bob], remove: [octocat]}
+      - close: {}
+  - name: back
+    on: issue_comment.created
+    if: {draft: false}
+    then: [{reopen: {}}]
+";
+
+/// What the daemon asks of GitHub; a new endpoint belongs here, and the story must lead to it.
+const ENDPOINTS: [&str; 22] = [
+    "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
+    "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
+    "GET /app",
+    "GET /app/installations",
+    "GET /app/installations/{installation_id}",
+    "GET /installation/repositories",
+    "GET /meta",
+    "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
+    "GET /repos/{owner}/{repo}/commits/{ref}/status",
+    "GET /repos/{owner}/{repo}/contents/{path}",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/files",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
+    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
+    "POST /app/installations/{installation_id}/access_tokens",
+    "POST /repos/{owner}/{repo}/check-runs",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/assignees",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_published_answer_that_we_ask_for_can_be_read() {
+    let published = Arc::new(Published::load());
+    let port = serve(Arc::clone(&published)).await;
+    // The file that GitHub's example of a pull request changes.
+    let own = "repository_config: {enabled: true, path: file1.txt}";
+    let mut story = Story::prepare(Database::Sqlite, RULES, own).await;
+    story.reach_github_at(&format!("http://127.0.0.1:{port}"));
+    story.write_rules(RULES);
+    let config = std::fs::read_to_string(story.config()).unwrap();
+    let config = config.replace("server:\n", "server:\n  webhook_allow: [github, 127.0.0.1]\n");
+    std::fs::write(story.config(), config).unwrap();
+    story.start();
+    let id = story.github.install("other", &["other/site"]);
+    story.github.tell_installed(id, "alice");
+    let alice = story.github.person("alice");
+    let number = alice.opens_pull(WEB, NewItem::titled("Mend a typo").file("docs/guide.md"));
+    alice.comments(WEB, number, "It is closed?");
+    story.settles().await;
+
+    let asked = published.asked.lock().unwrap().clone();
+    let (_, metrics) = story.get("/metrics").await;
+    let errors: Vec<_> = metrics.lines().filter(|line| line.starts_with("orchd_github_errors_total")).collect();
+    assert!(asked.iter().all(|one| !one.contains('?')), "not in GitHub's description: {asked:#?}");
+    assert!(!errors.iter().any(|line| line.contains("unreadable")), "{errors:#?}\n{asked:#?}");
+    let expected: BTreeSet<String> = ENDPOINTS.map(str::to_owned).into();
+    assert_eq!(asked, expected, "{errors:#?}");
+}
