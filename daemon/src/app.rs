@@ -3,6 +3,8 @@
 //! Up: config, logs, store, listeners, GitHub, ingest, workers, HTTP, and only then "ready". Down, within ten seconds:
 //! no new connection, requests in flight answered, running jobs finished or given back, store closed.
 
+mod ranges;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,29 +19,20 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::ranges::{Ranges, wants_ranges};
 use crate::actions;
 use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
-use crate::config::{self, Allow, Config};
+use crate::config::{self, Config};
 use crate::engine::ingest::Ingest;
 use crate::engine::{Engine, installations, retention, system_clock, work};
 use crate::github::client::{GitHub, Settings};
-use crate::github::{GitHubError, meta};
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
 use crate::http::{App, Site, routes};
 use crate::store::config_revisions::ConfigRevisionRow;
 use crate::store::{Db, StoreOptions};
 use crate::telemetry;
-
-/// How often GitHub's webhook address ranges are read anew; they change a few times a year.
-const RANGES_EVERY: Duration = Duration::from_secs(3_600);
-
-/// How soon they are asked for again when GitHub did not answer.
-const RANGES_RETRY: Duration = Duration::from_secs(30);
-
-/// How long the start waits for GitHub's ranges. Without them deliveries are told to come back later.
-const RANGES_AT_START: Duration = Duration::from_secs(3);
 
 /// Connections at once, where the system grants enough file descriptors.
 const CONNECTIONS: u64 = 4_096;
@@ -312,59 +305,6 @@ async fn hear_other_daemons(engine: Engine) {
             Err(error) => tracing::warn!(%error, "the wake-ups of other daemons cannot be heard"),
         }
         tokio::time::sleep(LISTEN_RETRY).await;
-    }
-}
-
-/// GitHub's webhook address ranges, for an allow list that names GitHub.
-#[derive(Clone)]
-struct Ranges {
-    allowlist: Arc<Allowlist>,
-    /// Rung when the config has come to want them.
-    wanted: Arc<Notify>,
-}
-
-fn wants_ranges(config: &Config) -> bool {
-    config.server.webhook_allow.contains(&Allow::GitHub)
-}
-
-impl Ranges {
-    /// Asks once before the first delivery is taken. Returns whether they are known now.
-    async fn at_start(&self, engine: &Engine) -> bool {
-        wants_ranges(&engine.config.current())
-            && tokio::time::timeout(RANGES_AT_START, self.fetch(engine)).await.unwrap_or(false)
-    }
-
-    async fn fetch(&self, engine: &Engine) -> bool {
-        let github = engine.github.load_full();
-        let ranges = match meta::hook_ranges(&github.anonymous()).await {
-            // An Enterprise Server may want to know who asks, and anybody behind our address uses up the hour's share.
-            Err(GitHubError::Refused { .. } | GitHubError::NotFound(_) | GitHubError::Limited { .. }) => {
-                meta::hook_ranges(&github.reader(None)).await
-            }
-            told => told,
-        };
-        match ranges {
-            Ok(ranges) => {
-                self.allowlist.set_github(ranges);
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, "GitHub's webhook address ranges could not be read");
-                false
-            }
-        }
-    }
-
-    /// Keeps them current while the config wants them.
-    async fn keep(self, engine: Engine, mut known: bool) {
-        loop {
-            let pause = if known { RANGES_EVERY } else { RANGES_RETRY };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.wanted.notified() => {}
-            }
-            known = wants_ranges(&engine.config.current()) && self.fetch(&engine).await;
-        }
     }
 }
 

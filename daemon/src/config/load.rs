@@ -12,12 +12,11 @@ use super::fields::Fields;
 use super::findings::{Findings, Place};
 use super::include::expand;
 use super::marked::{self, Node};
+use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::revision::{Source, git_commit, hash};
 use super::rules::Rulebook;
 use super::secret::{Surroundings, files};
-use super::table::{
-    GITHUB, Key, LOGGING, QUEUE, REPOSITORY_ALLOW, REPOSITORY_CONFIG, RETENTION, ROOT, RULES_FILE, SERVER,
-};
+use super::table::{GITHUB, Key, LOGGING, QUEUE, RETENTION, ROOT, RULES_FILE, SERVER};
 use super::{Config, Problem, Problems, Revision, database, sections, values};
 use crate::core::intent::ActionKind;
 use crate::core::rule::Mode;

@@ -2,7 +2,8 @@
 //!
 //! A file becomes a tree in which everything knows its place (`marked`), is read against the one table of keys
 //! (`table`, `fields`, `values`), and every problem is gathered (`findings`) before anyone is told. `live` holds the
-//! config in use and swaps it, `watch` says when its files changed, `schema` and `reference` describe it.
+//! config in use and swaps it, `watch` says when its files changed, `schema` and `reference` describe it. `repository`
+//! reads the file that a repository keeps for itself, with the same readers.
 //!
 //! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
 
@@ -29,6 +30,7 @@ mod load;
 mod marked;
 pub mod reference;
 pub mod repository;
+mod repository_table;
 mod revision;
 mod rules;
 pub mod schema;

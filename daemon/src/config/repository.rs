@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::fields::Fields;
 use super::findings::Findings;
+use super::repository_table::REPOSITORY_FILE;
 use super::rules::{Rulebook, Within};
-use super::table::REPOSITORY_FILE;
 use super::{FileTerms, Problem, Problems, marked};
 use crate::core::event::RepoName;
 use crate::core::intent::ActionKind;

@@ -1,7 +1,8 @@
 //! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`).
 //!
-//! Owns when things happen: batching, leases, retries, draining. Refuses to know HTTP, and leaves every decision to
-//! `core` and every change of GitHub to `actions`.
+//! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
+//! act (`installations`), which rules a repository has of its own (`repository_config`). Refuses to know HTTP, and leaves
+//! every decision to `core` and every change of GitHub to `actions`.
 //!
 //! Invariants: nothing is acknowledged before it is stored (1); an effect's intent and before-state are stored before
 //! its write, and an interrupted write is checked, never repeated blindly (5); a lane runs one job at a time, in order (6).

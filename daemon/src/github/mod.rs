@@ -1,4 +1,5 @@
-//! GitHub as orchd meets it: authentication, the client with its layers and its write gate, webhooks, facts.
+//! GitHub as orchd meets it: authentication, the client with its layers and its write gate, webhooks, facts, files,
+//! the App's installations.
 //!
 //! Refuses to know the store and what a rule means. Invariants: a body is not parsed before its signature was verified
 //! (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token

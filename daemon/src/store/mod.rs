@@ -1,4 +1,4 @@
-//! What must survive: events, jobs, decisions, effects, what people did by hand, repositories, config revisions.
+//! What must survive: events, jobs, decisions, effects, what people did by hand, repositories, installations, configs.
 //!
 //! Owns the two databases (SQLite by default, PostgreSQL when one machine is not enough) behind one body of code, the
 //! payload codec and the object store directory. Refuses to know GitHub, HTTP and what a rule means.

@@ -172,6 +172,10 @@ on_both_databases!(a_suspended_installation_stops_and_goes_on, |database: Databa
     assert!(why.contains("is suspended"), "{why}");
     let status = String::from_utf8(story.cli(&["status"]).stdout).unwrap();
     assert!(status.contains("1 suspended"), "{status}");
+    let list = String::from_utf8(story.cli(&["installations", "list"]).stdout).unwrap();
+    assert!(list.starts_with("acme\tOrganization\tsuspended 20"), "{list}");
+    let (_, metrics) = story.get("/metrics").await;
+    assert!(metrics.contains("orchd_installations{state=\"suspended\"} 1"), "{metrics}");
     let health: Value = serde_json::from_str(&story.get("/health").await.1).unwrap();
     assert_eq!(health["installations"]["suspended"], 1, "{health}");
 

@@ -319,5 +319,7 @@ async fn what_the_app_lacks_for_it_is_told() {
     let shown = story.json(&["installations", "show", &id.to_string()]);
     let missing: Vec<(&Value, &Value)> =
         shown["missing"].as_array().unwrap().iter().map(|each| (&each["permission"], &each["level"])).collect();
+    let text = String::from_utf8(story.cli(&["installations", "show", &id.to_string()]).stdout).unwrap();
+    assert!(text.contains("contents: read, for the rules orchd:check-config"), "{text}");
     assert_eq!(missing, [(&json!("checks"), &json!("write")), (&json!("contents"), &json!("read"))]);
 }
