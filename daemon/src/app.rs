@@ -3,6 +3,7 @@
 //! Up: config, logs, store, listeners, GitHub, ingest, workers, HTTP, and only then "ready". Down, within ten seconds:
 //! no new connection, requests in flight answered, running jobs finished or given back, store closed.
 
+pub mod client;
 mod ranges;
 
 use std::path::{Path, PathBuf};
@@ -19,20 +20,22 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::ranges::{Ranges, wants_ranges};
+use self::client::Shared;
 use crate::actions;
 use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Config};
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, installations, retention, system_clock, work};
-use crate::github::client::{GitHub, Settings};
+use crate::engine::{Engine, installations, recover, retention, system_clock, work};
+use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
 use crate::http::{App, Site, routes};
 use crate::store::config_revisions::ConfigRevisionRow;
 use crate::store::{Db, StoreOptions};
 use crate::telemetry;
+
+use self::ranges::{Ranges, wants_ranges};
 
 /// Connections at once, where the system grants enough file descriptors.
 const CONNECTIONS: u64 = 4_096;
@@ -84,11 +87,12 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     announce_config(&db, &config).await;
     let stop = CancellationToken::new();
     let wake = Arc::new(Notify::new());
-    let ingest = Ingest::start(db.clone(), Arc::clone(&live), Arc::clone(&wake));
+    let shared = Shared::new(&config, &db);
+    let ingest = Ingest::start(db.clone(), Arc::clone(&live), Arc::clone(&wake), shared.heard.clone());
     let engine = Engine {
         db: db.clone(),
         config: Arc::clone(&live),
-        github: Arc::new(ArcSwap::from_pointee(GitHub::new(settings(&config))?)),
+        github: Arc::new(ArcSwap::from_pointee(GitHub::new(shared.settings(&config))?)),
         ingest: ingest.clone(),
         clock: system_clock(),
         owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
@@ -96,15 +100,19 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         refresh: Arc::new(Notify::new()),
         own_rules: Default::default(),
     };
+    let github = Arc::clone(&engine.github);
     let allowlist = Arc::new(Allowlist::default());
+    let (recovery, orders) = recover::desk();
     let site = App::new(Site {
         db: db.clone(),
         config: Arc::clone(&live),
         ingest,
         wake,
         refresh: Arc::clone(&engine.refresh),
+        recovery,
         allowlist: Arc::clone(&allowlist),
         metrics: metrics.clone(),
+        github: Arc::clone(&github),
         started_at: Utc::now(),
         listens_on: listeners.public.address(),
         stopping: stop.clone(),
@@ -115,6 +123,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let mut tasks = listeners.serve(&site, limits, &stop);
     tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(retention::keep(engine.clone(), stop.clone())));
+    tasks.push(tokio::spawn(recover::run(engine.clone(), orders, stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
         tokio::spawn(installations::keep(engine.clone())),
@@ -131,7 +140,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let git_commit = config.revision.git_commit.as_deref();
     tracing::info!(revision = config.revision.hash, git_commit, rules = config.rules.len(), "ready");
 
-    steer(path, &engine, &ranges.wanted, watch, changed, signals).await;
+    steer(path, &engine, &shared, &ranges.wanted, watch, changed, signals).await;
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping: no new connections, running jobs finish or are given back");
@@ -144,6 +153,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     for task in side {
         task.abort();
     }
+    github.load().settle().await;
     db.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -208,13 +218,14 @@ impl Signals {
 async fn steer(
     path: &Path,
     engine: &Engine,
+    shared: &Shared,
     ranges_wanted: &Notify,
     mut watch: Watch,
     mut changed: mpsc::Receiver<()>,
     mut signals: Signals,
 ) {
     // What changed between the first look at the files and the watch over them would be missed.
-    reload(path.to_path_buf(), engine, ranges_wanted).await;
+    reload(path.to_path_buf(), engine, shared, ranges_wanted).await;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
@@ -222,18 +233,19 @@ async fn steer(
             _ = signals.hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
             Some(()) = changed.recv() => {}
         }
-        reload(path.to_path_buf(), engine, ranges_wanted).await;
+        reload(path.to_path_buf(), engine, shared, ranges_wanted).await;
         if let Err(error) = watch.rearm() {
             tracing::warn!(%error, "the config's directories cannot be watched; SIGHUP reloads");
         }
     }
 }
 
-async fn reload(path: PathBuf, engine: &Engine, ranges_wanted: &Notify) {
-    let (live, github) = (Arc::clone(&engine.config), Arc::clone(&engine.github));
+async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: &Notify) {
+    let (live, github, shared) = (Arc::clone(&engine.config), Arc::clone(&engine.github), shared.clone());
     // Before the config: whoever sees its rules must not reach GitHub on the terms of the old one.
     let prepare = move |new: &Config| {
-        let made = GitHub::new(settings(new)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
+        let made =
+            GitHub::new(shared.settings(new)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
         github.store(Arc::new(made));
         Ok(())
     };
@@ -277,16 +289,6 @@ async fn announce_config(db: &Db, config: &Config) {
     };
     if let Err(error) = db.record_config(&row).await {
         tracing::warn!(%error, "the config revision could not be recorded");
-    }
-}
-
-fn settings(config: &Config) -> Settings {
-    let github = &config.github;
-    Settings {
-        api_url: github.api_url.clone(),
-        issuer: github.client_id.clone().or_else(|| github.app_id.map(|id| id.to_string())),
-        private_key: github.private_key.clone(),
-        timeout: github.timeout,
     }
 }
 

@@ -17,6 +17,7 @@ pub use github::config::Config;
 pub use github::deliveries::Delivery;
 pub use github::faults::Fault;
 pub use github::journal::{Change, Effect, Request};
+pub use github::limits::{Meter, Rules, Verdict};
 pub use github::people::{NewItem, Person};
 pub use github::views::ItemView;
 pub use key::{AppKey, sign_webhook};

@@ -1,4 +1,4 @@
-//! The address ranges that GitHub sends webhooks from, kept current while the config wants them.
+//! GitHub's webhook address ranges: asked for at start, kept current.
 
 use std::sync::Arc;
 use std::time::Duration;

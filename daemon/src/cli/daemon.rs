@@ -65,16 +65,21 @@ impl Daemon {
         }
         let query = query.finish();
         let separator = if query.is_empty() { "" } else { "?" };
-        self.ask(Method::GET, &format!("{path}{separator}{query}")).await
+        self.ask(Method::GET, &format!("{path}{separator}{query}"), ANSWERS_WITHIN).await
     }
 
     pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(Method::POST, path).await
+        self.post_within(ANSWERS_WITHIN, path).await
     }
 
-    async fn ask(&self, method: Method, target: &str) -> Result<Value, Failure> {
+    /// For work that takes its time before the daemon answers.
+    pub(super) async fn post_within(&self, patience: Duration, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::POST, path, patience).await
+    }
+
+    async fn ask(&self, method: Method, target: &str, patience: Duration) -> Result<Value, Failure> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
-        let answer = tokio::time::timeout(ANSWERS_WITHIN, exchange(stream, method, target)).await;
+        let answer = tokio::time::timeout(patience, exchange(stream, method, target)).await;
         let (status, body) = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(reason)) => return Err(self.broke_off(&reason)),

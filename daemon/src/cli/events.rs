@@ -110,7 +110,7 @@ impl Command {
 }
 
 fn table(events: &[EventRow]) -> Rows {
-    let mut rows = Rows::new(["received (UTC)", "event", "about", "actor", "status", "id"]);
+    let mut rows = Rows::new(["received (UTC)", "event", "about", "actor", "status", "source", "id"]);
     for event in events {
         rows.push([
             output::time(event.received_at),
@@ -118,6 +118,7 @@ fn table(events: &[EventRow]) -> Rows {
             or_dash(about(event).as_ref()),
             or_dash(event.actor.as_ref()),
             word(&event.processing_status),
+            word(&event.source),
             event.id.to_string(),
         ]);
     }

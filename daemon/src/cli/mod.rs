@@ -13,6 +13,7 @@ mod failure;
 mod installations;
 mod jobs;
 mod output;
+mod recover;
 mod serve;
 mod status;
 mod when;
@@ -91,6 +92,9 @@ enum Command {
     Installations(installations::Command),
     /// Why rules did or did not match.
     Why(why::Why),
+    /// Fetch what GitHub could not deliver.
+    #[command(after_help = recover::EXIT_CODES)]
+    Recover(recover::Recover),
     /// The daemon at a glance.
     Status,
     /// Print shell completions.
@@ -120,6 +124,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Effects(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Installations(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),
     }
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
+use crate::github::limits::{PartyState, Trouble};
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 use crate::store::repository_configs::RepositoryConfigRow;
@@ -21,9 +22,15 @@ struct Status {
     dry_run: bool,
     read_only: bool,
     queue: QueueDepth,
+    github: GitHub,
     repositories: usize,
     installations: InstallationCount,
     repository_configs: Vec<RepositoryConfigRow>,
+}
+
+#[derive(Deserialize)]
+struct GitHub {
+    troubles: Vec<PartyState>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +70,15 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         (_, true) => "no: github.read_only is on",
         _ => "yes",
     };
+    let troubles = status.github.troubles.iter().map(|each| {
+        let what = match each.trouble {
+            Trouble::Open => "GitHub does not answer",
+            Trouble::Exhausted => "the hour's quota is used up",
+            Trouble::Refused => "GitHub refused for a limit",
+        };
+        ("jobs wait", format!("{}: {what}, {} more", each.who, duration(i64::try_from(each.seconds_left).unwrap_or(0))))
+    });
+    let troubles: Vec<_> = troubles.collect();
     let queue = status.queue;
     let oldest = queue.oldest_queued.map(|at| format!(", oldest from {}", output::time(at))).unwrap_or_default();
     facts.extend([
@@ -71,6 +87,7 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("queue", format!("{} queued{oldest}, {} running, {} dead letters", queue.queued, queue.running, queue.dead)),
         ("knows", format!("{} repositories in {}", status.repositories, installations(status.installations))),
     ]);
+    facts.extend(troubles);
     for row in &status.repository_configs {
         for problem in row.problems.iter().take(MOST_PROBLEMS) {
             let (at, message) = (format!("{}:{}:{}", row.path, problem.line, problem.column), &problem.message);

@@ -16,7 +16,7 @@ use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::revision::{Source, git_commit, hash};
 use super::rules::Rulebook;
 use super::secret::{Surroundings, files};
-use super::table::{GITHUB, Key, LOGGING, QUEUE, RETENTION, ROOT, RULES_FILE, SERVER};
+use super::table::{GITHUB, Key, LOGGING, QUEUE, RECOVERY, RETENTION, ROOT, RULES_FILE, SERVER};
 use super::{Config, Problem, Problems, Revision, database, sections, values};
 use crate::core::intent::ActionKind;
 use crate::core::rule::Mode;
@@ -116,6 +116,8 @@ fn build(
     let mut allow_fields = own_fields.section("allow", &REPOSITORY_ALLOW, findings);
     let own = sections::repository_config(&mut own_fields, &mut allow_fields, actions, findings);
     own_fields.shown.insert("allow".to_owned(), Value::Object(allow_fields.shown));
+    let mut recovery_fields = top.section("recovery", &RECOVERY, findings);
+    let recovery = sections::recovery(&mut recovery_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
     let logging = sections::logging(&mut logging_fields, findings);
     let mut rulebook = Rulebook::new(actions);
@@ -130,11 +132,13 @@ fn build(
         "retention": retention_fields.shown,
         "queue": queue_fields.shown,
         "repository_config": own_fields.shown,
+        "recovery": recovery_fields.shown,
         "logging": logging_fields.shown,
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
         "rules": rulebook.shown,
     });
-    let (server, github, retention, queue, logging) = (server?, github?, retention?, queue?, logging?);
+    let (server, github, retention, queue, recovery, logging) =
+        (server?, github?, retention?, queue?, recovery?, logging?);
     let repository_config = own?;
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
@@ -145,6 +149,7 @@ fn build(
         retention,
         queue,
         repository_config,
+        recovery,
         logging,
         rules,
         effective,

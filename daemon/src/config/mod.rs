@@ -56,6 +56,7 @@ pub struct Config {
     pub retention: Retention,
     pub queue: Queue,
     pub repository_config: RepositoryConfig,
+    pub recovery: Recovery,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,
     /// The effective config with every default filled in and secrets masked: what `config show` prints.
@@ -118,8 +119,38 @@ pub struct GitHub {
     pub timeout: Duration,
     /// Default 1 h.
     pub refresh_installations: Duration,
+    /// Bytes of memory for answers; default 64 MiB, 0: off.
+    pub cache: u64,
+    pub limits: GitHubLimits,
+    pub breaker: Breaker,
     pub dry_run: bool,
     pub read_only: bool,
+}
+
+/// What GitHub allows beside the hour's quota; zero: no such limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitHubLimits {
+    /// Default 900; a read is one point, a change five.
+    pub points_a_minute: u32,
+    /// Default 80.
+    pub content_a_minute: u32,
+    /// Default 500.
+    pub content_an_hour: u32,
+    /// Between two changes in the long run; default 1 s.
+    pub write_spacing: Duration,
+    /// Requests under way at once; default 50.
+    pub at_once: u32,
+}
+
+/// When GitHub is left alone because it does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// In a row; default 5.
+    pub failures: u32,
+    /// The first time, doubled each time; default 5 s.
+    pub open: Duration,
+    /// Default 1 min.
+    pub open_cap: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +209,29 @@ pub struct FileTerms {
     pub max_rules: usize,
     /// Bytes.
     pub max_size: u64,
+}
+
+/// How what never arrived is found.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// `None`: only when asked; default 5 min.
+    pub every: Option<Duration>,
+    /// How long GitHub keeps deliveries; default 3 days.
+    pub window: Duration,
+    /// Younger deliveries are left alone; default 1 min.
+    pub grace: Duration,
+    /// Requests in one run; default 2,000.
+    pub max_requests: u32,
+    /// `None`: no repository is swept.
+    pub sweep: Option<Sweep>,
+}
+
+/// Which repositories are looked through for changes that no delivery told.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    pub repositories: Repositories,
+    /// Default 1 day.
+    pub every: Duration,
 }
 
 /// What is logged, and in which form.

@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::findings::{Findings, Place};
 use super::marked::{Entry, Node, Tree};
 use super::suggest::did_you_mean;
-use super::table::{Key, LIMITS, RULE};
+use super::table::{Key, LIMITS, Presence, RULE};
 use super::values::{count, list, one_of, one_or_more, refuse, text};
 use crate::core::condition::Condition;
 use crate::core::event::RepoName;
@@ -165,7 +165,9 @@ fn own_repository(fields: &mut Fields<'_>, repository: &RepoName, findings: &mut
 pub(super) fn repositories(node: &Node, key: &Key, findings: &mut Findings) -> Option<Repositories> {
     let items = one_or_more(node, key, findings)?;
     if items.is_empty() {
-        return refuse(node, findings, "`repositories` is empty: leave it out for all of them");
+        let all = matches!(key.presence, Presence::Default(_));
+        let without = if all { "all of them" } else { "none" };
+        return refuse(node, findings, format!("`repositories` is empty: leave it out for {without}"));
     }
     let read: Vec<_> = items.iter().map(|item| repository(item, key, findings)).collect();
     let globs: Vec<String> = read.into_iter().collect::<Option<_>>()?;

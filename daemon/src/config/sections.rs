@@ -1,9 +1,11 @@
 //! The sections of the config file, read into their types.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jsonwebtoken::EncodingKey;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 use super::fields::Fields;
@@ -12,9 +14,12 @@ use super::marked::Node;
 use super::rules::repositories;
 use super::secret::{Surroundings, secret, secrets};
 use super::suggest::did_you_mean;
-use super::table::Key;
+use super::table::{BREAKER, GITHUB_LIMITS, Key, SWEEP};
 use super::values::{address, allow, count, duration, flag, list, networks, one_of, path, refuse, size, text, url};
-use super::{FileTerms, GitHub, LogFormat, Logging, Queue, RepositoryConfig, Retention, Server};
+use super::{
+    Breaker, FileTerms, GitHub, GitHubLimits, LogFormat, Logging, Queue, Recovery, RepositoryConfig, Retention, Server,
+    Sweep,
+};
 use crate::core::intent::ActionKind;
 
 /// The kernel's limit on the path of a Unix socket: `sun_path` of unix(7), without its final NUL.
@@ -60,6 +65,9 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
     let api_url = fields.read("api_url", findings, url);
     let timeout = fields.read("timeout", findings, duration);
     let refresh_installations = fields.read("refresh_installations", findings, duration);
+    let cache = fields.read("cache", findings, size);
+    let limits = github_limits(fields, findings);
+    let breaker = breaker(fields, findings);
     let dry_run = fields.read("dry_run", findings, flag);
     let read_only = fields.read("read_only", findings, flag);
     Some(GitHub {
@@ -71,9 +79,43 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
         api_url: api_url?,
         timeout: timeout?,
         refresh_installations: refresh_installations?,
+        cache: cache?,
+        limits: limits?,
+        breaker: breaker?,
         dry_run: dry_run?,
         read_only: read_only?,
     })
+}
+
+fn github_limits(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<GitHubLimits> {
+    let mut inner = fields.section("limits", &GITHUB_LIMITS, findings);
+    let points_a_minute = inner.read("points_a_minute", findings, count);
+    let content_a_minute = inner.read("content_a_minute", findings, count);
+    let content_an_hour = inner.read("content_an_hour", findings, count);
+    let write_spacing = inner.read("write_spacing", findings, duration);
+    let at_once = inner.read("at_once", findings, count);
+    fields.shown.insert("limits".to_owned(), Value::Object(inner.shown));
+    Some(GitHubLimits {
+        points_a_minute: u32::try_from(points_a_minute?).ok()?,
+        content_a_minute: u32::try_from(content_a_minute?).ok()?,
+        content_an_hour: u32::try_from(content_an_hour?).ok()?,
+        write_spacing: write_spacing?,
+        at_once: u32::try_from(at_once?).ok()?,
+    })
+}
+
+fn breaker(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Breaker> {
+    let mut inner = fields.section("breaker", &BREAKER, findings);
+    let failures = inner.read("failures", findings, count);
+    let open = inner.read("open", findings, duration);
+    let open_cap = inner.read("open_cap", findings, duration);
+    if let (Some(open), Some(cap)) = (open, open_cap)
+        && open > cap
+    {
+        findings.report(inner.place_of("open"), "`open` is longer than `open_cap`");
+    }
+    fields.shown.insert("breaker".to_owned(), Value::Object(inner.shown));
+    Some(Breaker { failures: u32::try_from(failures?).ok()?, open: open?, open_cap: open_cap? })
 }
 
 /// Found out at load, not at the first request.
@@ -157,6 +199,33 @@ fn action_names(kinds: &[ActionKind], node: &Node, key: &Key, findings: &mut Fin
     };
     let read: Vec<_> = list(node, key, findings)?.iter().map(|item| one(item, findings)).collect();
     read.into_iter().collect()
+}
+
+/// Faster would ask GitHub for a list that cannot have changed much.
+const SHORTEST_RECOVERY: Duration = Duration::from_secs(1);
+
+pub(super) fn recovery(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Recovery> {
+    let every = fields.read("every", findings, |node, key, findings| {
+        let every = duration(node, key, findings)?;
+        if !every.is_zero() && every < SHORTEST_RECOVERY {
+            return refuse(node, findings, "`every` must be at least 1s, or 0s for never");
+        }
+        Some(every)
+    });
+    let window = fields.read("window", findings, duration);
+    let grace = fields.read("grace", findings, duration);
+    let max_requests = fields.read("max_requests", findings, count);
+    let mut inner = fields.section("sweep", &SWEEP, findings);
+    let chosen = inner.read("repositories", findings, repositories);
+    let sweep_every = inner.read("every", findings, duration);
+    fields.shown.insert("sweep".to_owned(), Value::Object(inner.shown));
+    Some(Recovery {
+        every: Some(every?).filter(|every| !every.is_zero()),
+        window: window?,
+        grace: grace?,
+        max_requests: u32::try_from(max_requests?).ok()?,
+        sweep: chosen.zip(sweep_every).map(|(repositories, every)| Sweep { repositories, every }),
+    })
 }
 
 pub(super) fn logging(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Logging> {

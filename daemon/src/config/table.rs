@@ -111,6 +111,7 @@ pub(super) static ROOT: Section = Section {
             Optional,
             "Rules that repositories keep in a file of their own.",
         ),
+        key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         key(
             "include",
@@ -227,8 +228,68 @@ pub(super) static GITHUB: Section = Section {
             Default("1h"),
             "How often the App's installations and their repositories are listed anew. Events tell of changes at once.",
         ),
+        key(
+            "cache",
+            Kind::Size { least: "0B", most: "16GiB" },
+            Default("64MiB"),
+            "Memory for GitHub's answers, compressed: what has not changed costs nothing of the quota. `0B` keeps none.",
+        ),
+        key("limits", Kind::Section(&GITHUB_LIMITS), Optional, "What GitHub allows beside the hour's quota."),
+        key("breaker", Kind::Section(&BREAKER), Optional, "When GitHub is left alone because it does not answer."),
         key("dry_run", Kind::Flag, Default("false"), "Decide and record everything, write nothing to GitHub."),
         key("read_only", Kind::Flag, Default("false"), "Refuse every write to GitHub, those of commands too."),
+    ],
+};
+
+pub(super) static GITHUB_LIMITS: Section = Section {
+    path: "github.limits",
+    help: "What GitHub allows one installation beside the hour's quota, which it tells itself. orchd stays a tenth below. 0: no such limit (an Enterprise Server).",
+    keys: &[
+        key(
+            "points_a_minute",
+            Kind::Count { least: 0, most: 1_000_000 },
+            Default("900"),
+            "Points a minute: a read is one, a change five.",
+        ),
+        key(
+            "content_a_minute",
+            Kind::Count { least: 0, most: 1_000_000 },
+            Default("80"),
+            "Issues, comments, reviews and the like made in a minute.",
+        ),
+        key("content_an_hour", Kind::Count { least: 0, most: 1_000_000 }, Default("500"), "The same in an hour."),
+        key(
+            "write_spacing",
+            Kind::Duration { least: "0ms", most: "1m" },
+            Default("1s"),
+            "Time between two changes in the long run; a few may follow each other at once.",
+        ),
+        key(
+            "at_once",
+            Kind::Count { least: 1, most: 100 },
+            Default("50"),
+            "Requests under way at once: of each installation over all daemons, and of one daemon over all installations.",
+        ),
+    ],
+};
+
+pub(super) static BREAKER: Section = Section {
+    path: "github.breaker",
+    help: "When GitHub does not answer, it is left alone for a while; jobs wait and no attempt of theirs is counted.",
+    keys: &[
+        key(
+            "failures",
+            Kind::Count { least: 1, most: 20 },
+            Default("5"),
+            "Failures in a row after which GitHub is left alone; half of the last twenty are too many as well.",
+        ),
+        key(
+            "open",
+            Kind::Duration { least: "1ms", most: "1h" },
+            Default("5s"),
+            "How long, the first time; doubled each time GitHub still does not answer.",
+        ),
+        key("open_cap", Kind::Duration { least: "1ms", most: "1h" }, Default("1m"), "The longest it is left alone."),
     ],
 };
 
@@ -295,6 +356,62 @@ pub(super) static QUEUE: Section = Section {
     ],
 };
 
+pub(super) static RECOVERY: Section = Section {
+    path: "recovery",
+    help: "How what GitHub could not deliver is found and fetched. GitHub never delivers twice by itself, so orchd compares GitHub's list of deliveries with what it has. Needs the App's `private_key`.",
+    keys: &[
+        key(
+            "every",
+            Kind::Duration { least: "0s", most: "1d" },
+            Default("5m"),
+            "How often GitHub's list of deliveries is looked through, and at start. `0s`: only by `orchd recover`.",
+        ),
+        key(
+            "window",
+            Kind::Duration { least: "1h", most: "30d" },
+            Default("3d"),
+            "How long GitHub keeps deliveries: 3 days, on an Enterprise Server 7.",
+        ),
+        key(
+            "grace",
+            Kind::Duration { least: "0s", most: "1h" },
+            Default("1m"),
+            "Deliveries younger than this may still be on their way and are left for the next time.",
+        ),
+        key(
+            "max_requests",
+            Kind::Count { least: 10, most: 1_000_000 },
+            Default("2000"),
+            "Requests to GitHub in one run, at most; the next run goes on. One page of the list holds 100 deliveries, and each missing one is a request.",
+        ),
+        key(
+            "sweep",
+            Kind::Section(&SWEEP),
+            Optional,
+            "Looks through issues and pull requests for changes that no delivery told.",
+        ),
+    ],
+};
+
+pub(super) static SWEEP: Section = Section {
+    path: "recovery.sweep",
+    help: "Looks through issues and pull requests for changes that no delivery told. What is found becomes an event of source `swept`.",
+    keys: &[
+        key(
+            "repositories",
+            Kind::Repositories,
+            Optional,
+            "Which repositories, as in a rule. Without it none are swept.",
+        ),
+        key(
+            "every",
+            Kind::Duration { least: "1s", most: "30d" },
+            Default("1d"),
+            "How often a repository is swept, at most as often as `recovery.every`.",
+        ),
+    ],
+};
+
 pub(super) static LOGGING: Section = Section {
     path: "logging",
     help: "What is logged, and in which form.",
@@ -355,13 +472,17 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 11] = [
+pub(super) static SECTIONS: [&Section; 15] = [
     &ROOT,
     &SERVER,
     &DATABASE,
     &GITHUB,
+    &GITHUB_LIMITS,
+    &BREAKER,
     &RETENTION,
     &QUEUE,
+    &RECOVERY,
+    &SWEEP,
     &REPOSITORY_CONFIG,
     &REPOSITORY_ALLOW,
     &LOGGING,

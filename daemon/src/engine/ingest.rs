@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::awaited;
 use crate::config::live::LiveConfig;
 use crate::core::event::{EventId, EventKind, RepoName};
+use crate::github::heard::Heard;
 use crate::github::webhook::{Envelope, Headers};
 use crate::store::events::{Ingested, NewEvent, SeenInstallation, SeenRepository, Source};
 use crate::store::{Db, Packed, StoreError};
@@ -31,6 +32,9 @@ const CALM: Duration = Duration::from_millis(25);
 
 /// The longest that processing steps aside.
 const YIELD: Duration = Duration::from_millis(250);
+
+/// How far GitHub's clock may be ahead of ours. With more, GitHub does not believe the App's signature either.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(10);
 
 /// Why a delivery was not stored. The sender should come back: GitHub lists it as failed, and recovery finds it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,6 +54,7 @@ pub struct Ingest {
     stored: Arc<watch::Sender<u64>>,
     busy: Busy,
     config: Arc<LiveConfig>,
+    heard: Heard,
 }
 
 /// When there was last pressure, in milliseconds since this was made; 0: never.
@@ -81,12 +86,12 @@ impl Busy {
 impl Ingest {
     /// Starts the ingest task. `wake` is rung after every batch with something new in it. The task ends when the last
     /// handle is gone and everything handed in is answered.
-    pub fn start(db: Db, config: Arc<LiveConfig>, wake: Arc<Notify>) -> Self {
+    pub fn start(db: Db, config: Arc<LiveConfig>, wake: Arc<Notify>, heard: Heard) -> Self {
         let (queue, waiting) = mpsc::channel(config.current().server.max_pending.max(1));
         let stored = Arc::new(watch::Sender::new(0));
         let busy = Busy::new();
         tokio::spawn(store_batches(db, waiting, Arc::clone(&stored), busy.clone(), wake));
-        Self { queue, stored, busy, config }
+        Self { queue, stored, busy, config, heard }
     }
 
     /// Stores one delivery; returns when it is on disk.
@@ -97,6 +102,9 @@ impl Ingest {
         let kind = EventKind { name: event.event_type.clone(), action: event.event_action.clone() };
         let repository = event.repository.as_ref().map(|seen| &seen.name);
         event.awaited = awaited(&self.config.current(), &kind, repository, event.number);
+        if let Some(repository) = &event.repository {
+            self.heard.hear(&repository.name, event.number, &event.event_type);
+        }
         // Here and not in the task that writes: connections are served in parallel, batches are not.
         let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();
@@ -155,16 +163,23 @@ pub fn new_event(
                 url: seen.url,
                 is_private: seen.is_private,
                 default_branch: seen.default_branch,
+                told_at: told_at(seen.updated_at, received_at),
             })
         }),
         installation: envelope.installation.map(|seen| SeenInstallation {
             id: seen.id,
             account_login: seen.account_login,
             account_type: seen.account_type,
+            told_at: told_at(seen.updated_at, received_at),
         }),
         payload,
         awaited: true,
     }
+}
+
+/// When a state was true. A time from the future would make everything that follows look late.
+fn told_at(updated_at: Option<DateTime<Utc>>, received_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    updated_at.map(|at| at.min(received_at + CLOCKS_DIFFER))
 }
 
 async fn store_batches(

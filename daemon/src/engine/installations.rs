@@ -15,7 +15,6 @@ use crate::core::installation::{News, Stop, news};
 use crate::github::{GitHubError, installations as github};
 use crate::store::StoreError;
 use crate::store::installations::Word;
-use crate::store::turns::Duty;
 
 /// How often work is looked for whose installation may act again. The rule is that it goes on at once; this finds what
 /// was held in the moment of the change, and what another daemon learnt.
@@ -158,15 +157,17 @@ async fn resume_all(engine: &Engine) -> Result<(), StoreError> {
 
 /// Refreshes unless another daemon does; says how long until the next time.
 async fn refresh_in_turn(engine: &Engine, config: &Config) -> Duration {
-    let _turn = match engine.db.take_turn(Duty::Installations).await {
-        Ok(Some(turn)) => turn,
+    let alone = match engine.db.alone_at("installations").await {
+        Ok(Some(alone)) => alone,
         Ok(None) => return RETRY,
         Err(error) => {
             tracing::warn!(%error, "installations are not refreshed");
             return RETRY;
         }
     };
-    match refresh(engine).await {
+    let done = refresh(engine).await;
+    alone.end().await;
+    match done {
         Ok(()) => config.github.refresh_installations,
         Err(error) => {
             tracing::warn!(%error, "the App's installations could not be refreshed");

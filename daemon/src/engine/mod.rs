@@ -1,4 +1,5 @@
-//! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`).
+//! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`);
+//! beside it, what never arrived is found and fetched (`recover`).
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
 //! act (`installations`), which rules a repository has of its own (`repository_config`). Refuses to know HTTP, and leaves
@@ -11,6 +12,7 @@ pub mod apply;
 pub mod ingest;
 pub mod installations;
 pub mod process;
+pub mod recover;
 pub mod repository_config;
 pub mod retention;
 pub mod work;
@@ -81,7 +83,7 @@ pub enum JobError {
     /// May work later: back to the queue with a growing wait, and to the dead letters in the end.
     #[error("{0}")]
     Retry(String),
-    /// GitHub named a time: back to the queue until then.
+    /// GitHub named a time, or does not answer at all: back to the queue until then, and the attempt is not counted.
     #[error("{reason}")]
     Wait { wait: Duration, reason: String },
     /// Will never work as it is: to the dead letters at once.
@@ -97,7 +99,9 @@ impl From<GitHubError> for JobError {
         let text = error.to_string();
         match error {
             GitHubError::NotFound(_) | GitHubError::Refused { .. } => Self::Hopeless(text),
-            GitHubError::Limited { retry_after, .. } => Self::Wait { wait: retry_after, reason: text },
+            GitHubError::Limited { retry_after, .. } | GitHubError::Down { retry_after } => {
+                Self::Wait { wait: retry_after, reason: text }
+            }
             GitHubError::Unavailable(_) | GitHubError::Unreadable(_) | GitHubError::Credentials(_) => Self::Retry(text),
         }
     }

@@ -147,7 +147,7 @@ async fn fetch(engine: &Engine, event: &Event, needs: &FactKinds, facts: &mut Fa
         github::facts::withhold(needs, facts, &stop.to_string());
         return Ok(installations::decide_later(engine, event).await?);
     }
-    let reader = engine.github.load().reader(event.installation);
+    let reader = engine.github.load().reader(event.installation).recent();
     github::facts::fetch(&reader, event, needs, facts).await?;
     if facts.refusals().any(installations::says_suspended) {
         installations::look(engine, event.installation).await?;

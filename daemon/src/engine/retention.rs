@@ -10,7 +10,6 @@ use super::Engine;
 use crate::config::Retention;
 use crate::store::StoreError;
 use crate::store::retention::Kept;
-use crate::store::turns::Duty;
 
 /// Events in one transaction: some milliseconds, which a delivery may have to wait for.
 const BATCH: u32 = 100;
@@ -65,7 +64,13 @@ pub async fn keep(engine: Engine, stop: CancellationToken) {
 /// # Errors
 /// When the store fails; what was dropped by then is dropped.
 pub async fn sweep(engine: &Engine, stop: &CancellationToken) -> Result<Option<Swept>, StoreError> {
-    let Some(_turn) = engine.db.take_turn(Duty::Retention).await? else { return Ok(None) };
+    let Some(alone) = engine.db.alone_at("retention").await? else { return Ok(None) };
+    let swept = drop_expired(engine, stop).await;
+    alone.end().await;
+    swept.map(Some)
+}
+
+async fn drop_expired(engine: &Engine, stop: &CancellationToken) -> Result<Swept, StoreError> {
     let now = (engine.clock)();
     engine.db.make_months(now).await?;
     let ages = engine.config.current().retention.clone();
@@ -87,7 +92,7 @@ pub async fn sweep(engine: &Engine, stop: &CancellationToken) -> Result<Option<S
         }
     }
     metrics::gauge!("orchd_retention_last_run_timestamp_seconds").set(now.timestamp() as f64);
-    Ok(Some(swept))
+    Ok(swept)
 }
 
 /// A payload and a decision go with their event at the latest.

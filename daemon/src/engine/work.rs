@@ -194,7 +194,11 @@ async fn settle_failure(engine: &Engine, job: &JobRow, error: &JobError) -> &'st
         }
         JobError::Retry(_) | JobError::Hopeless(_) => ("dead", engine.db.bury(&engine.owner, job.id, &text, now).await),
     };
-    report(engine, job, outcome, &text).await;
+    match error {
+        // Nothing went wrong with the job, and whole queues may wait: who makes them wait has said so, once.
+        JobError::Wait { .. } => tracing::debug!(job_id = %job.id.0, repository = job.lane, reason = text, "job waits"),
+        _ => report(engine, job, outcome, &text).await,
+    }
     if let Err(error) = stored {
         tracing::error!(job_id = %job.id.0, %error, "the failure could not be stored; the job comes back when its lease ends");
     }

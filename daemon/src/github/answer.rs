@@ -57,6 +57,12 @@ impl Answer {
         }
     }
 
+    /// GitHub's words when this is a refusal for a limit.
+    pub(super) fn limit(&self, now: DateTime<Utc>) -> Option<String> {
+        let message = self.message();
+        self.wait(&message, now).map(|_| message)
+    }
+
     /// GitHub's own words: `message` and those of `errors`.
     fn message(&self) -> String {
         let words = match serde_json::from_slice::<Value>(&self.body) {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tower::BoxError;
 
 use super::client::{GitHub, Reader};
+use super::limits::Priority;
 use super::transport::Outgoing;
 use super::{GateClosed, GitHubError};
 use crate::core::event::InstallationId;
@@ -71,6 +72,13 @@ impl std::ops::Deref for Writer {
 }
 
 impl Writer {
+    /// The same writer, more or less urgent than an event's.
+    #[must_use]
+    pub fn at(mut self, priority: Priority) -> Self {
+        self.reader = self.reader.at(priority);
+        self
+    }
+
     /// Sends a change. Never retried by the client after GitHub may have seen it: the engine checks what happened
     /// first. `T` may be `serde_json::Value`; an empty answer (204) is `null`. A `null` body is not sent.
     ///
@@ -94,10 +102,12 @@ impl Writer {
 #[error("the write gate refused {0} {1}: it carries no permit")]
 pub(super) struct NoPermit(Method, String);
 
-/// The layer in front of the connection. Signing in is the one POST that changes nothing.
+/// The layer in front of the connection. Two POSTs change nothing that people see: signing in, and asking GitHub to send
+/// us a delivery once more.
 pub(super) fn check(request: Request<OctoBody>) -> Result<Request<OctoBody>, BoxError> {
-    let signs_in = *request.method() == Method::POST && is_token_path(request.uri().path());
-    if is_safe(request.method()) || signs_in || request.extensions().get::<WritePermit>().is_some() {
+    let path = request.uri().path();
+    let harmless = *request.method() == Method::POST && (is_token_path(path) || is_redelivery_path(path));
+    if is_safe(request.method()) || harmless || request.extensions().get::<WritePermit>().is_some() {
         Ok(request)
     } else {
         Err(Box::new(NoPermit(request.method().clone(), request.uri().path().to_owned())))
@@ -110,8 +120,16 @@ pub(super) fn is_safe(method: &Method) -> bool {
 }
 
 fn is_token_path(path: &str) -> bool {
+    is_number_between(path, "/app/installations/", "/access_tokens")
+}
+
+fn is_redelivery_path(path: &str) -> bool {
+    is_number_between(path, "/app/hook/deliveries/", "/attempts")
+}
+
+fn is_number_between(path: &str, before: &str, after: &str) -> bool {
     let below = path.strip_prefix("/api/v3").unwrap_or(path);
-    let id = below.strip_prefix("/app/installations/").and_then(|rest| rest.strip_suffix("/access_tokens"));
+    let id = below.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
     id.is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
@@ -162,6 +180,24 @@ mod tests {
             "/app/installations/5",
         ] {
             assert!(!is_token_path(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_exact_path_asks_for_a_redelivery() {
+        assert!(is_redelivery_path("/app/hook/deliveries/5/attempts"));
+        assert!(is_redelivery_path("/api/v3/app/hook/deliveries/40000000017/attempts"));
+        for path in [
+            "/app/hook/deliveries//attempts",
+            "/app/hook/deliveries/5/attempts/",
+            "/app/hook/deliveries/5/../6/attempts",
+            "/app/hook/deliveries/v1_5/attempts",
+            "/repos/app/hook/deliveries/5/attempts",
+            "/repos/acme/web/hooks/1/deliveries/5/attempts",
+            "/app/hook/deliveries/5",
+            "/app/hook/config",
+        ] {
+            assert!(!is_redelivery_path(path), "{path}");
         }
     }
 }

@@ -1,30 +1,23 @@
-//! The tower layers between octocrab and the connection, innermost first: time limit, measuring, write gate, retries,
-//! headers, and a bound on requests at once.
+//! The tower layers between octocrab and the connection, innermost first: time limit, measuring, write gate, headers.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use octocrab::OctoBody;
-use rand::Rng;
-use tower::retry::Policy;
 use tower::{BoxError, Layer, Service};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{gate, path};
+use super::path;
 use crate::core::event::InstallationId;
 
 /// The version of GitHub's REST API that orchd was written against (docs.github.com, "API versions").
 const API_VERSION: &str = "2022-11-28";
 const USER_AGENT: &str = concat!("orchd/", env!("CARGO_PKG_VERSION"));
-/// Times a safe request is sent again after a failure.
-const RETRIES: u32 = 3;
-/// Requests under way at once. GitHub's secondary limit is 100 for all clients of an App together.
-pub(super) const AT_ONCE: usize = 50;
 
 /// Whose quota a request uses: travels with the request for the metrics.
 #[derive(Clone, Copy, Debug)]
@@ -40,51 +33,6 @@ pub(super) fn add_headers(mut request: Request<OctoBody>) -> Request<OctoBody> {
         headers.insert("x-request-id", id);
     }
     request
-}
-
-/// Sends a safe request again after a 5xx or a failed connection: waits `first_wait`, then twice that, and so on,
-/// each time a random part of it between half and all.
-#[derive(Clone, Debug)]
-pub(super) struct Retries {
-    left: u32,
-    wait: Duration,
-}
-
-impl Retries {
-    pub(super) fn new(first_wait: Duration) -> Self {
-        Self { left: RETRIES, wait: first_wait }
-    }
-}
-
-impl Policy<Request<OctoBody>, Response<Incoming>, BoxError> for Retries {
-    type Future = tokio::time::Sleep;
-
-    fn retry(
-        &mut self,
-        request: &mut Request<OctoBody>,
-        result: &mut Result<Response<Incoming>, BoxError>,
-    ) -> Option<Self::Future> {
-        let failed = result.as_ref().map_or(true, |answer| answer.status().is_server_error());
-        if !failed || self.left == 0 || !gate::is_safe(request.method()) {
-            return None;
-        }
-        let wait = self.wait.mul_f64(rand::rng().random_range(0.5..=1.0));
-        self.left -= 1;
-        self.wait *= 2;
-        Some(tokio::time::sleep(wait))
-    }
-
-    fn clone_request(&mut self, request: &Request<OctoBody>) -> Option<Request<OctoBody>> {
-        if !gate::is_safe(request.method()) {
-            return None;
-        }
-        let mut again = Request::new(OctoBody::empty());
-        *again.method_mut() = request.method().clone();
-        *again.uri_mut() = request.uri().clone();
-        *again.headers_mut() = request.headers().clone();
-        *again.extensions_mut() = request.extensions().clone();
-        Some(again)
-    }
 }
 
 /// Counts, times and traces each request that is really sent.

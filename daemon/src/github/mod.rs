@@ -1,20 +1,29 @@
 //! GitHub as orchd meets it: authentication, the client with its layers and its write gate, webhooks, facts, files,
 //! the App's installations.
 //!
-//! Refuses to know the store and what a rule means. Invariants: a body is not parsed before its signature was verified
-//! (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
+//! Refuses to know the store and what a rule means. Invariants: a body is not parsed before its signature was verified,
+//! unless we asked GitHub for it ourselves (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
 //! reaches a log or an error (11).
 
 mod answer;
 pub mod auth;
+mod cache;
 pub mod client;
+mod connection;
 pub mod contents;
+#[cfg(feature = "server")]
+pub mod deliveries;
 pub mod facts;
 mod gate;
+pub mod heard;
 pub mod installations;
+#[cfg(feature = "server")]
+pub mod items;
 mod layers;
+pub mod limits;
 pub mod meta;
 pub mod path;
+mod send;
 #[cfg(test)]
 pub(crate) mod stand_in;
 mod transport;
@@ -34,6 +43,9 @@ pub enum GitHubError {
     /// A limit: try again not before `retry_after` has passed.
     #[error("GitHub asked to wait {}s: {message}", retry_after.as_secs())]
     Limited { retry_after: Duration, message: String },
+    /// GitHub does not answer anybody: try again not before `retry_after` has passed. A write may or may not have happened.
+    #[error("GitHub does not answer; asking again in {}s", retry_after.as_secs_f64().ceil())]
+    Down { retry_after: Duration },
     /// 5xx, time-out, connection: the same request may work later, and a write may or may not have happened.
     #[error("GitHub could not be reached or failed: {0}")]
     Unavailable(String),
@@ -56,6 +68,7 @@ impl GitHubError {
             Self::NotFound(_) => "not_found",
             Self::Refused { .. } => "refused",
             Self::Limited { .. } => "limited",
+            Self::Down { .. } => "down",
             Self::Unavailable(_) => "unavailable",
             Self::Unreadable(_) => "unreadable",
             Self::Credentials(_) => "credentials",

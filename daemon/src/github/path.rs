@@ -23,15 +23,48 @@ pub fn segment(text: &str) -> String {
     }
 }
 
+/// The issue or pull request that a path below `api_url` is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Item<'a> {
+    /// `owner/name`
+    pub repository: &'a str,
+    /// 0: the repository, or something else in it.
+    pub number: u64,
+    /// The event that GitHub sends whenever what is below this path changes.
+    pub told_by: Option<&'static str>,
+}
+
+impl<'a> Item<'a> {
+    pub(super) fn of(path: &'a str) -> Option<Self> {
+        let path = path.split('?').next().unwrap_or(path);
+        let rest = path.strip_prefix("/repos/")?;
+        let mut slashes = rest.match_indices('/').map(|(at, _)| at);
+        slashes.next()?;
+        let end = slashes.next().unwrap_or(rest.len());
+        let mut parts = rest[end..].split('/').skip(1);
+        let kind = parts.next().filter(|kind| matches!(*kind, "pulls" | "issues"));
+        let number = kind.and(parts.next()).and_then(|number| number.parse().ok()).unwrap_or(0);
+        let told_by = match (kind, number, parts.next()) {
+            (Some("pulls"), 1.., None | Some("files")) => Some("pull_request"),
+            (Some("pulls"), 1.., Some("reviews")) => Some("pull_request_review"),
+            _ => None,
+        };
+        Some(Self { repository: &rest[..end], number, told_by })
+    }
+}
+
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 14] = [
+const COLLECTIONS: [&str; 17] = [
     "access_tokens",
     "assignees",
+    "attempts",
     "check-runs",
     "comments",
     "commits",
     "contents",
+    "deliveries",
     "files",
+    "hook",
     "installations",
     "issues",
     "labels",
@@ -83,12 +116,26 @@ mod tests {
     }
 
     #[test]
+    fn a_path_tells_what_it_is_about() {
+        let of = |path| Item::of(path).map(|item| (item.repository, item.number, item.told_by));
+        assert_eq!(of("/repos/a/b/pulls/7/files?per_page=100"), Some(("a/b", 7, Some("pull_request"))));
+        assert_eq!(of("/repos/a/b/pulls/7"), Some(("a/b", 7, Some("pull_request"))));
+        assert_eq!(of("/repos/a/b/pulls/7/reviews"), Some(("a/b", 7, Some("pull_request_review"))));
+        assert_eq!(of("/repos/a/b/issues/7/labels"), Some(("a/b", 7, None)));
+        assert_eq!(of("/repos/a/b/issues/comments/7"), Some(("a/b", 0, None)));
+        assert_eq!(of("/repos/a/b"), Some(("a/b", 0, None)));
+        assert_eq!(of("/repos/a"), None);
+        assert_eq!(of("/app"), None);
+    }
+
+    #[test]
     fn a_class_holds_no_name() {
         for (path, expected) in [
             ("/repos/acme/labels/issues/5/labels/pulls", "/repos/:owner/:repo/issues/:id/labels/:id"),
             ("/repos/issues/pulls/issues/comments/77", "/repos/:owner/:repo/issues/comments/:id"),
             ("/api/v3/repos/a/b/commits/abc/check-runs", "/repos/:owner/:repo/commits/:id/check-runs"),
             ("/app/installations/5/access_tokens", "/app/installations/:id/access_tokens"),
+            ("/app/hook/deliveries/7/attempts", "/app/hook/deliveries/:id/attempts"),
             ("/meta", "/meta"),
             ("/repositories/55/issues", "/:id/:id/issues"),
             ("/", "/:id"),

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::client::Settings;
+use super::heard::Heard;
+use super::limits::{BreakerTerms, Budgets, Terms};
 
 /// A request as it arrived. `path` holds the query too.
 #[derive(Clone, Debug)]
@@ -101,6 +103,11 @@ impl StandIn {
             issuer: Some("Iv1.abc".to_owned()),
             private_key: Some(test_key().private_pem.clone()),
             timeout: Duration::from_secs(10),
+            terms: Terms::default(),
+            breaker: BreakerTerms::default(),
+            budgets: Budgets::in_memory(chrono::Utc::now),
+            cache: 1 << 20,
+            heard: Heard::new(),
         }
     }
 

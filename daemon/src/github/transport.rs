@@ -1,47 +1,68 @@
-//! One request from path to answer: signs in, follows redirects, reads the body whole, tells what went wrong.
+//! One request from path to answer: signs in, follows redirects, reads the body whole, tells what went wrong. What lies
+//! between a redirect and the connection is in `send`.
 
-use std::error::Error as _;
-use std::sync::Arc;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use tower::ServiceBuilder;
 use tower::filter::FilterLayer;
-use tower::limit::ConcurrencyLimitLayer;
-use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
 use tower::util::MapRequestLayer;
 
 use super::GitHubError;
 use super::answer::{Answer, redact};
 use super::auth::{AppKey, Token, Tokens};
+use super::cache::Answers;
 use super::client::Settings;
-use super::gate::{self, NoPermit, WritePermit};
-use super::layers::{self, Measure, QuotaOf, Retries};
+use super::connection::{connection, explain};
+use super::gate::{self, WritePermit};
+use super::heard::Heard;
+use super::layers::{self, Measure, QuotaOf};
+use super::limits::{Limits, Priority};
 use crate::core::event::InstallationId;
 
 /// Redirects followed for one request.
 const MOST_REDIRECTS: u32 = 5;
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 64 << 20;
-
 /// As whom a request is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Identity {
     Anonymous,
     App,
     Installation(InstallationId),
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::App => f.write_str("app"),
+            Self::Installation(id) => write!(f, "installation {id}"),
+        }
+    }
+}
+
+/// Who sends a request, and how urgently.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub identity: Identity,
+    pub priority: Priority,
+    /// May be answered from memory as long as no event has told of a change.
+    pub recent: bool,
+}
+
+impl Sender {
+    pub(super) fn new(identity: Identity) -> Self {
+        Self { identity, priority: Priority::Event, recent: false }
+    }
 }
 
 /// A request to send. `path` is below `api_url`.
@@ -51,17 +72,19 @@ pub(super) struct Outgoing {
     pub path: String,
     pub body: Bytes,
     pub permit: Option<WritePermit>,
+    /// `If-None-Match` or `If-Modified-Since`.
+    pub condition: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Outgoing {
     pub(super) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: Bytes::new(), permit: None }
+        Self { method: Method::GET, path: path.into(), body: Bytes::new(), permit: None, condition: None }
     }
 
     /// A change. A body of `null` is none.
     pub(super) fn write(method: Method, path: &str, body: Vec<u8>, permit: WritePermit) -> Self {
         let body = if body == b"null" { Bytes::new() } else { Bytes::from(body) };
-        Self { method, path: path.to_owned(), body, permit: Some(permit) }
+        Self { method, path: path.to_owned(), body, permit: Some(permit), condition: None }
     }
 }
 
@@ -69,12 +92,17 @@ impl Outgoing {
 pub(super) struct Transport {
     octocrab: Octocrab,
     /// Scheme and authority of `api_url`.
-    origin: String,
+    pub(super) origin: String,
     /// Path of `api_url`, empty or `/api/v3`.
-    base: String,
-    timeout: Duration,
+    pub(super) base: String,
+    pub(super) timeout: Duration,
+    /// Wait before a read is sent again for the first time, doubled each time.
+    pub(super) first_wait: Duration,
     app: Option<AppKey>,
     tokens: Tokens,
+    pub(super) limits: Limits,
+    pub(super) answers: Answers,
+    pub(super) heard: Heard,
     /// The App's slug, once it was asked for.
     pub(super) slug: OnceCell<String>,
 }
@@ -89,9 +117,7 @@ impl Transport {
             return Err(GitHubError::Credentials("`github.api_url` must be an absolute http or https URL".to_owned()));
         };
         let layers = ServiceBuilder::new()
-            .layer(ConcurrencyLimitLayer::new(layers::AT_ONCE))
             .layer(MapRequestLayer::new(layers::add_headers))
-            .layer(RetryLayer::new(Retries::new(first_wait)))
             .layer(FilterLayer::new(gate::check))
             .layer(Measure)
             .layer(TimeoutLayer::new(settings.timeout));
@@ -100,8 +126,18 @@ impl Transport {
             .with_layer(&layers)
             .with_auth(AuthState::None)
             .build();
+        let limits = Limits::new(
+            authority.to_string(),
+            settings.terms.clone(),
+            settings.breaker.clone(),
+            settings.budgets.clone(),
+        );
         Ok(Self {
             octocrab,
+            first_wait,
+            limits,
+            answers: Answers::new(settings.cache),
+            heard: settings.heard.clone(),
             origin: format!("{scheme}://{authority}"),
             base: settings.api_url.path().trim_end_matches('/').to_owned(),
             timeout: settings.timeout,
@@ -122,24 +158,24 @@ impl Transport {
     }
 
     /// Sends a request and gives its answer when that is a success.
-    pub(super) async fn call(&self, identity: Identity, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
-        let result = self.signed(identity, outgoing).await;
+    pub(super) async fn call(&self, sender: Sender, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
+        let result = self.signed(sender, outgoing).await;
         if let Err(error) = &result {
             metrics::counter!("orchd_github_errors_total", "kind" => error.kind()).increment(1);
         }
         result
     }
 
-    async fn signed(&self, identity: Identity, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
-        let token = self.sign_in(identity).await?;
-        let answer = self.follow(identity, token.as_ref(), outgoing).await?;
+    async fn signed(&self, sender: Sender, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
+        let token = self.sign_in(sender).await?;
+        let answer = self.follow(sender, token.as_ref(), outgoing).await?;
         let refused = answer.status == StatusCode::UNAUTHORIZED;
-        match (identity, token) {
+        match (sender.identity, token) {
             // GitHub did nothing with a request it does not know the sender of: sending it again is safe.
             (Identity::Installation(id), Some(token)) if refused => {
                 self.tokens.forget(id, &token).await;
-                let token = self.sign_in(identity).await?;
-                let answer = self.follow(identity, token.as_ref(), outgoing).await?;
+                let token = self.sign_in(sender).await?;
+                let answer = self.follow(sender, token.as_ref(), outgoing).await?;
                 known(answer.accept(&outgoing.path, Utc::now()))
             }
             (Identity::App, _) => known(answer.accept(&outgoing.path, Utc::now())),
@@ -147,12 +183,12 @@ impl Transport {
         }
     }
 
-    async fn sign_in(&self, identity: Identity) -> Result<Option<SecretString>, GitHubError> {
-        match (identity, &self.app) {
+    async fn sign_in(&self, sender: Sender) -> Result<Option<SecretString>, GitHubError> {
+        match (sender.identity, &self.app) {
             (Identity::Anonymous, _) | (Identity::App, None) => Ok(None),
             (Identity::App, Some(app)) => app.jwt(Utc::now()).map(Some),
             (Identity::Installation(id), Some(app)) => {
-                self.tokens.get(id, Box::pin(self.ask_token(id, app))).await.map(Some)
+                self.tokens.get(id, Box::pin(self.ask_token(id, app, sender.priority))).await.map(Some)
             }
             (Identity::Installation(_), None) => Err(GitHubError::Credentials(
                 "set `github.private_key` and `github.client_id` or `github.app_id`".to_owned(),
@@ -160,11 +196,12 @@ impl Transport {
         }
     }
 
-    async fn ask_token(&self, id: InstallationId, app: &AppKey) -> Result<Token, GitHubError> {
+    async fn ask_token(&self, id: InstallationId, app: &AppKey, priority: Priority) -> Result<Token, GitHubError> {
         let jwt = app.jwt(Utc::now())?;
         let path = format!("/app/installations/{id}/access_tokens");
         let outgoing = Outgoing { method: Method::POST, ..Outgoing::get(path) };
-        let answer = self.follow(Identity::App, Some(&jwt), &outgoing).await?;
+        let sender = Sender { priority, ..Sender::new(Identity::App) };
+        let answer = self.follow(sender, Some(&jwt), &outgoing).await?;
         // The error of reading the answer could quote the token: it is not passed on.
         known(answer.accept(&outgoing.path, Utc::now()))?
             .json(&outgoing.path)
@@ -176,13 +213,13 @@ impl Transport {
     /// redirects one to a renamed repository.
     async fn follow(
         &self,
-        identity: Identity,
+        sender: Sender,
         token: Option<&SecretString>,
         outgoing: &Outgoing,
     ) -> Result<Answer, GitHubError> {
         let mut url = format!("{}{}{}", self.origin, self.base, outgoing.path);
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.send(identity, token.filter(|_| self.is_ours(&url)), outgoing, &url).await?;
+            let answer = self.recall_or_send(sender, token.filter(|_| self.is_ours(&url)), outgoing, &url).await?;
             let status = answer.status.as_u16();
             let moved = matches!(status, 301 | 302 | 307 | 308);
             let reads = gate::is_safe(&outgoing.method);
@@ -208,7 +245,8 @@ impl Transport {
         url.strip_prefix(&self.origin).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    async fn send(
+    /// One request and its answer, as it is.
+    pub(super) async fn exchange(
         &self,
         identity: Identity,
         token: Option<&SecretString>,
@@ -222,6 +260,9 @@ impl Transport {
         *request.uri_mut() = uri;
         if !outgoing.body.is_empty() {
             request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some((name, value)) = &outgoing.condition {
+            request.headers_mut().insert(name, value.clone());
         }
         if let Some(token) = token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
@@ -246,55 +287,10 @@ impl Transport {
     }
 }
 
-/// What kept a request from an answer, in the words of the innermost errors.
-fn explain(error: &octocrab::Error) -> GitHubError {
-    let mut words: Vec<String> = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(refused) = cause.downcast_ref::<NoPermit>() {
-            return GitHubError::Refused { status: 0, message: refused.to_string() };
-        }
-        let text = cause.to_string();
-        if words.last() != Some(&text) {
-            words.push(text);
-        }
-        next = cause.source();
-    }
-    GitHubError::Unavailable(redact(&words.join(": ")))
-}
-
 /// Once signed in, "401" says that GitHub does not know us, however good the request is: a person has to mend that.
 fn known(accepted: Result<Answer, GitHubError>) -> Result<Answer, GitHubError> {
     accepted.map_err(|error| match error {
         GitHubError::Refused { status: 401, message } => GitHubError::Credentials(message),
         error => error,
     })
-}
-
-type Connection = Client<HttpsConnector<HttpConnector>, OctoBody>;
-
-/// As octocrab's own default client, with what it cannot be told: no delay for small writes. The machine's
-/// certificates are read only when they can be needed, so that a plain `http://` API works without any.
-fn connection(tls: bool) -> Result<Connection, GitHubError> {
-    let refuse = |error: &dyn std::fmt::Display| GitHubError::Unavailable(format!("TLS cannot be set up: {error}"));
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(&error))?;
-    let config = if tls {
-        config.with_native_roots().map_err(|error| refuse(&error))?
-    } else {
-        config.with_root_certificates(RootCertStore::empty())
-    };
-    let mut http = HttpConnector::new();
-    http.set_nodelay(true);
-    http.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(config.with_no_client_auth())
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(Duration::from_secs(30))
-        .pool_timer(TokioTimer::new())
-        .build(connector))
 }

@@ -15,13 +15,20 @@ use sha2::Sha256;
 
 use crate::core::event::InstallationId;
 
-/// Proof that a body was signed with one of our secrets: only [`verify`] makes one, and parsing takes nothing else.
+/// Proof that a body comes from GitHub, and parsing takes nothing else: signed with one of our secrets ([`verify`]), or
+/// read by ourselves from GitHub's API, as nobody but the App can (inside this folder only).
 #[derive(Clone, Debug)]
 pub struct Verified {
     body: Bytes,
 }
 
 impl Verified {
+    /// A payload that GitHub gave us when we asked for it, signed in as the App.
+    #[cfg(feature = "server")]
+    pub(super) fn read_from_github(body: Bytes) -> Self {
+        Self { body }
+    }
+
     /// The raw body, as it was signed.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -107,22 +114,58 @@ impl Headers {
     /// # Errors
     /// When one is absent, is given twice, or is not of its form.
     pub fn parse(headers: &HeaderMap) -> Result<Self, BadEnvelope> {
-        let read = |name: &str, longest: usize, allowed: fn(u8) -> bool, form: &str| {
+        let read = |form: &Form| {
+            let name = form.header;
             let mut values = headers.get_all(name).iter();
             let value = values.next().ok_or_else(|| BadEnvelope(format!("the {name} header is missing")))?;
-            let bytes = value.as_bytes();
-            let fits = (1..=longest).contains(&bytes.len()) && bytes.iter().all(|byte| allowed(*byte));
-            match std::str::from_utf8(bytes) {
-                Ok(text) if fits && values.next().is_none() => Ok(text.to_owned()),
-                _ => Err(BadEnvelope(format!("the {name} header must be given once and hold {form}"))),
+            match form.read(value.as_bytes()) {
+                Some(text) if values.next().is_none() => Ok(text),
+                _ => Err(BadEnvelope(format!("the {name} header must be given once and hold {}", form.words))),
             }
         };
-        let visible = |byte: u8| byte.is_ascii_graphic();
-        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        Ok(Self {
-            delivery_id: read("X-GitHub-Delivery", 255, visible, "1 to 255 visible ASCII characters")?,
-            event_type: read("X-GitHub-Event", 100, word, "1 to 100 of the characters a-z 0-9 and _")?,
-        })
+        Ok(Self { delivery_id: read(&GUID)?, event_type: read(&EVENT_NAME)? })
+    }
+
+    /// The same two, told in another way than by headers.
+    ///
+    /// # Errors
+    /// When one is not of its form.
+    pub fn named(delivery_id: &str, event_type: &str) -> Result<Self, BadEnvelope> {
+        let read = |form: &Form, text: &str| {
+            let refuse =
+                || BadEnvelope(format!("the {} header must be given once and hold {}", form.header, form.words));
+            form.read(text.as_bytes()).ok_or_else(refuse)
+        };
+        Ok(Self { delivery_id: read(&GUID, delivery_id)?, event_type: read(&EVENT_NAME, event_type)? })
+    }
+}
+
+/// What a header may hold.
+struct Form {
+    header: &'static str,
+    longest: usize,
+    allowed: fn(u8) -> bool,
+    words: &'static str,
+}
+
+const GUID: Form = Form {
+    header: "X-GitHub-Delivery",
+    longest: 255,
+    allowed: |byte| byte.is_ascii_graphic(),
+    words: "1 to 255 visible ASCII characters",
+};
+
+const EVENT_NAME: Form = Form {
+    header: "X-GitHub-Event",
+    longest: 100,
+    allowed: |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_',
+    words: "1 to 100 of the characters a-z 0-9 and _",
+};
+
+impl Form {
+    fn read(&self, value: &[u8]) -> Option<String> {
+        let fits = (1..=self.longest).contains(&value.len()) && value.iter().all(|byte| (self.allowed)(*byte));
+        std::str::from_utf8(value).ok().filter(|_| fits).map(str::to_owned)
     }
 }
 
@@ -152,6 +195,8 @@ pub struct EnvelopeRepository {
     pub url: String,
     pub is_private: bool,
     pub default_branch: String,
+    /// When it last changed, by GitHub's clock.
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +204,8 @@ pub struct EnvelopeInstallation {
     pub id: InstallationId,
     pub account_login: Option<String>,
     pub account_type: Option<String>,
+    /// When it last changed, by GitHub's clock.
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
 /// Reads the envelope. Returns the payload as JSON text (decoded when it came as a form) beside it.

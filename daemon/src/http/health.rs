@@ -14,6 +14,8 @@ use super::error::{HttpError, answer};
 use super::routes::{Routes, with};
 use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
+use crate::engine::recover::Outcome;
+use crate::github::limits::PartyState;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 
@@ -43,7 +45,29 @@ struct Health {
     queue: Option<Queue>,
     /// How many may act, and how many may not. A suspension is a person's wish: it is shown, and no fault.
     installations: Option<InstallationCount>,
+    recovery: RecoveryHealth,
+    github: GitHubHealth,
     disk: Disk,
+}
+
+/// How the last run of recovery in this process went.
+#[derive(Debug, Serialize)]
+struct RecoveryHealth {
+    status: Status,
+    /// When it runs: `no App is configured`, `when asked`, or how often.
+    runs: String,
+    #[serde(flatten)]
+    last: Option<LastRun>,
+}
+
+#[derive(Debug, Serialize)]
+struct LastRun {
+    last_run_at: chrono::DateTime<Utc>,
+    outcome: &'static str,
+    missing: u64,
+    recovered: u64,
+    unrecoverable: u64,
+    left: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,6 +95,13 @@ pub(super) struct Queue {
     #[serde(flatten)]
     pub(super) depth: QueueDepth,
     pub(super) oldest_queued_seconds: f64,
+}
+
+/// Open circuit breakers and budgets that are used up. Jobs wait for them, so they never make orchd fail.
+#[derive(Debug, Serialize)]
+pub(super) struct GitHubHealth {
+    pub(super) status: Status,
+    pub(super) troubles: Vec<PartyState>,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,9 +137,12 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
         .await
         .map_err(|error| HttpError::Internal { cause: error.to_string() })?;
 
+    let recovery = RecoveryHealth::of(&app);
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
-    let status = database.status.max(config.status).max(queue_status).max(disk.status);
-    let health = Health { status, database, config, queue, installations, disk };
+    let github = GitHubHealth::of(&app);
+    let parts = [database.status, config.status, queue_status, recovery.status, github.status, disk.status];
+    let status = parts.into_iter().max().unwrap_or(Status::Ok);
+    let health = Health { status, database, config, queue, installations, recovery, github, disk };
     let mut response = reply::json(&health)?;
     if status == Status::Failing {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -131,11 +165,42 @@ impl ConfigHealth {
     }
 }
 
+impl GitHubHealth {
+    pub(super) fn of(app: &App) -> Self {
+        let troubles = app.github.load().troubles();
+        Self { status: if troubles.is_empty() { Status::Ok } else { Status::Degraded }, troubles }
+    }
+}
+
 impl Queue {
     pub(super) fn of(depth: QueueDepth) -> Self {
         let age = depth.oldest_queued.map_or(0.0, |oldest| metrics::age_seconds(oldest, Utc::now()));
         let status = if age > QUEUE_WARNING_SECONDS { Status::Degraded } else { Status::Ok };
         Self { status, depth, oldest_queued_seconds: age }
+    }
+}
+
+impl RecoveryHealth {
+    /// Nothing that was said by others is in it: the log has the reasons.
+    fn of(app: &App) -> Self {
+        let (config, seen) = (app.config(), app.recovery.seen());
+        let no_app =
+            config.github.private_key.is_none() || matches!(&seen.last, Some(last) if last.outcome == Outcome::NoApp);
+        let runs = match config.recovery.every {
+            _ if no_app => "never: no App is configured".to_owned(),
+            None => "when asked: recovery.every is 0s".to_owned(),
+            Some(every) => format!("every {} s", every.as_secs()),
+        };
+        let last = seen.last.as_ref().map(|last| LastRun {
+            last_run_at: last.finished_at,
+            outcome: last.outcome.word(),
+            missing: last.missing,
+            recovered: last.recovered,
+            unrecoverable: last.unrecoverable,
+            left: last.left,
+        });
+        let status = if seen.keeps_failing() { Status::Degraded } else { Status::Ok };
+        Self { status, runs, last }
     }
 }
 

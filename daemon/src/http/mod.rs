@@ -26,6 +26,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Mutex, Notify};
@@ -34,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
+use crate::engine::recover::Recovery;
+use crate::github::client::GitHub;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 use crate::store::{Db, StoreError};
@@ -51,7 +54,9 @@ pub struct Site {
     pub wake: Arc<Notify>,
     /// Rung when the App's installations are to be listed anew.
     pub refresh: Arc<Notify>,
+    pub recovery: Recovery,
     pub allowlist: Arc<Allowlist>,
+    pub github: Arc<ArcSwap<GitHub>>,
     pub metrics: PrometheusHandle,
     pub started_at: DateTime<Utc>,
     /// The public address, which may be systemd's and not the config's; `None` when it is no TCP address.

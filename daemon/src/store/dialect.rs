@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use sqlx::postgres::PgListener;
-use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, SqlitePool, Transaction};
 
 use super::writer::{Writer, Writing};
 use super::{Db, StoreError};
@@ -111,6 +111,37 @@ impl Db {
     }
 }
 
+/// The turn of one daemon at something that one at a time may do. Dropped, it ends: on PostgreSQL with its connection.
+#[derive(Debug)]
+pub struct Alone(Option<PgConnection>);
+
+impl Db {
+    /// Takes the turn at `what`, unless another daemon on this database has it (`None`). On SQLite there is no other.
+    /// On PostgreSQL it is an advisory lock of a connection, outside any transaction, so it may be held across network
+    /// I/O; when that connection breaks another daemon may begin, so what is done under it must bear being done twice.
+    pub async fn alone_at(&self, what: &str) -> Result<Option<Alone>, StoreError> {
+        let Pools::Postgres(pool) = &self.pools else { return Ok(Some(Alone(None))) };
+        let mut connection = pool.acquire().await?;
+        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('orchd'), hashtext($1))")
+            .bind(what)
+            .fetch_one(&mut *connection)
+            .await?;
+        // Not back into the pool: the lock lives as long as its connection.
+        Ok(taken.then(|| Alone(Some(connection.detach()))))
+    }
+}
+
+impl Alone {
+    /// Ends the turn, and waits until others can see that.
+    pub async fn end(self) {
+        if let Some(mut connection) = self.0 {
+            // Failing that, the server frees the lock when the connection is gone.
+            let _ = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await;
+            let _ = connection.close().await;
+        }
+    }
+}
+
 /// PostgreSQL channel on which daemons tell each other that there are new jobs.
 const CHANNEL: &str = "orchd_jobs";
 
@@ -164,6 +195,25 @@ impl Tx {
         match self {
             Self::Sqlite(_) => "",
             Self::Postgres(_) => " FOR UPDATE OF j SKIP LOCKED",
+        }
+    }
+}
+
+impl Tx {
+    /// The end of a SELECT of rows that nobody else is to change before this transaction ends: waits for who does. SQLite
+    /// needs nothing, its transaction has the only write lock.
+    pub(super) fn lock_rows(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE",
+        }
+    }
+
+    /// The database's own time in microseconds, as an expression.
+    pub(super) fn time(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+            Self::Postgres(_) => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
         }
     }
 }

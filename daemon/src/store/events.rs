@@ -18,8 +18,11 @@ use crate::core::event::{EventId, InstallationId, RepoName};
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     Webhook,
+    /// Pulled from GitHub's list of deliveries, because it never arrived.
     Recovered,
     Forwarded,
+    /// Made up from an item that changed without a delivery that told it.
+    Swept,
 }
 
 /// Where an event is in its life. Stored in `processing_status`.
@@ -41,6 +44,9 @@ pub struct SeenRepository {
     pub url: String,
     pub is_private: bool,
     pub default_branch: String,
+    /// When it was so, by GitHub's clock. A late event that tells an older state changes nothing; one that does not tell
+    /// when changes nothing that was told with a time.
+    pub told_at: Option<DateTime<Utc>>,
 }
 
 /// An installation as a payload described it. Most payloads carry only the id.
@@ -49,6 +55,8 @@ pub struct SeenInstallation {
     pub id: InstallationId,
     pub account_login: Option<String>,
     pub account_type: Option<String>,
+    /// As of [`SeenRepository`].
+    pub told_at: Option<DateTime<Utc>>,
 }
 
 /// An authenticated delivery, ready to be stored.

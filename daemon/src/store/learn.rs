@@ -1,7 +1,7 @@
 //! What ingest learns from payloads: which repositories and installations there are.
 //!
 //! Almost every delivery names a repository we know already, so what was stored is remembered in RAM and an unchanged
-//! one costs no statement.
+//! one costs no statement. Deliveries come late and out of order: what a newer one told, an older one does not undo.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -69,8 +69,8 @@ fn installation_print(seen: &SeenInstallation) -> u64 {
 }
 
 impl Db {
-    /// Brings repositories, installations and their links up to what the batch says. The last mention of a thing in
-    /// the batch counts. Rows are written in the order of their ids, so two daemons cannot wait for each other.
+    /// Brings repositories, installations and their links up to what the batch says. The newest mention of a thing in
+    /// the batch counts, of equally new ones the last. Rows are written in the order of their ids, so two daemons cannot wait for each other.
     pub(super) async fn learn(&self, tx: &mut Tx, batch: &[&NewEvent], now: Micros) -> Result<Lesson, sqlx::Error> {
         let known = |lesson: &mut Lesson, repositories: &mut BTreeMap<_, _>, installations: &mut BTreeMap<_, _>| {
             let learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,27 +91,41 @@ impl Db {
         let mut installations = BTreeMap::new();
         for event in batch {
             if let Some(seen) = &event.repository {
-                repositories.insert(seen.github_id, seen);
+                let newest = repositories.entry(seen.github_id).or_insert(seen);
+                if newest.told_at <= seen.told_at {
+                    *newest = seen;
+                }
             }
             if let Some(seen) = &event.installation {
                 let owner = event.repository.as_ref().map(|repository| repository.name.owner());
                 let told = installation_print(seen) != 0;
-                if told || !installations.contains_key(&seen.id.0) {
-                    installations.insert(seen.id.0, (seen, owner));
+                let newest = installations.entry(seen.id.0).or_insert((seen, owner));
+                if told && newest.0.told_at <= seen.told_at {
+                    *newest = (seen, owner);
                 }
             }
         }
         let mut lesson = Lesson { repositories: HashMap::new(), installations: HashMap::new(), new: Learnt::default() };
         known(&mut lesson, &mut repositories, &mut installations);
         for (id, seen) in repositories {
-            let row = store_repository(tx, seen, now).await?;
+            let row = match store_repository(tx, seen, now).await? {
+                Some(row) => {
+                    lesson.new.repositories.insert(id, (repository_print(seen), row));
+                    row
+                }
+                None => row_of(tx, "SELECT id FROM repositories WHERE github_id = $1", id).await?,
+            };
             lesson.repositories.insert(id, row);
-            lesson.new.repositories.insert(id, (repository_print(seen), row));
         }
         for (id, (seen, owner)) in installations {
-            let row = store_installation(tx, seen, owner, now).await?;
+            let row = match store_installation(tx, seen, owner, now).await? {
+                Some(row) => {
+                    lesson.new.installations.insert(id, (installation_print(seen), row));
+                    row
+                }
+                None => row_of(tx, "SELECT id FROM installations WHERE installation_id = $1", id).await?,
+            };
             lesson.installations.insert(id, row);
-            lesson.new.installations.insert(id, (installation_print(seen), row));
         }
         self.link(tx, batch, &mut lesson, now).await?;
         Ok(lesson)
@@ -155,15 +169,22 @@ impl Db {
     }
 }
 
-async fn store_repository(tx: &mut Tx, seen: &SeenRepository, now: Micros) -> Result<Uuid, sqlx::Error> {
+/// The row of something that is there, by GitHub's id: repositories_github_id, installations_installation_id.
+async fn row_of(tx: &mut Tx, sql: &'static str, github_id: i64) -> Result<Uuid, sqlx::Error> {
+    on_tx!(tx, conn => sqlx::query_scalar(sql).bind(github_id).fetch_one(&mut *conn).await)
+}
+
+/// `None`: what is stored is newer.
+async fn store_repository(tx: &mut Tx, seen: &SeenRepository, now: Micros) -> Result<Option<Uuid>, sqlx::Error> {
     // repositories_github_id. A rename changes `full_name` of the same row.
     const SQL: &str = "INSERT INTO repositories (id, github_id, owner, name, full_name, description, url, is_private,
-            default_branch, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+            default_branch, created_at, updated_at, told_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)
          ON CONFLICT (github_id) DO UPDATE SET owner = excluded.owner, name = excluded.name,
             full_name = excluded.full_name, description = excluded.description, url = excluded.url,
             is_private = excluded.is_private, default_branch = excluded.default_branch,
-            updated_at = excluded.updated_at
+            updated_at = excluded.updated_at, told_at = excluded.told_at
+         WHERE repositories.told_at IS NULL OR excluded.told_at >= repositories.told_at
          RETURNING id";
     on_tx!(tx, conn => {
         sqlx::query_scalar(SQL)
@@ -177,23 +198,24 @@ async fn store_repository(tx: &mut Tx, seen: &SeenRepository, now: Micros) -> Re
             .bind(seen.is_private)
             .bind(clean(&seen.default_branch))
             .bind(now)
-            .fetch_one(&mut *conn)
+            .bind(seen.told_at.map(Micros::from))
+            .fetch_optional(&mut *conn)
             .await
     })
 }
 
 /// Most payloads tell only the installation's id: until one tells more, its account is the repository's owner, who it
-/// always is. Once GitHub was asked (`known_at`), a payload that may be old changes nothing.
+/// always is. Once GitHub was asked (`known_at`), a payload that may be old changes nothing. `None`: what is stored is newer, or told with a time and this is not.
 async fn store_installation(
     tx: &mut Tx,
     seen: &SeenInstallation,
     owner: Option<&str>,
     now: Micros,
-) -> Result<Uuid, sqlx::Error> {
+) -> Result<Option<Uuid>, sqlx::Error> {
     // installations_installation_id.
     const SQL: &str = "INSERT INTO installations (id, installation_id, account_login, account_type, target_type,
-            created_at, updated_at)
-         VALUES ($1, $2, COALESCE($3, $4, ''), COALESCE($5, ''), COALESCE($5, ''), $6, $6)
+            created_at, updated_at, told_at)
+         VALUES ($1, $2, COALESCE($3, $4, ''), COALESCE($5, ''), COALESCE($5, ''), $6, $6, $7)
          ON CONFLICT (installation_id) DO UPDATE SET
             account_login = CASE WHEN installations.known_at = 0 THEN COALESCE($3, installations.account_login)
                 ELSE installations.account_login END,
@@ -201,7 +223,8 @@ async fn store_installation(
                 ELSE installations.account_type END,
             target_type = CASE WHEN installations.known_at = 0 THEN COALESCE($5, installations.target_type)
                 ELSE installations.target_type END,
-            updated_at = excluded.updated_at
+            updated_at = excluded.updated_at, told_at = excluded.told_at
+         WHERE installations.told_at IS NULL OR excluded.told_at >= installations.told_at
          RETURNING id";
     on_tx!(tx, conn => {
         sqlx::query_scalar(SQL)
@@ -211,7 +234,8 @@ async fn store_installation(
             .bind(owner)
             .bind(seen.account_type.as_deref().map(clean))
             .bind(now)
-            .fetch_one(&mut *conn)
+            .bind(seen.told_at.map(Micros::from))
+            .fetch_optional(&mut *conn)
             .await
     })
 }

@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod dialect;
+mod budgets;
 mod claim;
 mod columns;
 pub mod config_revisions;
@@ -26,18 +27,18 @@ mod objects;
 mod open;
 mod payload;
 mod plan;
+pub mod recovery;
 pub mod repositories;
 pub mod repository_configs;
 pub mod retention;
 mod rows;
 mod stopped;
-pub mod turns;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use dialect::Wakeups;
+pub use dialect::{Alone, Wakeups};
 pub use error::{OpenError, StoreError};
 pub use ingest::Packed;
 

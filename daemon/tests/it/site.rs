@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use chrono::Utc;
 use hmac::{Hmac, KeyInit, Mac};
+use orchd::app::client::Shared;
 use orchd::config::live::LiveConfig;
 use orchd::engine::ingest::Ingest;
+use orchd::github::client::GitHub;
 use orchd::http::allowlist::Allowlist;
 use orchd::http::listen::{self, Limits, Listener};
 use orchd::http::{App, Site, routes};
@@ -48,16 +51,21 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
     let options = StoreOptions { url: config.database.url.clone(), objects: config.database.objects.clone() };
     let db = Db::open(&options).await.unwrap();
     let allowlist = Arc::new(Allowlist::default());
+    let shared = Shared::new(&config, &db);
+    let github = GitHub::new(shared.settings(&config)).unwrap();
     let stop = CancellationToken::new();
     let live = Arc::new(LiveConfig::new(config));
     let public = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let app = App::new(Site {
         db: db.clone(),
-        ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new())),
+        ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new()), shared.heard),
         wake: Arc::new(Notify::new()),
         refresh: Arc::new(Notify::new()),
+        // Nobody takes orders here.
+        recovery: orchd::engine::recover::desk().0,
         config: live,
         allowlist: Arc::clone(&allowlist),
+        github: Arc::new(ArcSwap::from_pointee(github)),
         metrics: orchd::telemetry::install_metrics().unwrap(),
         started_at: Utc::now(),
         listens_on: public.address(),

@@ -57,6 +57,8 @@ pub struct Story {
     api_url: String,
     /// Of the daemon, beside what the test has.
     environment: Vec<(String, PathBuf)>,
+    /// The value of `recovery:`. Off unless a story is about it: others count what GitHub is asked.
+    pub recovery: String,
     daemon: Option<Child>,
 }
 
@@ -94,9 +96,17 @@ impl Story {
         let port = free_port();
         std::fs::write(dir.path().join("webhook-secret"), SECRET).unwrap();
         std::fs::write(dir.path().join("github-app.pem"), github.app_key().pem()).unwrap();
-        let api_url = github.url();
-        let more = more.to_owned();
-        let story = Self { github, dir, port, database, more, api_url, environment: Vec::new(), daemon: None };
+        let story = Self {
+            api_url: github.url(),
+            github,
+            dir,
+            port,
+            database,
+            more: more.to_owned(),
+            environment: Vec::new(),
+            recovery: "{every: 0s}".to_owned(),
+            daemon: None,
+        };
         story.write_rules(rules);
         story.github.set_webhook(&format!("{}/webhooks/github", story.url()), SECRET);
         story
@@ -129,12 +139,15 @@ impl Story {
             "server:\n  listen: 127.0.0.1:{}\n  admin_socket: {}\n\
              database:\n  url: \"{}\"\n  objects: {}\n\
              queue: {{backoff: 50ms, backoff_cap: 200ms, lease: 2s}}\n\
-             github:\n  timeout: 1s\n  app_id: {}\n  api_url: {}\n  private_key: {{file: {}}}\n  webhook_secrets: [{{file: {}}}]\n{}\n\
+             recovery: {}\n\
+             github:\n  timeout: 1s\n{}  app_id: {}\n  api_url: {}\n  private_key: {{file: {}}}\n  webhook_secrets: [{{file: {}}}]\n{}\n\
              rules:\n{rules}\n",
             self.port,
             self.socket().display(),
             self.database,
             self.path("objects").display(),
+            self.recovery,
+            self.patience(),
             self.github.app_id(),
             self.api_url,
             self.path("github-app.pem").display(),
@@ -156,6 +169,15 @@ impl Story {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Much happens in the seconds of a story: without limits of the minute, and GitHub is not left alone for long, unless
+    /// the story says otherwise.
+    fn patience(&self) -> String {
+        let limits = "  limits: {points_a_minute: 0, content_a_minute: 0, content_an_hour: 0, write_spacing: 0ms}\n";
+        let breaker = "  breaker: {open: 50ms, open_cap: 400ms}\n";
+        let usual = [("limits:", limits), ("breaker:", breaker)].into_iter();
+        usual.filter(|(key, _)| !self.more.contains(key)).map(|(_, line)| line).collect()
+    }
+
     /// Takes out what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].
     pub fn permit_everything(&mut self) {
         self.more.clear();
@@ -164,6 +186,30 @@ impl Story {
     /// Puts this in the place of what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].
     pub fn replace_more(&mut self, more: &str) {
         more.clone_into(&mut self.more);
+    }
+
+    /// Begins with recovery at work, and waits until it has looked for the first time: from then on nothing is missed.
+    pub async fn begin_recovering(database: Database, rules: &str, recovery: &str) -> Self {
+        let mut story = Self::prepare(database, rules, "").await;
+        story.recovery = recovery.to_owned();
+        story.write_rules(rules);
+        story.start();
+        story.until_metric("orchd_recovery_last_run_timestamp_seconds ", |_| true).await;
+        story
+    }
+
+    /// Waits until a metric (name and labels) has such a value.
+    pub async fn until_metric(&self, metric: &str, fits: impl Fn(f64) -> bool) {
+        let began = std::time::Instant::now();
+        loop {
+            let (_, text) = self.get("/metrics").await;
+            let value = text.lines().find_map(|line| line.strip_prefix(metric)?.trim().parse::<f64>().ok());
+            if value.is_some_and(&fits) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "waited in vain for {metric}, which is {value:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Starts the daemon and waits until it answers.
@@ -244,6 +290,13 @@ impl Story {
     /// Runs the CLI against the daemon.
     pub fn cli(&self, args: &[&str]) -> Output {
         run_cli(&self.config(), args)
+    }
+
+    /// Runs the CLI while the simulated GitHub, which lives in this thread, goes on answering.
+    pub async fn cli_and_github(&self, args: &[&str]) -> Output {
+        let (config, args) = (self.config(), args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
+        let run = move || run_cli(&config, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        tokio::task::spawn_blocking(run).await.unwrap()
     }
 
     /// Runs the CLI with `--json` and reads its one document.

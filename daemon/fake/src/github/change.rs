@@ -45,7 +45,7 @@ impl World {
         let news = alter(repository, &mut item, actor, &change, subject, id);
         let changed = !matches!(news, News::Silent);
         if changed {
-            item.updated_at = Utc::now();
+            item.updated_at = self.now();
             let moment = moment(&change, actor, id);
             item.timeline.extend(moment);
         }

@@ -1,6 +1,6 @@
 //! Webhook deliveries: what waits to be sent, how it is sent, and the log that `GET /app/hook/deliveries` shows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +15,9 @@ use crate::payload::to_github_json;
 
 /// GitHub waits this long for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the log keeps an attempt.
+pub(crate) const KEPT: chrono::Duration = chrono::Duration::days(3);
 
 /// One HTTP request that GitHub would send.
 #[derive(Clone, Debug)]
@@ -63,12 +66,28 @@ pub(crate) struct Deliveries {
     pub(crate) log: Vec<Attempt>,
     pub(crate) last_id: i64,
     pub(crate) sending: bool,
+    /// GUIDs whose payload GitHub no longer has.
+    pub(crate) without_payload: BTreeSet<String>,
+    /// Each page of the list begins with the last entry of the one before.
+    pub(crate) doubled: bool,
 }
 
 impl Deliveries {
     /// Nothing waits and nothing is under way.
     pub(crate) fn idle(&self) -> bool {
         self.queue.is_empty() && !self.sending
+    }
+
+    /// What the log still keeps, newest first.
+    pub(crate) fn kept(&self) -> Vec<&Attempt> {
+        let oldest = Utc::now() - KEPT;
+        let mut kept: Vec<&Attempt> = self.log.iter().filter(|each| each.at >= oldest).collect();
+        kept.sort_by_key(|each| std::cmp::Reverse(each.delivery.id));
+        kept
+    }
+
+    pub(crate) fn attempt(&self, id: i64) -> Option<&Attempt> {
+        self.log.iter().find(|each| each.delivery.id == id).filter(|each| each.at >= Utc::now() - KEPT)
     }
 
     pub(crate) fn next_to_send(&mut self) -> Option<(Webhook, Delivery)> {
@@ -120,7 +139,7 @@ impl World {
 
     /// Queues an attempt of the log once more: same GUID, new id. `None`: the log has no such attempt.
     pub(crate) fn redeliver(&mut self, id: i64) -> Option<()> {
-        let mut delivery = self.deliveries.log.iter().find(|each| each.delivery.id == id)?.delivery.clone();
+        let mut delivery = self.deliveries.attempt(id)?.delivery.clone();
         delivery.id = self.deliveries.next_id();
         delivery.redelivery = true;
         self.queue(delivery);

@@ -12,6 +12,7 @@ pub mod deliveries;
 pub mod faults;
 mod installing;
 pub mod journal;
+pub mod limits;
 pub mod people;
 mod routes;
 mod server;
@@ -54,6 +55,8 @@ pub(crate) struct Inner {
     news: watch::Sender<u64>,
     to_send: Notify,
     open: watch::Sender<bool>,
+    /// Whether connections are taken.
+    pub(crate) up: watch::Sender<bool>,
     client: reqwest::Client,
 }
 
@@ -100,6 +103,7 @@ impl GitHub {
             news: watch::Sender::new(0),
             to_send: Notify::new(),
             open: watch::Sender::new(true),
+            up: watch::Sender::new(true),
             client: reqwest::Client::new(),
         });
         let tasks = vec![
@@ -201,6 +205,36 @@ impl GitHub {
         self.inner.open.send_replace(true);
     }
 
+    /// Connections are refused and those that are open are cut, until [`GitHub::come_back`]. People go on working.
+    pub fn go_down(&self) {
+        self.inner.up.send_replace(false);
+    }
+
+    pub fn come_back(&self) {
+        self.inner.up.send_replace(true);
+    }
+
+    /// The installation that covers a repository.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn installation_of(&self, repository: &str) -> i64 {
+        let found = self.inner.world().installation_of(repository);
+        found.unwrap_or_else(|| panic!("the App is not installed on {repository}"))
+    }
+
+    /// From now on an installation is held to these rules, and refused as GitHub refuses.
+    pub fn enforce_limits(&self, installation: i64, rules: limits::Rules) {
+        if let Some(found) = self.inner.world().installations.get_mut(&installation) {
+            found.meter = Some(limits::Meter::new(rules));
+        }
+    }
+
+    /// How the rules were kept so far, if there are any.
+    pub fn meter(&self, installation: i64) -> Option<limits::Meter> {
+        self.inner.world().installations.get(&installation)?.meter.clone()
+    }
+
     /// Where deliveries go from now on, and their secret.
     pub fn set_webhook(&self, url: &str, secret: &str) {
         let webhook = config::Webhook { url: url.to_owned(), secret: secret.to_owned() };
@@ -250,6 +284,27 @@ impl GitHub {
         let status = if (200..300).contains(&code) { "OK" } else { "Invalid HTTP Response" };
         let attempt = deliveries::Attempt { code, status: status.to_owned(), ..lost(delivery) };
         self.inner.update(|world| world.deliveries.record(attempt));
+    }
+
+    /// What is done from now on was done this long ago, as far as items tell it.
+    pub fn set_back(&self, by: Duration) {
+        self.inner.world().behind = chrono::Duration::from_std(by).unwrap_or_default();
+    }
+
+    /// Makes every attempt in the log older by this much. The log keeps attempts for three days.
+    pub fn age_deliveries(&self, by: Duration) {
+        let by = chrono::Duration::from_std(by).unwrap_or_default();
+        self.inner.update(|world| world.deliveries.log.iter_mut().for_each(|each| each.at -= by));
+    }
+
+    /// The log forgets the payload of this GUID; it can still be delivered once more.
+    pub fn forget_payload(&self, guid: &str) {
+        self.inner.world().deliveries.without_payload.insert(guid.to_owned());
+    }
+
+    /// Whether each page of the list of deliveries repeats an entry of the one before.
+    pub fn double_listed(&self, doubled: bool) {
+        self.inner.world().deliveries.doubled = doubled;
     }
 
     /// What the log of deliveries holds, oldest first: each attempt and the status it was answered (0: none).

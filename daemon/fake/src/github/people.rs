@@ -242,13 +242,14 @@ impl Person {
         let number = self.github.inner.update(|world| {
             let id = world.seed.id();
             let (pull_id, base_sha, head_sha) = (world.seed.id(), world.seed.sha(), world.seed.sha());
-            let repo = world.repository_mut(repository)?;
             if !new.texts.is_empty() {
+                let repo = world.repository_mut(repository)?;
                 repo.files.insert(head_sha.clone(), new.texts.into_iter().collect());
             }
+            let repo = world.repository(repository)?;
             let author = actor.user.clone();
             let collaborator = repo.collaborators.contains(&author.login);
-            let now = Utc::now();
+            let now = world.now();
             let labels = new.labels.iter().filter_map(|name| repo.labels.get(&name.to_lowercase()).cloned()).collect();
             let pull = is_pull.then(|| Pull {
                 id: pull_id,

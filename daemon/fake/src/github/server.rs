@@ -18,9 +18,15 @@ use super::call::{Answer, Call};
 use super::deliveries;
 use super::faults::{self, Ending, Fault};
 use super::journal::Request;
+use super::limits::Verdict;
 use super::routes::{self, Caller};
 use super::world::{Quota, World};
 use crate::key::sign_webhook;
+
+/// Asking for the limits costs nothing of them.
+const FREE: &str = "/rate_limit";
+const PRIMARY: &str = "API rate limit exceeded for installation. If you reach out to GitHub Support for help, please include the request ID.";
+const SECONDARY: &str = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
 
 /// The connection is to be closed without an answer.
 #[derive(Debug)]
@@ -34,8 +40,31 @@ impl std::fmt::Display for Hangup {
 
 impl std::error::Error for Hangup {}
 
-/// Accepts until dropped. Connections end with the state they serve.
+/// How often a fake that comes back tries to get its port again.
+const BIND_AGAIN: Duration = Duration::from_millis(20);
+
+/// Serves until dropped, while GitHub is up.
 pub(crate) async fn serve(listener: TcpListener, inner: Arc<Inner>) {
+    let Ok(address) = listener.local_addr() else { return };
+    let mut up = inner.up.subscribe();
+    let mut listener = Some(listener);
+    loop {
+        if let Some(listener) = listener.take() {
+            tokio::select! {
+                () = accept(listener, Arc::clone(&inner)) => {}
+                _ = up.wait_for(|up| !*up) => {}
+            }
+        }
+        let _ = up.wait_for(|up| *up).await;
+        match TcpListener::bind(address).await {
+            Ok(bound) => listener = Some(bound),
+            Err(_) => tokio::time::sleep(BIND_AGAIN).await,
+        }
+    }
+}
+
+/// Accepts until dropped. Connections end with it.
+async fn accept(listener: TcpListener, inner: Arc<Inner>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
@@ -87,11 +116,11 @@ async fn answer(inner: Arc<Inner>, request: http::Request<Incoming>) -> Result<R
         let latency = world.latency + fault.as_ref().map_or(Duration::ZERO, |fault| fault.latency);
         (fault, latency)
     };
-    if !latency.is_zero() {
+    if fault.is_some() {
         tokio::time::sleep(latency).await;
     }
     let answer = match fault {
-        None => inner.update(|world| handle(world, &call)),
+        None => metered(&inner, &call, latency).await,
         Some(fault) => fail(&inner, &call, fault).await?,
     };
     inner.update(|world| note_answer(world, seq, answer.status));
@@ -122,6 +151,48 @@ fn note_answer(world: &mut World, seq: u64, status: u16) {
     if let Some(request) = world.journal.get_mut(place) {
         request.answered = Some(status);
     }
+}
+
+/// Carries a request out within the limits; it is under way for as long as the answer takes.
+async fn metered(inner: &Inner, call: &Call, latency: Duration) -> Answer {
+    let (verdict, who) = inner.update(|world| {
+        let who = match routes::caller(world, call) {
+            Ok(Caller::Installation { id, .. }) if call.path != FREE => Some(id),
+            _ => None,
+        };
+        let meter = who.and_then(|id| world.installations.get_mut(&id)?.meter.as_mut());
+        let verdict = meter.map(|meter| meter.begin(Utc::now().timestamp_millis(), &call.method, &call.path));
+        (verdict, who)
+    });
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    inner.update(|world| {
+        let retry_after = who.and_then(|id| world.installations.get(&id)?.meter.as_ref()?.rules.retry_after);
+        let mut answer = match verdict {
+            None | Some(Verdict::Allowed) => handle(world, call),
+            Some(Verdict::Primary) => Answer::error(403, PRIMARY),
+            Some(Verdict::Secondary(_)) => {
+                let mut answer = Answer::error(403, SECONDARY);
+                answer.headers.extend(retry_after.map(|wait| ("retry-after".to_owned(), wait.as_secs().to_string())));
+                answer
+            }
+        };
+        let meter = who.and_then(|id| world.installations.get_mut(&id)?.meter.as_mut());
+        if let Some(meter) = meter {
+            meter.end();
+            if answer.status == 304 {
+                meter.give_back();
+            }
+            let headerless = matches!(verdict, Some(Verdict::Secondary(_))) && retry_after.is_none();
+            answer.headers.retain(|(name, _)| !name.starts_with("x-ratelimit"));
+            if !headerless {
+                let left = meter.rules.quota - meter.used();
+                note_quota(&mut answer, meter.rules.quota, left, meter.reset() / 1_000);
+            }
+        }
+        answer
+    })
 }
 
 async fn fail(inner: &Inner, call: &Call, fault: Fault) -> Result<Answer, Hangup> {
@@ -157,28 +228,24 @@ fn handle(world: &mut World, call: &Call) -> Answer {
         Ok(caller) => caller,
         Err(answer) => return answer,
     };
-    let (taken, quota) = take_quota(world, &caller);
-    let mut answer = if taken {
-        routes::handle(world, call, &caller)
-    } else {
-        Answer::error(
-            403,
-            "API rate limit exceeded for installation. If you reach out to GitHub Support for help, please include the request ID.",
-        )
-    };
+    let (taken, quota) = if call.path == FREE { (true, *quota_of(world, &caller)) } else { take_quota(world, &caller) };
+    let mut answer = if taken { routes::handle(world, call, &caller) } else { Answer::error(403, PRIMARY) };
     if answer.status == 200 && call.method == "GET" {
         note_etag(&mut answer, call);
     }
-    let numbers = [("limit", quota.limit), ("remaining", quota.limit - quota.used), ("used", quota.used)];
-    for (name, value) in numbers {
-        answer.headers.push((format!("x-ratelimit-{name}"), value.to_string()));
-    }
-    answer.headers.push(("x-ratelimit-reset".to_owned(), quota.reset.timestamp().to_string()));
-    answer.headers.push(("x-ratelimit-resource".to_owned(), "core".to_owned()));
+    note_quota(&mut answer, quota.limit, quota.limit - quota.used, quota.reset.timestamp());
     if answer.status == 304 {
         give_back(world, &caller);
     }
     answer
+}
+
+fn note_quota(answer: &mut Answer, limit: u32, remaining: u32, reset: i64) {
+    for (name, value) in [("limit", limit), ("remaining", remaining), ("used", limit - remaining)] {
+        answer.headers.push((format!("x-ratelimit-{name}"), value.to_string()));
+    }
+    answer.headers.push(("x-ratelimit-reset".to_owned(), reset.to_string()));
+    answer.headers.push(("x-ratelimit-resource".to_owned(), "core".to_owned()));
 }
 
 fn quota_of<'a>(world: &'a mut World, caller: &Caller) -> &'a mut Quota {

@@ -25,6 +25,7 @@ impl GitHub {
                 account,
                 repositories,
                 quota: Quota::new(),
+                meter: None,
                 permissions: json!({
                     "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "read",
                 }),

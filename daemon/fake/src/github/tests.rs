@@ -148,6 +148,55 @@ async fn a_redelivery_keeps_its_guid_and_a_lost_delivery_stays_in_the_log() {
 }
 
 #[tokio::test]
+async fn the_log_of_deliveries_forgets_and_repeats_as_told() {
+    let (github, mut client) = with_web().await;
+    let alice = github.person("alice");
+    for turn in 0..5 {
+        alice.opens_issue("acme/web", NewItem::titled(&format!("Issue {turn}")));
+    }
+    let taken = github.take_deliveries();
+    client.token = jwt(&github, "12345");
+    github.forget_payload(&taken[0].guid);
+    let whole: Value = client.get(&format!("/app/hook/deliveries/{}", taken[0].id)).await.json().await.unwrap();
+    assert!(whole["request"]["payload"].is_null());
+
+    github.double_listed(true);
+    let first = client.get("/app/hook/deliveries?per_page=2").await;
+    let link = first.headers()["link"].to_str().unwrap().to_owned();
+    let cursor = link.split("cursor=").nth(1).unwrap().split(['&', '>']).next().unwrap().to_owned();
+    let first: Vec<Value> = first.json().await.unwrap();
+    let path = format!("/app/hook/deliveries?per_page=2&cursor={cursor}");
+    let second: Vec<Value> = client.get(&path).await.json().await.unwrap();
+    assert_eq!(first[1]["guid"], second[0]["guid"]);
+    assert_ne!(first[0]["guid"], second[1]["guid"]);
+
+    github.age_deliveries(Duration::from_secs(3 * 86_400 + 1));
+    let kept: Vec<Value> = client.get("/app/hook/deliveries").await.json().await.unwrap();
+    assert!(kept.is_empty());
+    assert_eq!(client.get(&format!("/app/hook/deliveries/{}", taken[1].id)).await.status(), 404);
+}
+
+#[tokio::test]
+async fn items_are_listed_by_when_they_changed() {
+    let (github, client) = with_web().await;
+    let alice = github.person("alice");
+    github.set_back(Duration::from_secs(3_600));
+    let old = alice.opens_issue("acme/web", NewItem::titled("Old"));
+    let changed = alice.opens_issue("acme/web", NewItem::titled("Changed since"));
+    github.set_back(Duration::ZERO);
+    alice.closes("acme/web", changed);
+    let numbers = async |query: &str| {
+        let list: Vec<Value> =
+            client.get(&format!("/repos/acme/web/issues?state=all&{query}")).await.json().await.unwrap();
+        list.iter().map(|each| each["number"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("sort=updated&direction=asc").await, [old, changed]);
+    assert_eq!(numbers("sort=updated").await, [changed, old]);
+    let since = (chrono::Utc::now() - chrono::Duration::minutes(5)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    assert_eq!(numbers(&format!("sort=updated&since={since}")).await, [changed]);
+}
+
+#[tokio::test]
 async fn faults_strike_before_or_after_the_write_and_then_are_over() {
     let (github, client) = with_web().await;
     let number = github.person("alice").opens_issue("acme/web", NewItem::titled("Fragile"));

@@ -8,6 +8,7 @@ use super::config::Config;
 use super::deliveries::Deliveries;
 use super::faults::Fault;
 use super::journal::{Effect, Request};
+use super::limits::Meter;
 use crate::key::AppKey;
 use crate::model::{Repository, Time, User, UserKind};
 use crate::seed::Seed;
@@ -39,6 +40,8 @@ pub(crate) struct Installation {
     pub(crate) permissions: serde_json::Value,
     pub(crate) suspended_at: Option<Time>,
     pub(crate) updated_at: Time,
+    /// Stands in for `quota` when limits are enforced.
+    pub(crate) meter: Option<Meter>,
 }
 
 /// The primary rate limit of one token holder.
@@ -91,6 +94,8 @@ pub(crate) struct World {
     /// Signs deliveries when no webhook is configured.
     pub(crate) secret: String,
     pub(crate) hook_ranges: Vec<String>,
+    /// What people do now, they did this long ago.
+    pub(crate) behind: Duration,
 }
 
 impl World {
@@ -123,7 +128,13 @@ impl World {
             latency: std::time::Duration::ZERO,
             deliveries: Deliveries { webhook: config.webhook, ..Deliveries::default() },
             hook_ranges: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
+            behind: Duration::zero(),
         }
+    }
+
+    /// When what is done now is done.
+    pub(crate) fn now(&self) -> Time {
+        Utc::now() - self.behind
     }
 
     /// The user of that login, made on first sight.

@@ -55,6 +55,7 @@ fn sections() {
         ("database password in the query", "database: {url: 'postgres://db/orchd?user=o&password=swordfish'}"),
         ("database map", "database: {url: 7, object: /x}"),
         ("queue", "queue: {workers: -1, max_attempts: 1.5, lease: 0s, backoff: 10m, backoff_cap: 1m}"),
+        ("recovery", "recovery: {every: 500ms, window: 1m, max_requests: 1, sweep: {repositories: [], every: never}}"),
         ("retention", "retention: {events: 365, payloads: 90 days}"),
         ("logging", "logging: {format: jsno, level: 'orchd=loud'}"),
         ("include", "include: [rules.yaml, '**/x.yaml', 'rules.d/*.yaml', '[']"),

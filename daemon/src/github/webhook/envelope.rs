@@ -230,8 +230,9 @@ object!(Repository {
     html_url: Option<String>,
     private: Option<bool>,
     default_branch: Option<String>,
+    updated_at: Option<DateTime<Utc>>,
 });
-object!(Installation { id: Option<i64>, account: Account });
+object!(Installation { id: Option<i64>, account: Account, updated_at: Option<DateTime<Utc>> });
 object!(Numbered { number: Option<u64>, updated_at: Option<DateTime<Utc>> });
 object!(Issue { number: Option<u64>, updated_at: Option<DateTime<Utc>>, pull_request: Present });
 object!(Dated { id: Option<u64>, updated_at: Option<DateTime<Utc>> });
@@ -330,6 +331,7 @@ impl From<Repository> for Option<EnvelopeRepository> {
             url: read.html_url.unwrap_or_default(),
             is_private: read.private.unwrap_or_default(),
             default_branch: read.default_branch.unwrap_or_default(),
+            updated_at: read.updated_at,
         })
     }
 }
@@ -340,6 +342,7 @@ impl From<Installation> for Option<EnvelopeInstallation> {
             id: InstallationId(read.id?),
             account_login: read.account.login,
             account_type: read.account.kind,
+            updated_at: read.updated_at,
         })
     }
 }

@@ -97,7 +97,7 @@ fn a_comment_on_a_pull_request_is_read_whole() {
         "issue": {"number": 10, "pull_request": {"url": "u"}, "updated_at": "2026-01-01T00:00:00Z", "labels": []},
         "comment": {"id": 99, "updated_at": "2026-01-02T03:04:05Z", "body": "a \"quoted\" \u{1F600} body"},
         "repository": {"id": 7, "full_name": "acme/app", "html_url": "https://github.com/acme/app", "private": true,
-            "default_branch": "trunk", "description": null, "owner": {"login": "acme", "id": 3}},
+            "default_branch": "trunk", "description": null, "updated_at": "2026-01-02T03:04:05Z", "owner": {"login": "acme", "id": 3}},
         "sender": {"login": "alice", "type": "User"},
         "installation": {"id": 5, "account": {"login": "acme", "type": "Organization"}},
     }));
@@ -109,6 +109,7 @@ fn a_comment_on_a_pull_request_is_read_whole() {
     let repository = envelope.repository.unwrap();
     assert_eq!((repository.github_id, repository.full_name.as_str()), (7, "acme/app"));
     assert_eq!((repository.is_private, repository.default_branch.as_str()), (true, "trunk"));
+    assert_eq!(repository.updated_at, Some("2026-01-02T03:04:05Z".parse().unwrap()));
     let installation = envelope.installation.unwrap();
     assert_eq!((installation.id.0, installation.account_login.as_deref()), (5, Some("acme")));
 }

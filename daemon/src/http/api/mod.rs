@@ -5,6 +5,7 @@ mod events;
 mod installations;
 mod jobs;
 mod query;
+mod recover;
 mod status;
 mod tail;
 mod why;
@@ -18,5 +19,6 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, jobs::routes(app));
     let areas = either(areas, effects::routes(app));
     let areas = either(areas, installations::routes(app));
+    let areas = either(areas, recover::routes(app));
     either(areas, why::routes(app))
 }

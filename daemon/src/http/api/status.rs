@@ -6,7 +6,7 @@ use warp::Filter;
 use warp::reply::Response;
 
 use crate::http::error::{HttpError, answer};
-use crate::http::health::{ConfigHealth, Queue};
+use crate::http::health::{ConfigHealth, GitHubHealth, Queue};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
 use crate::store::installations::InstallationCount;
@@ -24,6 +24,7 @@ struct Status {
     dry_run: bool,
     read_only: bool,
     queue: Queue,
+    github: GitHubHealth,
     repositories: usize,
     installations: InstallationCount,
     /// Files of repositories that are not used as they are now.
@@ -57,6 +58,7 @@ async fn show(app: App) -> Result<Response, HttpError> {
         dry_run: config.github.dry_run,
         read_only: config.github.read_only,
         queue,
+        github: GitHubHealth::of(&app),
         repositories,
         installations,
         repository_configs,

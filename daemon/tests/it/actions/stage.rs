@@ -7,6 +7,8 @@ use orchd::core::event::{InstallationId, RepoName};
 use orchd::core::intent::{IntentId, Target};
 use orchd::core::rule::{Mode, RuleName};
 use orchd::github::client::{self, Settings, WriteTerms, Writer};
+use orchd::github::heard::Heard;
+use orchd::github::limits::{BreakerTerms, Budgets, Terms};
 use orchd_fake::{Change, GitHub, ItemView, NewItem, Person};
 use serde_json::Value;
 use uuid::Uuid;
@@ -41,6 +43,12 @@ impl Stage {
             issuer: Some(github.app_id().to_string()),
             private_key: Some(github.app_key().pem().to_owned().into()),
             timeout: Duration::from_secs(10),
+            // What an action does is the question here, not how often it may.
+            terms: Terms { write_spacing: Duration::ZERO, ..Terms::default() },
+            breaker: BreakerTerms::default(),
+            budgets: Budgets::in_memory(chrono::Utc::now),
+            cache: 1 << 20,
+            heard: Heard::new(),
         };
         let writer =
             client::GitHub::new(settings).unwrap().open_gate(Some(installation), WriteTerms::of(Mode::Active)).unwrap();

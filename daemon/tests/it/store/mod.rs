@@ -1,11 +1,13 @@
 //! The contract of the store: every method, on both databases.
 
+mod budgets;
 mod decisions;
 mod ingest;
 mod installations;
 mod jobs;
 mod lists;
 mod open;
+mod recovery;
 mod retention;
 
 use std::time::Duration;
@@ -107,6 +109,7 @@ fn repository(github_id: i64, full: &str) -> SeenRepository {
         url: format!("https://github.com/{full}"),
         is_private: false,
         default_branch: "main".to_owned(),
+        told_at: None,
     }
 }
 
@@ -157,6 +160,7 @@ fn installation(id: i64, login: Option<&str>) -> SeenInstallation {
         id: InstallationId(id),
         account_login: login.map(str::to_owned),
         account_type: login.map(|_| "Organization".to_owned()),
+        told_at: None,
     }
 }
 

@@ -3,7 +3,6 @@ use orchd::core::decide::Verdict;
 use orchd::core::rule::Mode;
 use orchd::store::effects::{EffectFilter, EffectState};
 use orchd::store::retention::Kept;
-use orchd::store::turns::Duty;
 use secrecy::ExposeSecret;
 use sqlx::{Connection, PgConnection};
 use uuid::{NoContext, Timestamp};
@@ -125,22 +124,4 @@ on_both! {
             assert_eq!(table, format!("event_receipts_{}_{:02}", next.year(), next.month()));
         }
     }
-}
-
-#[tokio::test]
-async fn one_daemon_at_a_time_has_the_turn() {
-    let place = Place::postgres().await;
-    let (one, other) = (place.open().await, place.open().await);
-    let turn = one.take_turn(Duty::Retention).await.unwrap().unwrap();
-    assert!(other.take_turn(Duty::Retention).await.unwrap().is_none());
-    drop(turn);
-    // The server notices the end of the connection in its own time.
-    let mut again = None;
-    while again.is_none() {
-        again = other.take_turn(Duty::Retention).await.unwrap();
-    }
-    drop(again);
-    one.close().await;
-    other.close().await;
-    place.drop().await;
 }

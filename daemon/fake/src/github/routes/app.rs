@@ -39,8 +39,8 @@ pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
         ("GET", ["hook", "deliveries"]) => list(world, call),
         ("GET", ["hook", "deliveries", id]) => {
             let id: i64 = id.parse().unwrap_or(0);
-            let found = world.deliveries.log.iter().find(|each| each.delivery.id == id);
-            found.map_or_else(Answer::not_found, |each| Answer::ok(whole(each)))
+            let found = world.deliveries.attempt(id);
+            found.map_or_else(Answer::not_found, |each| Answer::ok(whole(world, each)))
         }
         ("POST", ["hook", "deliveries", id, "attempts"]) => {
             let done = id.parse().ok().and_then(|id| world.redeliver(id));
@@ -109,8 +109,7 @@ fn list(world: &World, call: &Call) -> Answer {
     let failed = |each: &Attempt| (400..600).contains(&each.code);
     let wanted = call.query.get("status").map(String::as_str);
     let cursor: i64 = call.query.get("cursor").and_then(|text| text.parse().ok()).unwrap_or(i64::MAX);
-    let mut log: Vec<&Attempt> = world.deliveries.log.iter().collect();
-    log.sort_by_key(|each| std::cmp::Reverse(each.delivery.id));
+    let mut log = world.deliveries.kept();
     log.retain(|each| each.delivery.id <= cursor);
     log.retain(|each| match wanted {
         Some("failure") => failed(each),
@@ -119,7 +118,8 @@ fn list(world: &World, call: &Call) -> Answer {
     });
     let per_page = call.per_page();
     let mut answer = Answer::ok(log.iter().take(per_page).map(|each| summary(each)).collect());
-    if let Some(next) = log.get(per_page) {
+    let overlap = usize::from(world.deliveries.doubled && per_page > 1);
+    if let Some(next) = log.get(per_page).and_then(|_| log.get(per_page - overlap)) {
         let link = format!("<{}>; rel=\"next\"", call.link("cursor", &next.delivery.id.to_string()));
         answer.headers.push(("link".to_owned(), link));
     }
@@ -144,14 +144,16 @@ fn summary(attempt: &Attempt) -> Value {
     })
 }
 
-fn whole(attempt: &Attempt) -> Value {
+fn whole(world: &World, attempt: &Attempt) -> Value {
+    let gone = world.deliveries.without_payload.contains(&attempt.delivery.guid);
+    let payload = if gone { Value::Null } else { attempt.delivery.json() };
     let headers: Map<String, Value> =
         attempt.delivery.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     objects::with(
         summary(attempt),
         json!({
             "url": "",
-            "request": {"headers": headers, "payload": attempt.delivery.json()},
+            "request": {"headers": headers, "payload": payload},
             "response": {"headers": {}, "payload": attempt.answer},
         }),
     )

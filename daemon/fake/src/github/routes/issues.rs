@@ -6,6 +6,7 @@ use super::{Place, texts};
 use crate::github::call::Answer;
 use crate::github::journal::Change;
 use crate::github::world::World;
+use crate::model::Item;
 use crate::payload::items;
 
 pub(super) fn handle(world: &mut World, at: &Place<'_>, rest: &[&str]) -> Answer {
@@ -28,17 +29,26 @@ fn show(world: &World, at: &Place<'_>, number: u64, status: u16) -> Answer {
     at.item(world, number, |repo, item| Answer::new(status, items::issue(repo, item)))
 }
 
-/// `state`, `labels` and `sort=created` (newest first) as GitHub has them.
+/// `state`, `labels`, `since` and `sort` by `created` or `updated` (newest first unless `direction=asc`) as GitHub has them.
 fn list(world: &World, at: &Place<'_>) -> Answer {
     let query = &at.call.query;
     let state = query.get("state").map_or("open", String::as_str);
     let labels: Vec<&str> = query.get("labels").map_or_else(Vec::new, |labels| labels.split(',').collect());
+    let since = query.get("since").and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
     at.repository(world, |repo| {
         let fits = repo.items.values().rev().filter(|item| {
             let has = |name: &&str| item.labels.iter().any(|label| label.name.eq_ignore_ascii_case(name));
-            (state == "all" || item.open == (state == "open")) && labels.iter().all(has)
+            let recent = since.is_none_or(|since| item.updated_at.timestamp() >= since.timestamp());
+            (state == "all" || item.open == (state == "open")) && labels.iter().all(has) && recent
         });
-        Answer::page(at.call, fits.map(|item| items::issue(repo, item)).collect())
+        let mut fits: Vec<&Item> = fits.collect();
+        if query.get("sort").is_some_and(|sort| sort == "updated") {
+            fits.sort_by_key(|item| std::cmp::Reverse(item.updated_at));
+        }
+        if query.get("direction").is_some_and(|direction| direction == "asc") {
+            fits.reverse();
+        }
+        Answer::page(at.call, fits.into_iter().map(|item| items::issue(repo, item)).collect())
     })
 }
 

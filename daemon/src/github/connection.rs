@@ -1,0 +1,62 @@
+//! The connection to GitHub's host, and what a failure of it says.
+
+use std::error::Error as _;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use octocrab::OctoBody;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::GitHubError;
+use super::answer::redact;
+use super::gate::NoPermit;
+
+/// What kept a request from an answer, in the words of the innermost errors.
+pub(super) fn explain(error: &octocrab::Error) -> GitHubError {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(refused) = cause.downcast_ref::<NoPermit>() {
+            return GitHubError::Refused { status: 0, message: refused.to_string() };
+        }
+        let text = cause.to_string();
+        if words.last() != Some(&text) {
+            words.push(text);
+        }
+        next = cause.source();
+    }
+    GitHubError::Unavailable(redact(&words.join(": ")))
+}
+
+pub(super) type Connection = Client<HttpsConnector<HttpConnector>, OctoBody>;
+
+/// As octocrab's own default client, with what it cannot be told: no delay for small writes. The machine's
+/// certificates are read only when they can be needed, so that a plain `http://` API works without any.
+pub(super) fn connection(tls: bool) -> Result<Connection, GitHubError> {
+    let refuse = |error: &dyn fmt::Display| GitHubError::Unavailable(format!("TLS cannot be set up: {error}"));
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refuse(&error))?;
+    let config = if tls {
+        config.with_native_roots().map_err(|error| refuse(&error))?
+    } else {
+        config.with_root_certificates(RootCertStore::empty())
+    };
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(config.with_no_client_auth())
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_timer(TokioTimer::new())
+        .build(connector))
+}
