@@ -26,7 +26,7 @@ use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Config};
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, recover, retention, system_clock, work};
+use crate::engine::{Engine, installations, recover, retention, system_clock, work};
 use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -97,6 +97,8 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         clock: system_clock(),
         owner: format!("{}-{}", std::process::id(), Uuid::now_v7().simple()).into(),
         wake: Arc::clone(&wake),
+        refresh: Arc::new(Notify::new()),
+        own_rules: Default::default(),
     };
     let github = Arc::clone(&engine.github);
     let allowlist = Arc::new(Allowlist::default());
@@ -106,6 +108,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         config: Arc::clone(&live),
         ingest,
         wake,
+        refresh: Arc::clone(&engine.refresh),
         recovery,
         allowlist: Arc::clone(&allowlist),
         metrics: metrics.clone(),
@@ -123,6 +126,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     tasks.push(tokio::spawn(recover::run(engine.clone(), orders, stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
+        tokio::spawn(installations::keep(engine.clone())),
         tokio::spawn(ranges.clone().keep(engine.clone(), known)),
         tokio::spawn(async move {
             loop {

@@ -12,6 +12,7 @@ pub mod payload;
 pub mod seed;
 
 pub use github::GitHub;
+pub use github::MadeCheck;
 pub use github::config::Config;
 pub use github::deliveries::Delivery;
 pub use github::faults::Fault;

@@ -92,6 +92,8 @@ pub struct CheckRun {
     pub status: String,
     pub conclusion: Option<String>,
     pub started_at: Time,
+    /// What an App said with it; `None`: GitHub's own CI made it.
+    pub output: Option<serde_json::Value>,
 }
 
 #[derive(Clone, Debug)]
@@ -186,6 +188,8 @@ pub struct Repository {
     pub items: BTreeMap<u64, Item>,
     pub checks: Vec<CheckRun>,
     pub statuses: Vec<Status>,
+    /// By branch or commit, then by path.
+    pub files: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Repository {
@@ -210,6 +214,7 @@ impl Repository {
             items: BTreeMap::new(),
             checks: Vec::new(),
             statuses: Vec::new(),
+            files: BTreeMap::new(),
         };
         for (name, color) in USUAL_LABELS {
             let label = Label { id: seed.id(), name: name.to_owned(), color: color.to_owned(), description: None };

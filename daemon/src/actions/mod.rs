@@ -62,7 +62,7 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
-actions! { label, comment, assign, close, reopen }
+actions! { label, comment, assign, close, reopen and check_config }
 
 /// An action of the registry with parsed parameters, bound to its target.
 pub struct Bound {

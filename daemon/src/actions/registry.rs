@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Origin, Plan, Reversal, Settled};
 use crate::core::hand::HandChange;
 use crate::core::intent::{ActionKind, Target};
+use crate::core::permission::Needs;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -26,6 +27,8 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The parameters, as YAML that fits on the line of the name.
     const EXAMPLE: &'static str;
     const UNDOABLE: bool;
+    /// The permission it takes. Nearly every action is about an issue or a pull request.
+    const NEEDS: Needs = Needs::Item;
 
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
@@ -134,6 +137,7 @@ pub(super) const fn kind<A: Action>() -> ActionKind {
         help: A::HELP,
         example: A::EXAMPLE,
         undoable: A::UNDOABLE,
+        needs: A::NEEDS,
         check: |params| read_params::<A>(params).map(|_| ()),
         schema: schema::<A>,
     }
@@ -150,12 +154,14 @@ fn schema<A: Action>() -> Value {
     schema.to_value()
 }
 
-/// The registry: a word for each action, which is the name of its file.
+/// The registry: a word for each action, which is the name of its file. Those after `and` are orchd's own: stored and
+/// carried out like the others, and no rule of a config can name them.
 macro_rules! actions {
-    ($($file:ident),* $(,)?) => {
+    ($($file:ident),* $(,)? and $($own:ident),*) => {
         $(mod $file;)*
+        $(mod $own;)*
 
-        /// Every action, for the config loader, the schema and the docs.
+        /// Every action that a rule can name, for the config loader, the schema and the docs.
         pub fn kinds() -> &'static [crate::core::intent::ActionKind] {
             static KINDS: &[crate::core::intent::ActionKind] = &[$(registry::kind::<$file::Params>()),*];
             KINDS
@@ -164,6 +170,9 @@ macro_rules! actions {
         fn parse(name: &str, params: &Value) -> Result<Box<dyn registry::Erased>, String> {
             $(if name == <$file::Params as registry::Action>::NAME {
                 return registry::erased::<$file::Params>(params);
+            })*
+            $(if name == <$own::Params as registry::Action>::NAME {
+                return registry::erased::<$own::Params>(params);
             })*
             Err(format!("there is no action `{name}`"))
         }

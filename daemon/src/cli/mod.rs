@@ -10,6 +10,7 @@ mod daemon;
 mod effects;
 mod events;
 mod failure;
+mod installations;
 mod jobs;
 mod output;
 mod recover;
@@ -86,6 +87,9 @@ enum Command {
     /// What was done to GitHub, or would have been.
     #[command(subcommand)]
     Effects(effects::Command),
+    /// Where the App is installed.
+    #[command(subcommand)]
+    Installations(installations::Command),
     /// Why rules did or did not match.
     Why(why::Why),
     /// Fetch what GitHub could not deliver.
@@ -118,6 +122,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Events(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Jobs(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Effects(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Installations(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),
         Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),

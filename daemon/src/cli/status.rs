@@ -7,7 +7,9 @@ use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
 use crate::github::limits::{PartyState, Trouble};
+use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
+use crate::store::repository_configs::RepositoryConfigRow;
 
 #[derive(Deserialize)]
 struct Status {
@@ -23,7 +25,8 @@ struct Status {
     github: GitHub,
     recovery: Recovery,
     repositories: usize,
-    installations: usize,
+    installations: InstallationCount,
+    repository_configs: Vec<RepositoryConfigRow>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +56,8 @@ struct LastRun {
     outcome: String,
     left: u64,
 }
+/// Of one repository's file: its check run and `--json` tell them all.
+const MOST_PROBLEMS: usize = 3;
 
 pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     let answer = daemon.get("/api/status", vec![]).await?;
@@ -95,9 +100,15 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("may write", writes.to_owned()),
         ("queue", format!("{} queued{oldest}, {} running, {} dead letters", queue.queued, queue.running, queue.dead)),
         ("recovery", recovery(&status.recovery)),
-        ("knows", format!("{} repositories in {} installations", status.repositories, status.installations)),
+        ("knows", format!("{} repositories in {}", status.repositories, installations(status.installations))),
     ]);
     facts.extend(troubles);
+    for row in &status.repository_configs {
+        for problem in row.problems.iter().take(MOST_PROBLEMS) {
+            let (at, message) = (format!("{}:{}:{}", row.path, problem.line, problem.column), &problem.message);
+            facts.push(("own config", format!("{}: {at}: {message}", row.repository)));
+        }
+    }
     output::print(&output::facts(&facts))
 }
 
@@ -108,6 +119,14 @@ fn recovery(recovery: &Recovery) -> String {
         format!("; last {}: {}{left}", output::time(last.last_run_at), last.outcome)
     });
     format!("{}{}", recovery.runs, last.unwrap_or_default())
+}
+
+/// Those that may act, and the others by what keeps them from it.
+fn installations(count: InstallationCount) -> String {
+    let stopped = [(count.suspended, "suspended"), (count.deleted, "deleted")];
+    let stopped: String =
+        stopped.iter().filter(|(count, _)| *count > 0).map(|(n, how)| format!(", {n} {how}")).collect();
+    format!("{} installations{stopped}", count.active)
 }
 
 /// `3d 4h`, `5m 6s`: the two largest units.

@@ -12,6 +12,7 @@ use super::fields::Fields;
 use super::findings::{Findings, Place};
 use super::include::expand;
 use super::marked::{self, Node};
+use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::revision::{Source, git_commit, hash};
 use super::rules::Rulebook;
 use super::secret::{Surroundings, files};
@@ -111,6 +112,10 @@ fn build(
     let retention = sections::retention(&mut retention_fields, findings);
     let mut queue_fields = top.section("queue", &QUEUE, findings);
     let queue = sections::queue(&mut queue_fields, findings);
+    let mut own_fields = top.section("repository_config", &REPOSITORY_CONFIG, findings);
+    let mut allow_fields = own_fields.section("allow", &REPOSITORY_ALLOW, findings);
+    let own = sections::repository_config(&mut own_fields, &mut allow_fields, actions, findings);
+    own_fields.shown.insert("allow".to_owned(), Value::Object(allow_fields.shown));
     let mut recovery_fields = top.section("recovery", &RECOVERY, findings);
     let recovery = sections::recovery(&mut recovery_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
@@ -126,6 +131,7 @@ fn build(
         "github": github_fields.shown,
         "retention": retention_fields.shown,
         "queue": queue_fields.shown,
+        "repository_config": own_fields.shown,
         "recovery": recovery_fields.shown,
         "logging": logging_fields.shown,
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
@@ -133,6 +139,7 @@ fn build(
     });
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
+    let repository_config = own?;
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
@@ -141,6 +148,7 @@ fn build(
         github,
         retention,
         queue,
+        repository_config,
         recovery,
         logging,
         rules,

@@ -2,7 +2,8 @@
 //!
 //! A file becomes a tree in which everything knows its place (`marked`), is read against the one table of keys
 //! (`table`, `fields`, `values`), and every problem is gathered (`findings`) before anyone is told. `live` holds the
-//! config in use and swaps it, `watch` says when its files changed, `schema` and `reference` describe it.
+//! config in use and swaps it, `watch` says when its files changed, `schema` and `reference` describe it. `repository`
+//! reads the file that a repository keeps for itself, with the same readers.
 //!
 //! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
 
@@ -12,8 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
+use crate::core::event::RepoName;
 use crate::core::rule::{Repositories, Rule};
 
 mod database;
@@ -25,6 +29,8 @@ pub mod live;
 mod load;
 mod marked;
 pub mod reference;
+pub mod repository;
+mod repository_table;
 mod revision;
 mod rules;
 pub mod schema;
@@ -49,6 +55,7 @@ pub struct Config {
     pub github: GitHub,
     pub retention: Retention,
     pub queue: Queue,
+    pub repository_config: RepositoryConfig,
     pub recovery: Recovery,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,
@@ -110,6 +117,8 @@ pub struct GitHub {
     pub api_url: http::Uri,
     /// For one request; default 10 s.
     pub timeout: Duration,
+    /// Default 1 h.
+    pub refresh_installations: Duration,
     /// Bytes of memory for answers; default 64 MiB, 0: off.
     pub cache: u64,
     pub limits: GitHubLimits,
@@ -169,6 +178,37 @@ pub struct Queue {
     pub backoff: Duration,
     /// Longest wait; default 5 min.
     pub backoff_cap: Duration,
+}
+
+/// Rules that repositories keep in a file of their own.
+#[derive(Clone, Debug)]
+pub struct RepositoryConfig {
+    /// Default off.
+    pub enabled: bool,
+    /// Within the repository, without a slash before it.
+    pub path: String,
+    /// Default 1 h.
+    pub refresh: Duration,
+    pub repositories: Repositories,
+    pub terms: FileTerms,
+}
+
+impl RepositoryConfig {
+    /// Whether the repository's own file counts.
+    pub fn covers(&self, repository: &RepoName) -> bool {
+        self.enabled && self.repositories.includes(repository)
+    }
+}
+
+/// What a repository's own file may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileTerms {
+    /// Names of actions.
+    pub actions: Vec<String>,
+    pub max_rules: usize,
+    /// Bytes.
+    pub max_size: u64,
 }
 
 /// How what never arrived is found.

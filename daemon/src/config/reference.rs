@@ -64,6 +64,7 @@ fn takes(kind: Kind) -> String {
         Kind::Secret => "secret".to_owned(),
         Kind::Secrets => "list of secrets".to_owned(),
         Kind::Allow | Kind::Networks => "list of networks".to_owned(),
+        Kind::Texts => "list of texts".to_owned(),
         Kind::Database => "URL or map".to_owned(),
         Kind::DatabaseUrl => "URL or secret".to_owned(),
         Kind::Includes => "path or list of paths".to_owned(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
+use super::FileTerms;
 use super::fields::Fields;
 use super::findings::{Findings, Place};
 use super::marked::{Entry, Node, Tree};
@@ -11,6 +12,7 @@ use super::suggest::did_you_mean;
 use super::table::{Key, LIMITS, Presence, RULE};
 use super::values::{count, list, one_of, one_or_more, refuse, text};
 use crate::core::condition::Condition;
+use crate::core::event::RepoName;
 use crate::core::event_names::{EVENTS, actions_of, is_known};
 use crate::core::intent::{ActionKind, ActionSpec};
 use crate::core::pattern::{Case, Globs};
@@ -19,6 +21,8 @@ use crate::core::rule::{Limits, Mode, Repositories, Rule, RuleName, Trigger};
 /// The rules of all files so far.
 pub(super) struct Rulebook<'a> {
     actions: &'a [ActionKind],
+    /// When the rules are those of a repository's own file.
+    within: Option<Within<'a>>,
     pub(super) rules: Vec<Rule>,
     /// The rules with their defaults filled in.
     pub(super) shown: Vec<Value>,
@@ -26,14 +30,31 @@ pub(super) struct Rulebook<'a> {
     names: HashMap<RuleName, Place>,
 }
 
+/// Whose file it is, and what the server lets it do.
+#[derive(Clone, Copy)]
+pub(super) struct Within<'a> {
+    pub(super) repository: &'a RepoName,
+    pub(super) terms: &'a FileTerms,
+}
+
 impl<'a> Rulebook<'a> {
     pub(super) fn new(actions: &'a [ActionKind]) -> Self {
-        Self { actions, rules: Vec::new(), shown: Vec::new(), names: HashMap::new() }
+        Self { actions, within: None, rules: Vec::new(), shown: Vec::new(), names: HashMap::new() }
+    }
+
+    /// For the file of a repository.
+    pub(super) fn within(actions: &'a [ActionKind], within: Within<'a>) -> Self {
+        Self { within: Some(within), ..Self::new(actions) }
     }
 
     /// Reads the `rules` of one file.
     pub(super) fn read(&mut self, node: &Node, key: &Key, findings: &mut Findings) -> Option<()> {
-        for item in list(node, key, findings)? {
+        for (at, item) in list(node, key, findings)?.iter().enumerate() {
+            if let Some(Within { terms, .. }) = self.within.filter(|within| at >= within.terms.max_rules) {
+                let most = terms.max_rules;
+                let message = format!("more than {most} rules: the server's `repository_config.allow.max_rules`");
+                return refuse(item, findings, message);
+            }
             let mut fields = Fields::open(item, &RULE, findings);
             if let Some(rule) = self.rule(&mut fields, findings) {
                 self.rules.push(rule);
@@ -45,7 +66,10 @@ impl<'a> Rulebook<'a> {
 
     fn rule(&mut self, fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Rule> {
         let name = fields.read("name", findings, |node, key, findings| self.name(node, key, findings));
-        let repositories = fields.read("repositories", findings, repositories);
+        let repositories = match self.within {
+            None => fields.read("repositories", findings, repositories),
+            Some(Within { repository, .. }) => own_repository(fields, repository, findings),
+        };
         let on = fields.read("on", findings, triggers);
         if let Some(on) = &on {
             fields.shown.insert("on".to_owned(), on.iter().map(Trigger::to_string).collect());
@@ -57,7 +81,7 @@ impl<'a> Rulebook<'a> {
         // Written and wrong is not the same as not written.
         let has_condition = fields.written("if").is_some();
         let when = fields.read("if", findings, condition);
-        let then = fields.read("then", findings, |node, key, findings| actions(self.actions, node, key, findings));
+        let then = fields.read("then", findings, |node, key, findings| self.actions(node, key, findings));
         if let Some(then) = &then {
             fields.shown.insert("then".to_owned(), then.iter().map(|spec| json!({&spec.name: spec.params})).collect());
         }
@@ -75,16 +99,41 @@ impl<'a> Rulebook<'a> {
     }
 
     fn name(&mut self, node: &Node, key: &Key, findings: &mut Findings) -> Option<RuleName> {
-        let name = match RuleName::parse(&text(node, key, findings)?) {
+        let name = match RuleName::written(&text(node, key, findings)?) {
             Ok(name) => name,
             Err(error) => return refuse(node, findings, error.to_string()),
         };
+        let name = self.within.map_or_else(|| name.clone(), |it| RuleName::of_repository(it.repository, &name));
         if let Some(first) = self.names.get(&name) {
             let first = findings.name_of(*first);
             return refuse(node, findings, format!("a rule `{name}` is already there, at {first}: names are unique"));
         }
         self.names.insert(name.clone(), node.place);
         Some(name)
+    }
+
+    fn actions(&self, node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<ActionSpec>> {
+        let items = list(node, key, findings)?;
+        if items.is_empty() {
+            return refuse(node, findings, "`then` is empty: a rule without an action does nothing");
+        }
+        let read: Vec<_> = items.iter().map(|item| self.action(item, findings)).collect();
+        read.into_iter().collect()
+    }
+
+    fn action(&self, item: &Node, findings: &mut Findings) -> Option<ActionSpec> {
+        let spec = action(self.actions, item, findings)?;
+        match self.within {
+            Some(Within { terms, .. }) if !terms.actions.contains(&spec.name) => {
+                let allowed = terms.actions.join(", ");
+                let message = format!(
+                    "the server allows no `{}` here: its `repository_config.allow.actions` are {allowed}",
+                    spec.name
+                );
+                refuse(item, findings, message)
+            }
+            _ => Some(spec),
+        }
     }
 }
 
@@ -101,6 +150,16 @@ fn limits(fields: &mut Fields<'_>, findings: &mut Findings) -> Limits {
     let actions_per_hour = inner.read("actions_per_hour", findings, count).and_then(|most| u32::try_from(most).ok());
     fields.shown.insert("limits".to_owned(), Value::Object(inner.shown));
     Limits { actions_per_hour }
+}
+
+/// A repository's own file looks at that repository, whatever it says.
+fn own_repository(fields: &mut Fields<'_>, repository: &RepoName, findings: &mut Findings) -> Option<Repositories> {
+    if fields.written("repositories").is_some() {
+        let message = format!("the rules of this file look at {repository} only: leave `repositories` out");
+        findings.report(fields.place_of("repositories"), message);
+        return None;
+    }
+    Globs::parse(&[repository.as_str()], Case::Insensitive).ok().map(Repositories)
 }
 
 pub(super) fn repositories(node: &Node, key: &Key, findings: &mut Findings) -> Option<Repositories> {
@@ -169,15 +228,6 @@ fn condition(node: &Node, _key: &Key, findings: &mut Findings) -> Option<Conditi
             None
         }
     }
-}
-
-fn actions(kinds: &[ActionKind], node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<ActionSpec>> {
-    let items = list(node, key, findings)?;
-    if items.is_empty() {
-        return refuse(node, findings, "`then` is empty: a rule without an action does nothing");
-    }
-    let read: Vec<_> = items.iter().map(|item| action(kinds, item, findings)).collect();
-    read.into_iter().collect()
 }
 
 fn action(kinds: &[ActionKind], node: &Node, findings: &mut Findings) -> Option<ActionSpec> {

@@ -69,7 +69,7 @@ fn of_kind(kind: Kind) -> Value {
         Kind::OneOf(words) => json!({"enum": words}),
         Kind::Secret => json!({"$ref": "#/$defs/secret"}),
         Kind::Secrets => json!({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/secret"}}),
-        Kind::Allow | Kind::Networks => texts,
+        Kind::Allow | Kind::Networks | Kind::Texts => texts,
         Kind::Database => json!({"anyOf": [of_kind(Kind::DatabaseUrl), object(&DATABASE)]}),
         Kind::DatabaseUrl => json!({"anyOf": [
             {"type": "string", "pattern": "^(sqlite:|postgres(ql)?://)."},

@@ -13,12 +13,20 @@ use super::findings::Findings;
 use super::marked::Node;
 use super::rules::repositories;
 use super::secret::{Surroundings, secret, secrets};
+use super::suggest::did_you_mean;
 use super::table::{BREAKER, GITHUB_LIMITS, Key, SWEEP};
-use super::values::{address, allow, count, duration, flag, networks, one_of, path, refuse, size, text, url};
-use super::{Breaker, GitHub, GitHubLimits, LogFormat, Logging, Queue, Recovery, Retention, Server, Sweep};
+use super::values::{address, allow, count, duration, flag, list, networks, one_of, path, refuse, size, text, url};
+use super::{
+    Breaker, FileTerms, GitHub, GitHubLimits, LogFormat, Logging, Queue, Recovery, RepositoryConfig, Retention, Server,
+    Sweep,
+};
+use crate::core::intent::ActionKind;
 
 /// The kernel's limit on the path of a Unix socket: `sun_path` of unix(7), without its final NUL.
 const MAX_SOCKET_PATH: usize = 107;
+
+/// Of the file that repositories keep; git's own limits are far above.
+const MAX_REPOSITORY_PATH: usize = 255;
 
 pub(super) fn server(fields: &mut Fields<'_>, dir: &Path, findings: &mut Findings) -> Option<Server> {
     let listen = fields.read("listen", findings, address);
@@ -56,6 +64,7 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
     let client_secret = fields.read("client_secret", findings, |n, key, findings| secret(around, n, key, findings));
     let api_url = fields.read("api_url", findings, url);
     let timeout = fields.read("timeout", findings, duration);
+    let refresh_installations = fields.read("refresh_installations", findings, duration);
     let cache = fields.read("cache", findings, size);
     let limits = github_limits(fields, findings);
     let breaker = breaker(fields, findings);
@@ -69,6 +78,7 @@ pub(super) fn github(fields: &mut Fields<'_>, around: Surroundings<'_>, findings
         client_secret,
         api_url: api_url?,
         timeout: timeout?,
+        refresh_installations: refresh_installations?,
         cache: cache?,
         limits: limits?,
         breaker: breaker?,
@@ -145,6 +155,50 @@ pub(super) fn queue(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<
         backoff: backoff?,
         backoff_cap: backoff_cap?,
     })
+}
+
+pub(super) fn repository_config(
+    fields: &mut Fields<'_>,
+    allow: &mut Fields<'_>,
+    actions: &[ActionKind],
+    findings: &mut Findings,
+) -> Option<RepositoryConfig> {
+    let enabled = fields.read("enabled", findings, flag);
+    let path = fields.read("path", findings, |node, key, findings| {
+        let path = text(node, key, findings)?;
+        let fits = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.chars().any(char::is_control);
+        if path.split('/').all(fits) && path.len() <= MAX_REPOSITORY_PATH {
+            return Some(path);
+        }
+        refuse(node, findings, "`path` is a path within the repository, such as .github/orchd.yml")
+    });
+    let refresh = fields.read("refresh", findings, duration);
+    let repositories = allow.read("repositories", findings, repositories);
+    let actions = allow.read("actions", findings, |node, key, findings| action_names(actions, node, key, findings));
+    let max_rules = allow.read("max_rules", findings, count);
+    let max_size = allow.read("max_size", findings, size);
+    Some(RepositoryConfig {
+        enabled: enabled?,
+        path: path?,
+        refresh: refresh?,
+        repositories: repositories?,
+        terms: FileTerms { actions: actions?, max_rules: usize::try_from(max_rules?).ok()?, max_size: max_size? },
+    })
+}
+
+fn action_names(kinds: &[ActionKind], node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<String>> {
+    let names = || kinds.iter().map(|kind| kind.name);
+    let one = |item: &Node, findings: &mut Findings| {
+        let name = text(item, key, findings)?;
+        // The list of actions is empty where only the rest of a config is read.
+        if kinds.is_empty() || names().any(|known| known == name) {
+            return Some(name);
+        }
+        let hint = did_you_mean(&name, names());
+        refuse(item, findings, format!("there is no action `{name}`{hint}"))
+    };
+    let read: Vec<_> = list(node, key, findings)?.iter().map(|item| one(item, findings)).collect();
+    read.into_iter().collect()
 }
 
 /// Faster would ask GitHub for a list that cannot have changed much.

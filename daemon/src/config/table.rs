@@ -54,6 +54,8 @@ pub(super) enum Kind {
     /// `http://` or `https://`.
     Url,
     OneOf(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
     Secret,
     Secrets,
     /// Networks, or the word `github`.
@@ -82,7 +84,9 @@ impl Section {
 
 use Presence::{Default, Optional, Required};
 
-const fn key(name: &'static str, kind: Kind, presence: Presence, help: &'static str) -> Key {
+use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
+
+pub(super) const fn key(name: &'static str, kind: Kind, presence: Presence, help: &'static str) -> Key {
     Key { name, kind, presence, help }
 }
 
@@ -101,6 +105,12 @@ pub(super) static ROOT: Section = Section {
         key("github", Kind::Section(&GITHUB), Optional, "The GitHub App and how to reach GitHub."),
         key("retention", Kind::Section(&RETENTION), Optional, "How long things are kept."),
         key("queue", Kind::Section(&QUEUE), Optional, "How jobs are run and tried again."),
+        key(
+            "repository_config",
+            Kind::Section(&REPOSITORY_CONFIG),
+            Optional,
+            "Rules that repositories keep in a file of their own.",
+        ),
         key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         key(
@@ -211,6 +221,12 @@ pub(super) static GITHUB: Section = Section {
             Kind::Duration { least: "100ms", most: "5m" },
             Default("10s"),
             "Time for one request to GitHub, connecting included.",
+        ),
+        key(
+            "refresh_installations",
+            Kind::Duration { least: "1m", most: "7d" },
+            Default("1h"),
+            "How often the App's installations and their repositories are listed anew. Events tell of changes at once.",
         ),
         key(
             "cache",
@@ -456,7 +472,7 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 13] = [
+pub(super) static SECTIONS: [&Section; 15] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -467,6 +483,8 @@ pub(super) static SECTIONS: [&Section; 13] = [
     &QUEUE,
     &RECOVERY,
     &SWEEP,
+    &REPOSITORY_CONFIG,
+    &REPOSITORY_ALLOW,
     &LOGGING,
     &RULE,
     &LIMITS,

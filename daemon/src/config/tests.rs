@@ -84,7 +84,7 @@ fn now() -> DateTime<Utc> {
 }
 
 /// Stands in for the registry of actions, which lies above this folder.
-const ACTIONS: &[ActionKind] = &[
+pub(super) const ACTIONS: &[ActionKind] = &[
     fake("label", "Adds and removes labels.", "label: {add: [bug], remove: [triage]}", |p| {
         known(p, &["add", "remove"])
     }),
@@ -100,7 +100,15 @@ const fn fake(
     example: &'static str,
     check: fn(&Value) -> Result<(), String>,
 ) -> ActionKind {
-    ActionKind { name, help, example, undoable: true, check, schema: || json!({"type": "object"}) }
+    ActionKind {
+        name,
+        help,
+        example,
+        undoable: true,
+        needs: crate::core::permission::Needs::Item,
+        check,
+        schema: || json!({"type": "object"}),
+    }
 }
 
 fn known(params: &Value, keys: &[&str]) -> Result<(), String> {

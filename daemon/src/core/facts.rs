@@ -145,6 +145,17 @@ impl Facts {
         Self { item, ..Self::default() }
     }
 
+    /// Why facts cannot be had, of those that GitHub was asked for and would not tell.
+    pub fn refusals(&self) -> impl Iterator<Item = &str> {
+        fn refusal<T>(fact: &Known<T>) -> Option<&str> {
+            if let Known::Unavailable(reason) = fact { Some(reason) } else { None }
+        }
+        let pull = self.known_item().and_then(|item| refusal(&item.pull));
+        let item = self.item.as_ref().and_then(refusal);
+        let lists = [refusal(&self.files), refusal(&self.reviews), refusal(&self.checks)];
+        lists.into_iter().chain([item, pull]).flatten()
+    }
+
     /// The item, when it is known.
     pub fn known_item(&self) -> Option<&Item> {
         match &self.item {

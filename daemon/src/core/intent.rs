@@ -8,6 +8,7 @@ use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
 
 use super::event::{EventId, InstallationId, RepoName};
+use super::permission::Needs;
 use super::rule::RuleName;
 
 /// Stable id of an intent: the same event, rule, action, target and parameters always give the same id, so a crash, a
@@ -123,6 +124,8 @@ pub struct ActionKind {
     /// An example of the parameters, as YAML.
     pub example: &'static str,
     pub undoable: bool,
+    /// The permission it takes.
+    pub needs: Needs,
     /// Checks parameters; the text says what is wrong and what to write.
     pub check: fn(&Value) -> Result<(), String>,
     /// JSON Schema of the parameters.

@@ -13,6 +13,8 @@ pub mod event_names;
 pub mod explain;
 pub mod facts;
 pub mod hand;
+pub mod installation;
 pub mod intent;
 pub mod pattern;
+pub mod permission;
 pub mod rule;

@@ -10,9 +10,15 @@ use super::intent::ActionSpec;
 use super::pattern::Globs;
 
 /// Name of a rule: unique in a config, 1 to 100 characters of `a-z A-Z 0-9 . _ -`.
+///
+/// A rule of a repository's own file has the repository before it, `acme/web:docs-label`, and orchd's own rules have
+/// `orchd:`; a config cannot name a rule so, and no two of these ever meet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RuleName(String);
+
+/// What stands before the names of orchd's own rules. No repository is called so: it has no slash.
+const OURS: &str = "orchd";
 
 /// Why a text is not a rule name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,15 +26,57 @@ pub struct RuleName(String);
 pub struct NotARuleName(String);
 
 impl RuleName {
+    /// Any rule's name, wherever the rule stands.
+    ///
     /// # Errors
-    /// When the text is empty, longer than 100 characters or holds another character.
+    /// When the text is empty, longer than 100 characters or holds another character; or what stands before its `:` is
+    /// neither a repository nor `orchd`.
     pub fn parse(text: &str) -> Result<Self, NotARuleName> {
+        match text.split_once(':') {
+            Some((OURS, name)) => Self::written(name).map(|name| Self(format!("{OURS}:{name}"))),
+            Some((repository, name)) => {
+                let repository = RepoName::parse(repository).map_err(|_| Self::refuse(text))?;
+                Ok(Self::of_repository(&repository, &Self::written(name)?))
+            }
+            None => Self::written(text),
+        }
+    }
+
+    /// A name as a config writes it.
+    ///
+    /// # Errors
+    /// As [`RuleName::parse`], and when there is anything before it.
+    pub fn written(text: &str) -> Result<Self, NotARuleName> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if !text.is_empty() && text.len() <= 100 && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NotARuleName(text.chars().take(100).collect()))
+            Err(Self::refuse(text))
         }
+    }
+
+    fn refuse(text: &str) -> NotARuleName {
+        NotARuleName(text.chars().take(100).collect())
+    }
+
+    /// The name of a rule in a repository's own file.
+    pub fn of_repository(repository: &RepoName, name: &Self) -> Self {
+        Self(format!("{repository}:{name}"))
+    }
+
+    /// The rule by which orchd checks the config that a pull request proposes.
+    pub fn check_config() -> Self {
+        Self(format!("{OURS}:check-config"))
+    }
+
+    /// The repository whose own file has the rule.
+    pub fn repository(&self) -> Option<RepoName> {
+        RepoName::parse(self.0.split_once(':')?.0).ok()
+    }
+
+    /// Whether orchd itself brings the rule.
+    pub fn is_ours(&self) -> bool {
+        self.0.split_once(':').is_some_and(|(before, _)| before == OURS)
     }
 
     pub fn as_str(&self) -> &str {
@@ -205,8 +253,15 @@ mod tests {
     fn names_round_trip_or_are_refused() {
         let name: RuleName = serde_json::from_str("\"docs-label.v2\"").unwrap();
         assert_eq!(serde_json::to_string(&name).unwrap(), "\"docs-label.v2\"");
-        for refused in ["", "a b", "é", &"x".repeat(101)] {
+        for refused in ["", "a b", "é", &"x".repeat(101), ":a", "acme:a", "acme/web:", "orchd:", "a/b:c:d"] {
             assert!(RuleName::parse(refused).is_err(), "{refused}");
+        }
+        let own = RuleName::parse("acme/web:docs").unwrap();
+        assert_eq!(own.repository().unwrap().as_str(), "acme/web");
+        assert!(RuleName::parse("orchd:config").unwrap().is_ours() && !own.is_ours());
+        assert_eq!((name.repository(), name.is_ours()), (None, false));
+        for spelt in ["acme/web:docs", "orchd:config"] {
+            assert!(RuleName::written(spelt).is_err(), "a config cannot take the place of {spelt}");
         }
     }
 }

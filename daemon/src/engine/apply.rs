@@ -10,12 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::process::{event_from, serde_label};
-use super::{Engine, JobError};
+use super::{Engine, JobError, installations, repository_config};
 use crate::actions::{Bound, Origin, Plan, Settled};
 use crate::config::Config;
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
-use crate::core::rule::{Mode, RuleName};
+use crate::core::rule::{Mode, Rule};
 use crate::github::GitHubError;
 use crate::github::client::{WriteTerms, Writer};
 use crate::store::effects::{EffectOutcome, EffectRow, EffectState, Write};
@@ -31,7 +31,19 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         return Err(JobError::Hopeless(format!("effect {id} is no longer stored")));
     };
     let outcome = match effect.state {
-        EffectState::Planned | EffectState::Failed | EffectState::Writing => carry_out(engine, job, &effect).await?,
+        EffectState::Planned | EffectState::Failed | EffectState::Writing => {
+            if hold(engine, job, &effect).await? {
+                return Ok(());
+            }
+            match carry_out(engine, job, &effect).await {
+                // The event that says so is still on its way.
+                Err(JobError::Hopeless(text)) if installations::says_suspended(&text) => {
+                    installations::look(engine, effect.intent.target.installation).await?;
+                    return if hold(engine, job, &effect).await? { Ok(()) } else { Err(JobError::Retry(text)) };
+                }
+                done => done?,
+            }
+        }
         // The receipt is there: the crash came after it, and only the job was left.
         state => EffectOutcome {
             state,
@@ -43,6 +55,20 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
     report(&effect.intent, engine.delivery_of(effect.intent.event).await.as_deref(), &outcome);
     Ok(())
+}
+
+/// Holds an effect whose installation may not act: GitHub is asked nothing as it. True: it waits now, and the job is done.
+async fn hold(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<bool, JobError> {
+    let intent = &effect.intent;
+    let Some(installation) = intent.target.installation else { return Ok(false) };
+    let Some(stop) = engine.db.stop_of(installation).await? else { return Ok(false) };
+    let note = stop.to_string();
+    let held = engine.db.hold_effect(&engine.owner, job, (intent.id, installation), &note, (engine.clock)()).await?;
+    if held {
+        let outcome = EffectOutcome { state: EffectState::Held, before: None, after: None, note: Some(note) };
+        report(intent, engine.delivery_of(intent.event).await.as_deref(), &outcome);
+    }
+    Ok(held)
 }
 
 fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {
@@ -88,16 +114,17 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         Plan::Change(change) => (change, None),
         Plan::Part(change, held) => (change, Some(format!("held back: {held}"))),
     };
+    let rule = rule_of(engine, &config, intent).await?;
     let terms = WriteTerms {
         dry_run: config.github.dry_run,
         read_only: config.github.read_only,
-        mode: mode_of(&config, &intent.rule),
+        mode: rule.as_ref().map_or(Mode::Off, |rule| rule.mode),
     };
     let writer = match github.open_gate(intent.target.installation, terms) {
         Ok(writer) => writer,
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
     };
-    if let Some(note) = over_limit(engine, &config, intent).await? {
+    if let Some(note) = over_limit(engine, rule.as_ref(), intent).await? {
         return Ok(ended(EffectState::Held, now, note));
     }
     write(engine, job, effect, Step { action: &action, writer: &writer, before: &now, change: &change }).await?;
@@ -193,13 +220,21 @@ fn ended(state: EffectState, seen: Value, note: String) -> EffectOutcome {
     EffectOutcome { state, before: Some(seen), after: None, note: Some(note) }
 }
 
-/// The rule's mode in the config that runs now: a rule that was removed since it decided may not act any more.
-fn mode_of(config: &Config, rule: &RuleName) -> Mode {
-    config.rules.iter().find(|known| known.name == *rule).map_or(Mode::Off, |known| known.mode)
+/// The rule as it is now, on the server or in the repository's own file: one that was removed since it decided may not
+/// act any more.
+async fn rule_of(engine: &Engine, config: &Config, intent: &Intent) -> Result<Option<Rule>, JobError> {
+    let named = |rules: &[Rule]| rules.iter().find(|known| known.name == intent.rule).cloned();
+    if intent.rule.repository().is_none() && !intent.rule.is_ours() {
+        return Ok(named(&config.rules));
+    }
+    if intent.rule.is_ours() {
+        return Ok(named(&repository_config::check_rules(config, Some(&intent.target.repository))));
+    }
+    let own = repository_config::known_rules(engine, config, &intent.target.repository).await?;
+    Ok(named(&own.rules))
 }
 
-async fn over_limit(engine: &Engine, config: &Config, intent: &Intent) -> Result<Option<String>, JobError> {
-    let rule = config.rules.iter().find(|known| known.name == intent.rule);
+async fn over_limit(engine: &Engine, rule: Option<&Rule>, intent: &Intent) -> Result<Option<String>, JobError> {
     let Some(most) = rule.and_then(|rule| rule.limits.actions_per_hour) else { return Ok(None) };
     let since = (engine.clock)() - TimeDelta::hours(1);
     let written = engine.db.count_written(&intent.rule, since, intent.id).await?;

@@ -100,7 +100,8 @@ impl Ingest {
     /// `Busy` when too many wait; `Store` when the batch could not be written. Neither loses what was stored before.
     pub async fn submit(&self, mut event: NewEvent) -> Result<Ingested, IngestError> {
         let kind = EventKind { name: event.event_type.clone(), action: event.event_action.clone() };
-        event.awaited = awaited(&self.config.current(), &kind);
+        let repository = event.repository.as_ref().map(|seen| &seen.name);
+        event.awaited = awaited(&self.config.current(), &kind, repository, event.number);
         if let Some(repository) = &event.repository {
             self.heard.hear(&repository.name, event.number, &event.event_type);
         }

@@ -1,16 +1,19 @@
 //! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`);
 //! beside it, what never arrived is found and fetched (`recover`).
 //!
-//! Owns when things happen: batching, leases, retries, draining. Refuses to know HTTP, and leaves every decision to
-//! `core` and every change of GitHub to `actions`.
+//! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
+//! act (`installations`), which rules a repository has of its own (`repository_config`). Refuses to know HTTP, and leaves
+//! every decision to `core` and every change of GitHub to `actions`.
 //!
 //! Invariants: nothing is acknowledged before it is stored (1); an effect's intent and before-state are stored before
 //! its write, and an interrupted write is checked, never repeated blindly (5); a lane runs one job at a time, in order (6).
 
 pub mod apply;
 pub mod ingest;
+pub mod installations;
 pub mod process;
 pub mod recover;
+pub mod repository_config;
 pub mod retention;
 pub mod work;
 
@@ -24,8 +27,8 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::core::decide::any_triggered;
-use crate::core::event::{EventId, EventKind};
-use crate::core::hand;
+use crate::core::event::{EventId, EventKind, RepoName};
+use crate::core::{hand, installation};
 use crate::github::GitHubError;
 use crate::github::client::GitHub;
 use crate::store::{Db, StoreError};
@@ -51,6 +54,10 @@ pub struct Engine {
     pub owner: Arc<str>,
     /// Rung when a job may have become ready: on ingest, on a retry asked for, on another daemon's word.
     pub wake: Arc<Notify>,
+    /// Rung when the App's installations are to be listed anew.
+    pub refresh: Arc<Notify>,
+    /// Rules of repositories' own files, compiled.
+    pub own_rules: repository_config::Compiled,
 }
 
 impl Engine {
@@ -61,10 +68,13 @@ impl Engine {
     }
 }
 
-/// Whether an event of this kind has to be looked at: a rule waits for it, or it may tell of a person's hand. Most events
-/// of an organisation are neither.
-fn awaited(config: &Config, kind: &EventKind) -> bool {
-    any_triggered(&config.rules, kind) || hand::may_tell(kind)
+/// Whether an event of this kind has to be looked at: a rule waits for it, it may tell of a person's hand, it tells of an
+/// installation, or the repository may have rules of its own. Most events of an organisation are none of these.
+fn awaited(config: &Config, kind: &EventKind, repository: Option<&RepoName>, number: Option<u64>) -> bool {
+    any_triggered(&config.rules, kind)
+        || hand::may_tell(kind)
+        || installation::is_news(kind)
+        || repository_config::may_matter(config, kind, repository, number)
 }
 
 /// Why a job did not finish, by what happens to it next.

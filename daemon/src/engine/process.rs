@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Engine, JobError, awaited};
+use super::{Engine, JobError, awaited, installations, repository_config};
 use crate::config::Config;
 use crate::core::decide::{Decision, Outcome, decide};
 use crate::core::event::{Event, EventId, EventKind};
-use crate::core::facts::Facts;
+use crate::core::facts::{FactKinds, Facts};
 use crate::core::hand;
-use crate::core::rule::Mode;
+use crate::core::rule::{Mode, Rule};
 use crate::github;
 use crate::store::decisions::Processed;
 use crate::store::events::EventRow;
@@ -66,7 +66,7 @@ struct Stored {
 async fn load(engine: &Engine, config: &Config, jobs: &[&JobRow]) -> Result<Stored, JobError> {
     let ids: Vec<EventId> = jobs.iter().filter_map(|job| event_of(job)).collect();
     let rows: HashMap<_, _> = engine.db.events_by_id(&ids).await?.into_iter().map(|row| (row.id, row)).collect();
-    let matters = |id: &EventId| rows.get(id).is_some_and(|row| awaited(config, &kind_of(row)));
+    let matters = |id: &EventId| rows.get(id).is_some_and(|row| is_awaited(config, row));
     let wanted: Vec<EventId> = ids.iter().copied().filter(matters).collect();
     let payloads = engine.db.payloads(&wanted).await?.into_iter().collect();
     Ok(Stored { rows, payloads })
@@ -79,8 +79,9 @@ fn event_of(job: &JobRow) -> Option<EventId> {
     }
 }
 
-fn kind_of(row: &EventRow) -> EventKind {
-    EventKind { name: row.event_type.clone(), action: row.event_action.clone() }
+fn is_awaited(config: &Config, row: &EventRow) -> bool {
+    let kind = EventKind { name: row.event_type.clone(), action: row.event_action.clone() };
+    awaited(config, &kind, row.repository.as_ref(), row.number)
 }
 
 async fn decide_job(
@@ -99,9 +100,13 @@ async fn decide_job(
         config_revision: config.revision.hash.clone(),
         hand_changes: Vec::new(),
     };
-    if awaited(config, &kind_of(&row)) {
+    if is_awaited(config, &row) {
         let event = event_from(&row, stored.payloads.remove(&id))?;
-        processed.decisions = decide_with_facts(engine, config, &event).await?;
+        installations::follow(engine, &event).await?;
+        let own = repository_config::rules_of(engine, config, &event).await?;
+        let check = repository_config::check_rules(config, event.repository.as_ref());
+        processed.config_revision.push_str(&own.revision());
+        processed.decisions = decide_with_facts(engine, &[&config.rules, &own.rules, &check], &event).await?;
         processed.hand_changes = hand::hand_change(&event).into_iter().collect();
     }
     Ok(processed)
@@ -115,18 +120,40 @@ pub(super) fn event_from(row: &EventRow, payload: Option<Bytes>) -> Result<Event
     Ok(Event::from_payload(row.id, &row.event_type, row.received_at, payload))
 }
 
-async fn decide_with_facts(engine: &Engine, config: &Config, event: &Event) -> Result<Vec<Decision>, JobError> {
+/// Decides rules from several places together: a fact that two need is fetched once.
+async fn decide_with_facts(engine: &Engine, rules: &[&[Rule]], event: &Event) -> Result<Vec<Decision>, JobError> {
     let mut facts = Facts::from_event(event);
     for _ in 0..MAX_ROUNDS {
-        match decide(&config.rules, event, &facts) {
-            Outcome::Decided(decisions) => return Ok(decisions),
-            Outcome::Needs(needs) => {
-                let reader = engine.github.load().reader(event.installation).recent();
-                github::facts::fetch(&reader, event, &needs, &mut facts).await?;
+        let mut decided = Vec::new();
+        let mut needed = FactKinds::new();
+        for outcome in rules.iter().map(|rules| decide(rules, event, &facts)) {
+            match outcome {
+                Outcome::Decided(decisions) => decided.extend(decisions),
+                Outcome::Needs(needs) => needed.extend(needs),
             }
         }
+        if needed.is_empty() {
+            return Ok(decided);
+        }
+        fetch(engine, event, &needed, &mut facts).await?;
     }
     Err(JobError::Hopeless("facts were asked for again and again".into()))
+}
+
+/// Asks GitHub for facts, as the event's installation. One that may not act is not asked as: then the event is decided
+/// anew once it may.
+async fn fetch(engine: &Engine, event: &Event, needs: &FactKinds, facts: &mut Facts) -> Result<(), JobError> {
+    if let Some(stop) = installations::stop_of(engine, event.installation).await? {
+        github::facts::withhold(needs, facts, &stop.to_string());
+        return Ok(installations::decide_later(engine, event).await?);
+    }
+    let reader = engine.github.load().reader(event.installation).recent();
+    github::facts::fetch(&reader, event, needs, facts).await?;
+    if facts.refusals().any(installations::says_suspended) {
+        installations::look(engine, event.installation).await?;
+        installations::decide_later(engine, event).await?;
+    }
+    Ok(())
 }
 
 /// The snake_case name that serde gives a unit variant: one spelling in the database, in JSON and in metrics.

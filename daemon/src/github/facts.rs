@@ -25,11 +25,11 @@ const MOST_PAGES: u32 = 10;
 /// The checks are those of the pull request's head commit as it is now, not of the one the event saw.
 pub async fn fetch(reader: &Reader, event: &Event, needs: &FactKinds, facts: &mut Facts) -> Result<(), GitHubError> {
     let Some(pull) = event.repository.as_ref().zip(event.item).map(|(name, number)| Address { name, number }) else {
-        mark_unavailable(needs, facts, "the event is about no pull request");
+        withhold(needs, facts, "the event is about no pull request");
         return Ok(());
     };
     if event.installation.is_none() {
-        mark_unavailable(needs, facts, "the event names no installation of the GitHub App to ask as");
+        withhold(needs, facts, "the event names no installation of the GitHub App to ask as");
         return Ok(());
     }
     let head_missing = needs.contains(&FactKind::Checks) && known_pull(facts).is_none();
@@ -63,7 +63,8 @@ impl Address<'_> {
     }
 }
 
-fn mark_unavailable(needs: &FactKinds, facts: &mut Facts, reason: &str) {
+/// Says of what is needed that it cannot be had, and why.
+pub fn withhold(needs: &FactKinds, facts: &mut Facts, reason: &str) {
     for need in needs {
         match need {
             FactKind::Item => put_item(facts, Known::Unavailable(reason.to_owned())),

@@ -1,5 +1,5 @@
-//! GitHub as orchd meets it: authentication, the client with its budgets, its memory and its write gate,
-//! webhooks, facts.
+//! GitHub as orchd meets it: authentication, the client with its budgets, its memory and its write gate, webhooks, facts,
+//! files, the App's installations.
 //!
 //! Refuses to know the store and what a rule means. Invariants: a body is not parsed before its signature was verified,
 //! unless we asked GitHub for it ourselves (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
@@ -10,11 +10,13 @@ pub mod auth;
 mod cache;
 pub mod client;
 mod connection;
+pub mod contents;
 #[cfg(feature = "server")]
 pub mod deliveries;
 pub mod facts;
 mod gate;
 pub mod heard;
+pub mod installations;
 #[cfg(feature = "server")]
 pub mod items;
 mod layers;

@@ -54,13 +54,14 @@ impl<'a> Item<'a> {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 16] = [
+const COLLECTIONS: [&str; 17] = [
     "access_tokens",
     "assignees",
     "attempts",
     "check-runs",
     "comments",
     "commits",
+    "contents",
     "deliveries",
     "files",
     "hook",

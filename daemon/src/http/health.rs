@@ -16,6 +16,7 @@ use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
 use crate::engine::recover::Outcome;
 use crate::github::limits::PartyState;
+use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 
 /// Less free space than this is worth a warning.
@@ -42,6 +43,8 @@ struct Health {
     database: Database,
     config: ConfigHealth,
     queue: Option<Queue>,
+    /// How many may act, and how many may not. A suspension is a person's wish: it is shown, and no fault.
+    installations: Option<InstallationCount>,
     recovery: RecoveryHealth,
     github: GitHubHealth,
     disk: Disk,
@@ -123,6 +126,7 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
         Err(StoreSilence::Fails) => failing("the store fails; the log says why"),
         Err(StoreSilence::Hangs) => failing("the store does not answer"),
     };
+    let installations = app.installations().await;
     let mut config = ConfigHealth::of(&app);
     // The problems quote the config and name its files, which is nobody's business on the network.
     if !matches!(arrival, Some(Arrival { peer: Peer::Local, .. })) {
@@ -138,7 +142,7 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
     let github = GitHubHealth::of(&app);
     let parts = [database.status, config.status, queue_status, recovery.status, github.status, disk.status];
     let status = parts.into_iter().max().unwrap_or(Status::Ok);
-    let health = Health { status, database, config, queue, recovery, github, disk };
+    let health = Health { status, database, config, queue, installations, recovery, github, disk };
     let mut response = reply::json(&health)?;
     if status == Status::Failing {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -13,6 +13,7 @@ use warp::reply::Response;
 use super::event_names;
 use super::routes::{Routes, with};
 use super::{App, reply};
+use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -90,6 +91,9 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn scrape(app: App) -> Response {
     let depth = app.queue_depth().await.ok();
     let mut text = app.metrics.render();
+    if let Some(count) = app.installations().await {
+        push_installations(&mut text, count);
+    }
     if let Some(depth) = &depth {
         push_queue(&mut text, depth, chrono::Utc::now());
     }
@@ -118,6 +122,14 @@ fn push_queue(text: &mut String, depth: &QueueDepth, now: chrono::DateTime<chron
     for (state, _, oldest) in states {
         let age = oldest.map_or(0.0, |oldest| age_seconds(oldest, now));
         let _ = writeln!(text, "orchd_queue_oldest_seconds{{state=\"{state}\"}} {age}");
+    }
+}
+
+fn push_installations(text: &mut String, count: InstallationCount) {
+    text.push_str("# HELP orchd_installations Installations of the App by state\n# TYPE orchd_installations gauge\n");
+    for (state, number) in [("active", count.active), ("suspended", count.suspended), ("deleted", count.deleted)] {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "orchd_installations{{state=\"{state}\"}} {number}");
     }
 }
 

@@ -37,6 +37,7 @@ use crate::config::live::LiveConfig;
 use crate::engine::ingest::Ingest;
 use crate::engine::recover::Recovery;
 use crate::github::client::GitHub;
+use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 use crate::store::{Db, StoreError};
 
@@ -51,6 +52,8 @@ pub struct Site {
     pub ingest: Ingest,
     /// Rung when a job was queued by hand.
     pub wake: Arc<Notify>,
+    /// Rung when the App's installations are to be listed anew.
+    pub refresh: Arc<Notify>,
     pub recovery: Recovery,
     pub allowlist: Arc<Allowlist>,
     pub github: Arc<ArcSwap<GitHub>>,
@@ -71,6 +74,7 @@ struct Shared {
     events: EventCounters,
     large: LargeBodies,
     depth: Mutex<Option<(Instant, Depth)>>,
+    installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
 }
 
 /// How deep the queue is, or why that is not known.
@@ -93,7 +97,7 @@ impl App {
     /// Registers the metrics of this folder: the recorder must be installed before.
     pub fn new(site: Site) -> Self {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
-        Self(Arc::new(Shared { site, events, large, depth: Mutex::default() }))
+        Self(Arc::new(Shared { site, events, large, depth: Mutex::default(), installations: Mutex::default() }))
     }
 
     /// The config in use now.
@@ -125,6 +129,20 @@ impl App {
         };
         *known = Some((Instant::now(), depth.clone()));
         depth
+    }
+}
+
+impl App {
+    /// As [`App::queue_depth`]; `None`: the store does not say.
+    async fn installations(&self) -> Option<InstallationCount> {
+        let mut known = self.0.installations.lock().await;
+        if let Some((_, count)) = known.as_ref().filter(|(at, _)| at.elapsed() < DEPTH_SERVES_FOR) {
+            return *count;
+        }
+        let asked = tokio::time::timeout(STORE_ANSWERS_WITHIN, self.db.count_installations()).await;
+        let count = asked.ok().and_then(Result::ok);
+        *known = Some((Instant::now(), count));
+        count
     }
 }
 

@@ -205,7 +205,7 @@ async fn store_repository(tx: &mut Tx, seen: &SeenRepository, now: Micros) -> Re
 }
 
 /// Most payloads tell only the installation's id: until one tells more, its account is the repository's owner, who it
-/// always is. `None`: what is stored is newer, or told with a time and this is not.
+/// always is. Once GitHub was asked (`known_at`), a payload that may be old changes nothing. `None`: what is stored is newer, or told with a time and this is not.
 async fn store_installation(
     tx: &mut Tx,
     seen: &SeenInstallation,
@@ -216,10 +216,14 @@ async fn store_installation(
     const SQL: &str = "INSERT INTO installations (id, installation_id, account_login, account_type, target_type,
             created_at, updated_at, told_at)
          VALUES ($1, $2, COALESCE($3, $4, ''), COALESCE($5, ''), COALESCE($5, ''), $6, $6, $7)
-         ON CONFLICT (installation_id) DO UPDATE SET account_login = COALESCE($3, installations.account_login),
-            account_type = COALESCE($5, installations.account_type),
-            target_type = COALESCE($5, installations.target_type), updated_at = excluded.updated_at,
-            told_at = excluded.told_at
+         ON CONFLICT (installation_id) DO UPDATE SET
+            account_login = CASE WHEN installations.known_at = 0 THEN COALESCE($3, installations.account_login)
+                ELSE installations.account_login END,
+            account_type = CASE WHEN installations.known_at = 0 THEN COALESCE($5, installations.account_type)
+                ELSE installations.account_type END,
+            target_type = CASE WHEN installations.known_at = 0 THEN COALESCE($5, installations.target_type)
+                ELSE installations.target_type END,
+            updated_at = excluded.updated_at, told_at = excluded.told_at
          WHERE installations.told_at IS NULL OR excluded.told_at >= installations.told_at
          RETURNING id";
     on_tx!(tx, conn => {

@@ -1,4 +1,4 @@
-//! What must survive: events, jobs, decisions, effects, what people did by hand, repositories, config revisions.
+//! What must survive: events, jobs, decisions, effects, what people did by hand, repositories, installations, configs.
 //!
 //! Owns the two databases (SQLite by default, PostgreSQL when one machine is not enough) behind one body of code, the
 //! payload codec and the object store directory. Refuses to know GitHub, HTTP and what a rule means.
@@ -12,12 +12,14 @@ mod budgets;
 mod claim;
 mod columns;
 pub mod config_revisions;
+mod coverage;
 pub mod decisions;
 pub mod effects;
 mod error;
 pub mod events;
 pub mod hand_changes;
 mod ingest;
+pub mod installations;
 pub mod jobs;
 mod learn;
 mod months;
@@ -27,8 +29,10 @@ mod payload;
 mod plan;
 pub mod recovery;
 pub mod repositories;
+pub mod repository_configs;
 pub mod retention;
 mod rows;
+mod stopped;
 mod writer;
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Repositories and installations, learnt from payloads: `repositories`, `installations`, `installation_repositories`.
+//! Repositories, learnt from payloads and from GitHub's lists: `repositories`.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::columns::{Micros, repo_name, time, unsigned};
 use super::{Db, StoreError};
-use crate::core::event::{InstallationId, RepoName};
+use crate::core::event::RepoName;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RepositoryRow {
@@ -17,14 +17,6 @@ pub struct RepositoryRow {
     pub default_branch: String,
     pub last_event_at: Option<DateTime<Utc>>,
     pub event_count: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct InstallationRow {
-    pub id: InstallationId,
-    pub account_login: String,
-    pub account_type: String,
-    pub is_suspended: bool,
 }
 
 impl Db {
@@ -51,27 +43,6 @@ impl Db {
             })
         };
         found.into_iter().map(row).collect()
-    }
-
-    /// By GitHub's id.
-    pub async fn installations(&self) -> Result<Vec<InstallationRow>, StoreError> {
-        type Found = (i64, String, String, bool);
-        // installations_installation_id.
-        let found: Vec<Found> = on_db!(self, conn => {
-            sqlx::query_as(
-                "SELECT installation_id, account_login, account_type, is_suspended FROM installations
-                 ORDER BY installation_id",
-            )
-            .fetch_all(conn)
-            .await
-        })?;
-        let row = |(id, account_login, account_type, is_suspended): Found| InstallationRow {
-            id: InstallationId(id),
-            account_login,
-            account_type,
-            is_suspended,
-        };
-        Ok(found.into_iter().map(row).collect())
     }
 
     /// The row of the repository that has this name now, in any spelling of case. A deleted repository keeps its name:

@@ -9,7 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config", &["core"]),
     ("store", &["core"]),
     ("github", &["core"]),
-    ("actions", &["core", "github"]),
+    ("actions", &["core", "config", "github"]),
     ("telemetry", &["core", "config"]),
     ("engine", &["core", "config", "store", "github", "actions"]),
     ("http", &["core", "config", "store", "github", "actions", "engine"]),

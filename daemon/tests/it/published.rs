@@ -99,13 +99,17 @@ const RULES: &str = "
 ";
 
 /// What the daemon asks of GitHub; a new endpoint belongs here, and the story must lead to it.
-const ENDPOINTS: [&str; 17] = [
+const ENDPOINTS: [&str; 22] = [
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /app",
+    "GET /app/installations",
+    "GET /app/installations/{installation_id}",
+    "GET /installation/repositories",
     "GET /meta",
     "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
     "GET /repos/{owner}/{repo}/commits/{ref}/status",
+    "GET /repos/{owner}/{repo}/contents/{path}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/labels",
@@ -114,6 +118,7 @@ const ENDPOINTS: [&str; 17] = [
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
     "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
     "POST /app/installations/{installation_id}/access_tokens",
+    "POST /repos/{owner}/{repo}/check-runs",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/labels",
@@ -123,13 +128,17 @@ const ENDPOINTS: [&str; 17] = [
 async fn every_published_answer_that_we_ask_for_can_be_read() {
     let published = Arc::new(Published::load());
     let port = serve(Arc::clone(&published)).await;
-    let mut story = Story::prepare(Database::Sqlite, RULES, "").await;
+    // The file that GitHub's example of a pull request changes.
+    let own = "repository_config: {enabled: true, path: file1.txt}";
+    let mut story = Story::prepare(Database::Sqlite, RULES, own).await;
     story.reach_github_at(&format!("http://127.0.0.1:{port}"));
     story.write_rules(RULES);
     let config = std::fs::read_to_string(story.config()).unwrap();
     let config = config.replace("server:\n", "server:\n  webhook_allow: [github, 127.0.0.1]\n");
     std::fs::write(story.config(), config).unwrap();
     story.start();
+    let id = story.github.install("other", &["other/site"]);
+    story.github.tell_installed(id, "alice");
     let alice = story.github.person("alice");
     let number = alice.opens_pull(WEB, NewItem::titled("Mend a typo").file("docs/guide.md"));
     alice.comments(WEB, number, "It is closed?");

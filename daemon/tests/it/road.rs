@@ -323,7 +323,7 @@ on_both_databases!(an_event_that_names_no_installation_says_why_nothing_can_be_d
         assert_eq!(story.github.send(&without_installation(delivery)).await, 202);
     }
     story.settles().await;
-    assert!(story.github.requests().is_empty(), "GitHub would refuse: it is not asked");
+    assert!(story.asked().is_empty(), "GitHub would refuse: it is not asked");
 
     let failed = story.json_lines(&["effects", "list", "--number", &issue.to_string(), "--state", "failed"]);
     assert_eq!(failed.len(), 3);

@@ -60,6 +60,7 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
         db: db.clone(),
         ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new()), shared.heard),
         wake: Arc::new(Notify::new()),
+        refresh: Arc::new(Notify::new()),
         // Nobody takes orders here.
         recovery: orchd::engine::recover::desk().0,
         config: live,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use orchd_fake::GitHub;
+use orchd_fake::{GitHub, Request};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -193,6 +193,11 @@ impl Story {
         self.more.clear();
     }
 
+    /// Puts this in the place of what [`Story::prepare`] was given to add, at the next [`Story::write_rules`].
+    pub fn replace_more(&mut self, more: &str) {
+        more.clone_into(&mut self.more);
+    }
+
     /// Begins with recovery at work, and waits until it has looked for the first time: from then on nothing is missed.
     pub async fn begin_recovering(database: Database, rules: &str, recovery: &str) -> Self {
         let mut story = Self::prepare(database, rules, "").await;
@@ -285,6 +290,24 @@ impl Story {
             assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// As [`Story::wait_for`], while the simulated GitHub goes on answering.
+    pub async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let began = std::time::Instant::now();
+        while !condition(self) {
+            assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What GitHub was asked, without signing in and the App's installations: those are listed at every start.
+    pub fn asked(&self) -> Vec<Request> {
+        let mut asked = self.github.requests();
+        asked.retain(|request| {
+            !request.path.starts_with("/app/installations") && !request.path.starts_with("/installation/")
+        });
+        asked
     }
 
     /// Runs the CLI against the daemon.

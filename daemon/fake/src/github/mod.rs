@@ -7,8 +7,10 @@
 mod call;
 mod change;
 pub mod config;
+mod contents;
 pub mod deliveries;
 pub mod faults;
+mod installing;
 pub mod journal;
 pub mod limits;
 pub mod people;
@@ -24,6 +26,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+
+pub use contents::MadeCheck;
 
 use config::Config;
 use deliveries::Delivery;

@@ -26,6 +26,8 @@ pub struct NewItem {
     draft: bool,
     fork: bool,
     files: Vec<File>,
+    /// Paths and texts at the head commit.
+    texts: Vec<(String, String)>,
 }
 
 impl NewItem {
@@ -39,6 +41,7 @@ impl NewItem {
             draft: false,
             fork: false,
             files: Vec::new(),
+            texts: Vec::new(),
         }
     }
 
@@ -73,6 +76,12 @@ impl NewItem {
     pub fn from_fork(mut self) -> Self {
         self.fork = true;
         self
+    }
+
+    /// Changes this file, to this text at the head commit.
+    pub fn writes(mut self, path: &str, text: &str) -> Self {
+        self.texts.push((path.to_owned(), text.to_owned()));
+        self.file(path)
     }
 
     /// Changes this file.
@@ -157,6 +166,11 @@ impl Person {
     /// Pushes a commit that changes these files to the head branch of a pull request; gives the new head.
     pub fn pushes(&self, repository: &str, number: u64, paths: &[&str]) -> String {
         let sha = self.github.inner.world().seed.sha();
+        self.pushes_as(repository, number, paths, &sha)
+    }
+
+    pub(super) fn pushes_as(&self, repository: &str, number: u64, paths: &[&str], sha: &str) -> String {
+        let sha = sha.to_owned();
         let paths = paths.iter().map(|&path| path.to_owned()).collect();
         self.does(repository, number, Change::Pushed { sha: sha.clone(), paths });
         sha
@@ -203,6 +217,14 @@ impl Person {
         self
     }
 
+    pub(super) fn github(&self) -> &GitHub {
+        &self.github
+    }
+
+    pub(super) fn login(&self) -> &str {
+        &self.login
+    }
+
     fn actor(&self) -> Actor {
         let kind = if self.login.ends_with("[bot]") { UserKind::Bot } else { UserKind::User };
         Actor { user: self.github.inner.world().user(&self.login, kind), request: None }
@@ -220,6 +242,10 @@ impl Person {
         let number = self.github.inner.update(|world| {
             let id = world.seed.id();
             let (pull_id, base_sha, head_sha) = (world.seed.id(), world.seed.sha(), world.seed.sha());
+            if !new.texts.is_empty() {
+                let repo = world.repository_mut(repository)?;
+                repo.files.insert(head_sha.clone(), new.texts.into_iter().collect());
+            }
             let repo = world.repository(repository)?;
             let author = actor.user.clone();
             let collaborator = repo.collaborators.contains(&author.login);

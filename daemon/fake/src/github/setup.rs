@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{Duration, Utc};
+use serde_json::json;
 
 use super::GitHub;
 use super::world::{Installation, Quota, World};
@@ -20,7 +21,18 @@ impl GitHub {
             }
             let id = world.seed.id() >> 14;
             let repositories: BTreeSet<String> = repositories.iter().map(|name| name.to_lowercase()).collect();
-            world.installations.insert(id, Installation { account, repositories, quota: Quota::new(), meter: None });
+            let installation = Installation {
+                account,
+                repositories,
+                quota: Quota::new(),
+                meter: None,
+                permissions: json!({
+                    "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "read",
+                }),
+                suspended_at: None,
+                updated_at: Utc::now(),
+            };
+            world.installations.insert(id, installation);
             id
         })
     }
@@ -69,8 +81,7 @@ impl GitHub {
         self.inner.update(|world| {
             let sender = world.user(by, UserKind::User);
             let Some(found) = world.installations.get(&installation) else { return };
-            let app = &world.app;
-            let shown = events::installation(installation, app.id, &app.slug, &found.account, app.created_at);
+            let Some(shown) = world.shown_installation(installation) else { return };
             let covered: Vec<_> = found.repositories.iter().filter_map(|name| world.repositories.get(name)).collect();
             let (event, payload) = events::installed("created", shown, &sender, &covered);
             world.deliver(event, &payload);
@@ -99,6 +110,7 @@ impl GitHub {
                 status: status.to_owned(),
                 conclusion: conclusion.map(str::to_owned),
                 started_at: Utc::now(),
+                output: None,
             };
             if let Some(repo) = world.repository_mut(repository) {
                 repo.checks.retain(|each| each.name != name || each.sha != sha);

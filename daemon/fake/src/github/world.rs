@@ -37,6 +37,9 @@ pub(crate) struct Installation {
     /// Lower-case full names.
     pub(crate) repositories: BTreeSet<String>,
     pub(crate) quota: Quota,
+    pub(crate) permissions: serde_json::Value,
+    pub(crate) suspended_at: Option<Time>,
+    pub(crate) updated_at: Time,
     /// Stands in for `quota` when limits are enforced.
     pub(crate) meter: Option<Meter>,
 }
@@ -152,10 +155,13 @@ impl World {
         self.repositories.get_mut(&full_name.to_lowercase())
     }
 
-    /// The installation that covers a repository.
+    /// The installation that covers a repository. A suspended one hears nothing.
     pub(crate) fn installation_of(&self, full_name: &str) -> Option<i64> {
         let name = full_name.to_lowercase();
-        self.installations.iter().find(|(_, each)| each.repositories.contains(&name)).map(|(id, _)| *id)
+        self.installations
+            .iter()
+            .find(|(_, each)| each.suspended_at.is_none() && each.repositories.contains(&name))
+            .map(|(id, _)| *id)
     }
 
     /// Adds a repository unless it is there.

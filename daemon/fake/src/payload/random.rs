@@ -279,6 +279,7 @@ pub(crate) fn check_run(seed: &mut Seed, at: Time) -> CheckRun {
         status: if done { "completed" } else { "in_progress" }.to_owned(),
         conclusion: done.then(|| conclusion.to_owned()),
         started_at: at,
+        output: None,
     }
 }
 

@@ -34,9 +34,9 @@ mod state;
 mod title;
 
 #[cfg(test)]
-pub(super) mod properties;
+pub(crate) mod properties;
 #[cfg(test)]
-pub(super) mod table;
+pub(crate) mod table;
 
 use serde_json::Value;
 

@@ -2,6 +2,7 @@
 
 mod effects;
 mod events;
+mod installations;
 mod jobs;
 mod query;
 mod recover;
@@ -17,6 +18,7 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, events::routes(app));
     let areas = either(areas, jobs::routes(app));
     let areas = either(areas, effects::routes(app));
+    let areas = either(areas, installations::routes(app));
     let areas = either(areas, recover::routes(app));
     either(areas, why::routes(app))
 }

@@ -9,6 +9,8 @@ use crate::http::error::{HttpError, answer};
 use crate::http::health::{ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
+use crate::store::installations::InstallationCount;
+use crate::store::repository_configs::RepositoryConfigRow;
 
 #[derive(Serialize)]
 struct Status {
@@ -25,8 +27,13 @@ struct Status {
     github: GitHubHealth,
     recovery: RecoveryHealth,
     repositories: usize,
-    installations: usize,
+    installations: InstallationCount,
+    /// Files of repositories that are not used as they are now.
+    repository_configs: Vec<RepositoryConfigRow>,
 }
+
+/// Files that are told of: each is somebody else's to mend.
+const MOST_BAD_CONFIGS: u32 = 20;
 
 pub(super) fn routes(app: &App) -> Routes {
     warp::path!("api" / "status").and(warp::get()).and(with(app)).then(async |app| answer(show(app).await)).boxed()
@@ -35,8 +42,12 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn show(app: App) -> Result<Response, HttpError> {
     let queue = Queue::of(app.db.queue_depth().await?);
     let repositories = app.db.repositories().await?.len();
-    let installations = app.db.installations().await?.len();
+    let installations = app.db.count_installations().await?;
     let config = app.config();
+    let repository_configs = match config.repository_config.enabled {
+        true => app.db.bad_repository_configs(MOST_BAD_CONFIGS).await?,
+        false => Vec::new(),
+    };
     reply::json(&Status {
         version: env!("CARGO_PKG_VERSION"),
         started_at: app.started_at,
@@ -52,5 +63,6 @@ async fn show(app: App) -> Result<Response, HttpError> {
         recovery: RecoveryHealth::of(&app),
         repositories,
         installations,
+        repository_configs,
     })
 }

@@ -30,7 +30,7 @@ pub(super) fn outcome(state: EffectState) -> EffectOutcome {
 }
 
 /// One event decided with one matched active rule: the event, its effect and the apply job, claimed by `me`.
-async fn planned(db: &Db) -> (EventId, IntentId, JobId) {
+pub(super) async fn planned(db: &Db) -> (EventId, IntentId, JobId) {
     let event = store(db, vec![event("acme/web", 1)]).await[0];
     claim(db, "me", noon()).await;
     let decisions = vec![decision(event, "bugs", Mode::Active, Verdict::Matched, &["bug"])];

@@ -3,6 +3,7 @@
 mod budgets;
 mod decisions;
 mod ingest;
+mod installations;
 mod jobs;
 mod lists;
 mod open;

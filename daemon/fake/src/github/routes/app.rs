@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::github::call::{Answer, Call};
 use crate::github::deliveries::Attempt;
 use crate::github::world::{Token, World};
+use crate::payload::ci;
 use crate::payload::objects::{self, time};
-use crate::payload::{ci, events};
 
 pub(super) fn meta(world: &World) -> Answer {
     Answer::ok(json!({
@@ -25,11 +25,11 @@ pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
     match (call.method.as_str(), rest) {
         ("GET", []) => Answer::ok(shown_app(world)),
         ("GET", ["installations"]) => {
-            let all = world.installations.keys().filter_map(|id| shown_installation(world, *id)).collect();
+            let all = world.installations.keys().filter_map(|id| world.shown_installation(*id)).collect();
             Answer::page(call, all)
         }
         ("GET", ["installations", id]) => {
-            let shown = id.parse().ok().and_then(|id| shown_installation(world, id));
+            let shown = id.parse().ok().and_then(|id| world.shown_installation(id));
             shown.map_or_else(Answer::not_found, Answer::ok)
         }
         ("POST", ["installations", id, "access_tokens"]) => match id.parse() {
@@ -59,15 +59,11 @@ fn shown_app(world: &World) -> Value {
     shown
 }
 
-fn shown_installation(world: &World, id: i64) -> Option<Value> {
-    let found = world.installations.get(&id)?;
-    let mut shown = events::installation(id, world.app.id, &world.app.slug, &found.account, world.app.created_at);
-    shown["client_id"] = world.app.client_id.clone().into();
-    Some(shown)
-}
-
 fn give_token(world: &mut World, call: &Call, installation: i64) -> Answer {
     let Some(found) = world.installations.get(&installation) else { return Answer::not_found() };
+    if found.suspended_at.is_some() {
+        return Answer::error(403, super::SUSPENDED);
+    }
     let prefix = format!("{}/", found.account.login.to_lowercase());
     let names = call.body.get("repositories").and_then(Value::as_array);
     let narrowed: Option<BTreeSet<String>> = names.map(|names| {
@@ -84,8 +80,7 @@ fn give_token(world: &mut World, call: &Call, installation: i64) -> Answer {
     let expires_at = Utc::now() + world.app.token_lifetime;
     let selection = if narrowed.is_some() { "selected" } else { "all" };
     world.tokens.insert(text.clone(), Token { installation, repositories: narrowed, expires_at });
-    let permissions = json!({"issues": "write", "metadata": "read", "pull_requests": "write", "checks": "read"});
-    let permissions = call.body.get("permissions").cloned().unwrap_or(permissions);
+    let permissions = call.body.get("permissions").unwrap_or(&found.permissions).clone();
     Answer::new(
         201,
         json!({

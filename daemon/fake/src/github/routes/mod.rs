@@ -13,9 +13,13 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::change::Actor;
+use super::contents;
 use super::world::World;
 use crate::model::{Item, Repository};
 use crate::payload::objects;
+
+/// What GitHub says to a suspended installation.
+const SUSPENDED: &str = "This installation has been suspended";
 
 /// Who a request comes from.
 #[derive(Debug)]
@@ -36,6 +40,11 @@ pub(crate) fn caller(world: &World, call: &Call) -> Result<Caller, Answer> {
     if bearer.starts_with("gh") {
         let token = world.tokens.get(bearer).filter(|token| token.expires_at > Utc::now());
         let token = token.ok_or_else(|| Answer::error(401, "Bad credentials"))?;
+        match world.installations.get(&token.installation) {
+            None => return Err(Answer::error(401, "Bad credentials")),
+            Some(found) if found.suspended_at.is_some() => return Err(Answer::error(403, SUSPENDED)),
+            Some(_) => {}
+        }
         return Ok(Caller::Installation { id: token.installation, repositories: token.repositories.clone() });
     }
     let issuers = [world.app.id.to_string(), world.app.client_id.clone()];
@@ -115,6 +124,8 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
         (_, ["issues", rest @ ..]) => issues::handle(world, &at, rest),
         (_, ["pulls", rest @ ..]) => pulls::handle(world, &at, rest),
         ("GET", ["commits", sha, "check-runs"]) => pulls::check_runs(world, &at, sha),
+        ("GET", ["contents", path @ ..]) => at.repository(world, |repo| contents::show(repo, call, &path.join("/"))),
+        ("POST", ["check-runs"]) => contents::create_check(world, call, full_name),
         ("GET", ["commits", sha, "status"]) => pulls::status(world, &at, sha),
         _ => Answer::not_found(),
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Place, texts};
 use crate::github::call::Answer;
+use crate::github::contents;
 use crate::github::journal::Change;
 use crate::github::world::World;
 use crate::model::{Item, Pull, Repository, Status};
@@ -97,8 +98,9 @@ fn request_review(world: &mut World, at: &Place<'_>, number: u64) -> Answer {
 
 pub(super) fn check_runs(world: &World, at: &Place<'_>, sha: &str) -> Answer {
     at.repository(world, |repo| {
-        let runs = repo.checks.iter().filter(|run| run.sha == sha);
-        Answer::named_page(at.call, "check_runs", runs.map(|run| ci::check_run(repo, run)).collect())
+        let named = at.call.query.get("check_name");
+        let runs = repo.checks.iter().filter(|run| run.sha == sha && named.is_none_or(|name| *name == run.name));
+        Answer::named_page(at.call, "check_runs", runs.map(|run| contents::shown_check(world, repo, run)).collect())
     })
 }
 

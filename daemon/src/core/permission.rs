@@ -1,0 +1,124 @@
+//! Which of GitHub's permissions rules need, and which of those an installation does not grant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::intent::ActionKind;
+use super::rule::{Mode, Rule, RuleName};
+
+/// What an action needs in order to write. Reading what it writes is part of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// To write what the event is about: `issues` or `pull_requests`.
+    Item,
+    /// To write this.
+    Write(&'static str),
+}
+
+/// A permission that an installation does not grant, and the rules that cannot act without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    pub permission: String,
+    /// The level that is needed: `write` or `read`.
+    pub level: String,
+    pub rules: Vec<RuleName>,
+}
+
+/// Whether `granted` (permission to level) holds a permission at this level.
+pub fn grants(granted: &BTreeMap<String, String>, permission: &str, level: &str) -> bool {
+    let held = granted.get(permission).map_or(0, |level| rank(level));
+    held > 0 && held >= rank(level)
+}
+
+fn rank(level: &str) -> u8 {
+    match level {
+        "read" => 1,
+        "write" => 2,
+        "admin" => 3,
+        _ => 0,
+    }
+}
+
+/// What active rules need and `granted` (permission to level) does not hold. Facts that conditions fetch are not
+/// counted: without them a rule is skipped, and says so.
+pub fn missing(rules: &[Rule], kinds: &[ActionKind], granted: &BTreeMap<String, String>) -> Vec<Missing> {
+    let mut lacking: BTreeMap<&str, BTreeSet<&RuleName>> = BTreeMap::new();
+    for rule in rules.iter().filter(|rule| rule.mode == Mode::Active) {
+        for permission in needed(rule, kinds) {
+            if !grants(granted, permission, "write") {
+                lacking.entry(permission).or_default().insert(&rule.name);
+            }
+        }
+    }
+    let missing = |(permission, rules): (&str, BTreeSet<&RuleName>)| Missing {
+        permission: permission.to_owned(),
+        level: "write".to_owned(),
+        rules: rules.into_iter().cloned().collect(),
+    };
+    lacking.into_iter().map(missing).collect()
+}
+
+fn needed(rule: &Rule, kinds: &[ActionKind]) -> BTreeSet<&'static str> {
+    let mut needed = BTreeSet::new();
+    for spec in &rule.then {
+        match kinds.iter().find(|kind| kind.name == spec.name).map(|kind| kind.needs) {
+            Some(Needs::Item) => needed.extend(rule.on.iter().flat_map(|trigger| items_of(trigger.event_name()))),
+            Some(Needs::Write(permission)) => {
+                needed.insert(permission);
+            }
+            None => {}
+        }
+    }
+    needed
+}
+
+/// What an event of that name can be about. A comment can be on either; the App that hears of it may write issues.
+fn items_of(event: Option<&str>) -> &'static [&'static str] {
+    match event {
+        Some("issues" | "issue_comment") => &["issues"],
+        Some(_) => &["pull_requests"],
+        None => &["issues", "pull_requests"],
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::intent::ActionSpec;
+    use crate::core::pattern::{Case, Globs};
+    use crate::core::rule::{Limits, Repositories, Trigger};
+
+    fn kind(name: &'static str, needs: Needs) -> ActionKind {
+        ActionKind { name, help: "", example: "", undoable: true, needs, check: |_| Ok(()), schema: || json!({}) }
+    }
+
+    fn rule(name: &str, on: &str, action: &str) -> Rule {
+        Rule {
+            name: RuleName::parse(name).unwrap(),
+            repositories: Repositories(Globs::parse(&["**"], Case::Insensitive).unwrap()),
+            on: vec![Trigger::parse(on).unwrap()],
+            when: None,
+            then: vec![ActionSpec { name: action.to_owned(), params: json!({}) }],
+            mode: Mode::Active,
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn what_rules_need_follows_from_their_triggers_and_actions() {
+        let kinds = [kind("label", Needs::Item), kind("check", Needs::Write("checks"))];
+        let granted =
+            BTreeMap::from([("issues".to_owned(), "write".to_owned()), ("checks".to_owned(), "read".to_owned())]);
+        let lacks = |rules: &[Rule]| -> Vec<String> {
+            missing(rules, &kinds, &granted).into_iter().map(|each| each.permission).collect()
+        };
+        assert!(lacks(&[rule("a", "issues.opened", "label")]).is_empty());
+        assert_eq!(lacks(&[rule("a", "pull_request.opened", "label")]), ["pull_requests"]);
+        assert_eq!(lacks(&[rule("a", "*", "label"), rule("b", "push", "check")]), ["checks", "pull_requests"]);
+        assert!(lacks(&[Rule { mode: Mode::Shadow, ..rule("a", "push", "check") }]).is_empty());
+    }
+}
