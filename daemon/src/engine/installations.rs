@@ -12,6 +12,7 @@ use super::{Engine, JobError};
 use crate::config::Config;
 use crate::core::event::{Event, InstallationId};
 use crate::core::installation::{News, Stop, news};
+use crate::github::limits::Priority;
 use crate::github::{GitHubError, installations as github};
 use crate::store::StoreError;
 use crate::store::installations::Word;
@@ -94,7 +95,7 @@ async fn ask(engine: &Engine, id: InstallationId) -> Result<bool, StoreError> {
 /// The outer error is the store's, the inner one GitHub's.
 async fn ask_repositories(engine: &Engine, id: InstallationId) -> Result<Result<(), GitHubError>, StoreError> {
     let asked_at = (engine.clock)();
-    let reader = engine.github.load_full().reader(Some(id));
+    let reader = engine.github.load_full().reader(Some(id)).at(Priority::Sweep);
     match github::repositories(&reader).await {
         Ok(listed) => engine.db.take_over_repositories(id, &listed.items, listed.complete, asked_at).await.map(Ok),
         Err(error) => Ok(Err(error)),
@@ -182,7 +183,7 @@ async fn refresh_in_turn(engine: &Engine, config: &Config) -> Duration {
 /// When GitHub does not give the list of installations, or the store fails.
 async fn refresh(engine: &Engine) -> Result<(), JobError> {
     let asked_at = (engine.clock)();
-    let listed = github::all(&engine.github.load_full().reader(None)).await?;
+    let listed = github::all(&engine.github.load_full().reader(None).at(Priority::Sweep)).await?;
     for told in &listed.items {
         engine.db.take_over_installation(told, Word::Asked, asked_at).await?;
     }

@@ -18,6 +18,7 @@ use crate::engine::ingest::new_event;
 use crate::github::GitHubError;
 use crate::github::client::Reader;
 use crate::github::items::{self, Item, SAME_MOMENT, State, Telling};
+use crate::github::limits::Priority;
 use crate::store::events::{IngestStatus, Source};
 use crate::store::recovery::{Progress, Scope, SweptRepository, Told};
 
@@ -84,7 +85,7 @@ impl Sweep<'_> {
     /// Goes through what changed, the oldest first, so that it can go on from any point.
     async fn repository(&mut self, repository: &SweptRepository, since: DateTime<Utc>) -> Result<(), Stop> {
         let github = self.engine.github.load_full();
-        let reader = github.reader(Some(repository.installation));
+        let reader = github.reader(Some(repository.installation)).at(Priority::Sweep);
         let (mut since, mut page) = (since, 1);
         let mut described = None;
         loop {
