@@ -53,12 +53,13 @@ async fn github_is_reached_over_tls_when_its_certificate_is_one_that_the_machine
     story.reach_github_at(&format!("https://localhost:{}", front.port()));
     story.write_rules(DOCS_RULE);
 
-    // Without the authority nothing is read and nothing is changed, and the job says why.
+    // Without the authority nothing is read and nothing is changed. The log says why; the job may have met nothing but the
+    // breaker, which the look at the App's installations has opened by then.
     story.start();
     let number = story.github.person("alice").opens_pull(WEB, NewItem::titled("Mend a typo").file("docs/guide.md"));
     story.wait_for("the job has failed for want of trust", |story| {
         let jobs = story.json_lines(&["jobs", "list"]);
-        jobs.iter().any(|job| job["last_error"].as_str().is_some_and(|error| error.contains("certificate")))
+        story.log().contains("certificate") && jobs.iter().any(|job| job["last_error"].is_string())
     });
     assert!(story.github.requests().is_empty());
     assert_eq!(story.stop(), Some(0));
