@@ -119,7 +119,7 @@ impl Transport {
             Ok(answer) => {
                 let told = Told::read(&answer.headers);
                 if answer.status.is_server_error() {
-                    self.limits.failed(identity);
+                    self.limits.failed(identity, answer.status.as_str());
                 } else {
                     self.limits.alive(identity, false);
                 }
@@ -130,7 +130,7 @@ impl Transport {
                 let told_of_no_limit = answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED;
                 admitted.answered(told, told_of_no_limit).await;
             }
-            Err(GitHubError::Unavailable(_)) => self.limits.failed(identity),
+            Err(GitHubError::Unavailable(why)) => self.limits.failed(identity, why),
             Err(_) => {}
         }
         sent
@@ -140,12 +140,15 @@ impl Transport {
     async fn is_alive(&self, sender: Sender, token: Option<&SecretString>) -> bool {
         let url = format!("{}{}{SIGN_OF_LIFE}", self.origin, self.base);
         let sent = self.exchange(sender.identity, token, &Outgoing::get(SIGN_OF_LIFE), &url).await;
-        let alive = sent.is_ok_and(|answer| !answer.status.is_server_error());
-        if alive {
-            self.limits.alive(sender.identity, true);
-        } else {
-            self.limits.failed(sender.identity);
+        let silence = match &sent {
+            Ok(answer) if answer.status.is_server_error() => Some(answer.status.to_string()),
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        match &silence {
+            None => self.limits.alive(sender.identity, true),
+            Some(why) => self.limits.failed(sender.identity, why),
         }
-        alive
+        silence.is_none()
     }
 }

@@ -232,13 +232,14 @@ impl Limits {
         party.probed.notify_waiters();
     }
 
-    /// GitHub gave none, or a 5xx.
-    pub(in crate::github) fn failed(&self, who: Identity) {
+    /// GitHub gave none, or a 5xx; `why` is for the log: who waits from now on hears only that GitHub does not answer.
+    pub(in crate::github) fn failed(&self, who: Identity, why: &str) {
         let party = self.party(who);
         if let Some(wait) = lock(&party.breaker).failed(Utc::now()) {
             tracing::warn!(
                 budget = party.name,
                 seconds = wait.as_secs_f64(),
+                error = why,
                 "GitHub does not answer: the circuit breaker is open"
             );
             breaker_gauge(&party.name, true);
