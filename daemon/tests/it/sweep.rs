@@ -132,5 +132,5 @@ async fn repositories_that_are_not_chosen_are_not_looked_at() {
             github.requests().iter().filter(|request| request.path.starts_with("/app/hook/deliveries?")).count() >= 2
         })
         .await;
-    assert!(!story.github.requests().iter().any(|request| request.path.contains("/issues?")));
+    assert!(!story.github.requests().iter().any(|request| request.path.contains("/acme/web/issues?")));
 }
