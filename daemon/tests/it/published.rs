@@ -4,7 +4,14 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use orchd::core::event::RepoName;
+use orchd::github::client::{GitHub, Settings};
+use orchd::github::deliveries::{self, Pulled};
+use orchd::github::heard::Heard;
+use orchd::github::items;
+use orchd::github::limits::{BreakerTerms, Budgets, Terms};
 use orchd_fake::NewItem;
 use serde_json::Value;
 use warp::Filter;
@@ -151,4 +158,38 @@ async fn every_published_answer_that_we_ask_for_can_be_read() {
     assert!(!errors.iter().any(|line| line.contains("unreadable")), "{errors:#?}\n{asked:#?}");
     let expected: BTreeSet<String> = ENDPOINTS.map(str::to_owned).into();
     assert_eq!(asked, expected, "{errors:#?}");
+}
+
+/// What recovery asks, which a daemon does only after something was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_recovery_asks_can_be_read_too() {
+    let published = Arc::new(Published::load());
+    let port = serve(Arc::clone(&published)).await;
+    let github = GitHub::new(Settings {
+        api_url: format!("http://127.0.0.1:{port}").parse().unwrap(),
+        issuer: None,
+        private_key: None,
+        timeout: Duration::from_secs(10),
+        terms: Terms::default(),
+        breaker: BreakerTerms::default(),
+        budgets: Budgets::in_memory(chrono::Utc::now),
+        cache: 0,
+        heard: Heard::nothing(),
+    });
+    let reader = github.unwrap().reader(None);
+
+    let page = deliveries::list(&reader, None).await.unwrap();
+    assert_eq!((page.attempts.len(), page.unreadable), (2, 0));
+    assert!(page.attempts[1].redelivery);
+    // GitHub's example has the headers that it sent, and an empty object as payload.
+    assert!(matches!(deliveries::pull(&reader, &page.attempts[0]).await.unwrap(), Pulled::Event { .. }));
+    deliveries::ask_again(&reader, page.attempts[0].id).await.unwrap();
+
+    let name = RepoName::parse(WEB).unwrap();
+    let changed = items::changed_since(&reader, &name, chrono::Utc::now(), 1).await.unwrap();
+    assert_eq!(changed[0].number, 1347);
+    assert!(items::described(&reader, &name).await.unwrap()["full_name"].is_string());
+    assert!(items::pull_request(&reader, &name, 1347).await.unwrap()["number"].is_u64());
+    let asked = published.asked.lock().unwrap().clone();
+    assert!(asked.iter().all(|one| !one.contains('?')), "not in GitHub's description: {asked:#?}");
 }
