@@ -54,7 +54,7 @@ impl<'a> Item<'a> {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 17] = [
+const COLLECTIONS: [&str; 18] = [
     "access_tokens",
     "assignees",
     "attempts",
@@ -69,6 +69,7 @@ const COLLECTIONS: [&str; 17] = [
     "issues",
     "labels",
     "pulls",
+    "repositories",
     "reviews",
     "status",
     "repos",
@@ -83,7 +84,7 @@ pub(super) fn class(path: &str) -> String {
             let comment = at == 4 && part == "comments";
             COLLECTIONS.contains(&part) && (at % 2 == 1 && at >= 3 || comment || at == 0)
         } else {
-            at == 0 && matches!(part, "app" | "meta" | "rate_limit") || COLLECTIONS.contains(&part)
+            at == 0 && matches!(part, "app" | "installation" | "meta" | "rate_limit") || COLLECTIONS.contains(&part)
         }
     };
     let mut class = String::new();
@@ -137,7 +138,8 @@ mod tests {
             ("/app/installations/5/access_tokens", "/app/installations/:id/access_tokens"),
             ("/app/hook/deliveries/7/attempts", "/app/hook/deliveries/:id/attempts"),
             ("/meta", "/meta"),
-            ("/repositories/55/issues", "/:id/:id/issues"),
+            ("/repositories/55/issues", "/repositories/:id/issues"),
+            ("/installation/repositories", "/installation/repositories"),
             ("/", "/:id"),
             ("", ""),
         ] {
