@@ -47,7 +47,7 @@ fn main() -> Result<()> {
         report += &footprint::run(dir.path(), events)?;
         report += "\n## Retention\n\n";
         report += RETENTION;
-        report += &retention::run(dir.path(), &load::examples()?, events, seconds)?;
+        report += &retention::run(dir.path(), &load::examples()?, seconds)?;
     }
     println!("{report}");
     if !quick {

@@ -14,9 +14,10 @@ use crate::store::retention::Kept;
 /// Events in one transaction: some milliseconds, which a delivery may have to wait for.
 const BATCH: u32 = 100;
 
-/// After a batch it rests for so many times as long as the batch took, so that dropping never takes more than a fifth of
-/// the time that the one writer has.
-const REST: u32 = 4;
+/// After a batch it rests for so many times as long as the batch took: half of the one writer's time while little comes in,
+/// a fifth while deliveries come in batches.
+const REST: u32 = 1;
+const REST_BUSY: u32 = 4;
 
 /// The least rest, for batches that took no time at all.
 const LEAST_REST: Duration = Duration::from_millis(2);
@@ -120,7 +121,8 @@ async fn drop_all(
         counter.increment(dropped.rows);
         after = dropped.next;
         if after.is_some() {
-            tokio::time::sleep((began.elapsed() * REST).max(LEAST_REST)).await;
+            let rest = if engine.ingest.is_busy() { REST_BUSY } else { REST };
+            tokio::time::sleep((began.elapsed() * rest).max(LEAST_REST)).await;
         }
     }
     Ok(rows)

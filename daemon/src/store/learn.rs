@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{LazyLock, PoisonError};
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Db;
@@ -18,11 +19,31 @@ use super::rows::{Cell, Column, Rows};
 /// What is known to stand in the database.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Learnt {
-    /// By GitHub's id: what was stored, as a hash, and the row's id.
-    repositories: HashMap<i64, (u64, Uuid)>,
-    installations: HashMap<i64, (u64, Uuid)>,
+    /// By GitHub's id.
+    repositories: HashMap<i64, Known>,
+    installations: HashMap<i64, Known>,
     /// Installation and repository rows that are linked.
     links: HashSet<(Uuid, Uuid)>,
+}
+
+/// A row, and what was last told of its thing.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    row: Uuid,
+    /// Of what was told, as a hash; `None`: another daemon stored it.
+    print: Option<u64>,
+    told_at: Option<DateTime<Utc>>,
+}
+
+impl Known {
+    /// Whether this tells nothing that would be stored: the same once more (from when on it is newer), or something older.
+    fn covers(&mut self, print: u64, told_at: Option<DateTime<Utc>>) -> bool {
+        let same = self.print == Some(print);
+        if same {
+            self.told_at = self.told_at.max(told_at);
+        }
+        same || told_at < self.told_at
+    }
 }
 
 impl Learnt {
@@ -73,18 +94,22 @@ impl Db {
     /// the batch counts, of equally new ones the last. Rows are written in the order of their ids, so two daemons cannot wait for each other.
     pub(super) async fn learn(&self, tx: &mut Tx, batch: &[&NewEvent], now: Micros) -> Result<Lesson, sqlx::Error> {
         let known = |lesson: &mut Lesson, repositories: &mut BTreeMap<_, _>, installations: &mut BTreeMap<_, _>| {
-            let learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-            repositories.retain(|id, seen: &mut &SeenRepository| match learnt.repositories.get(id) {
-                Some((print, row)) if *print == repository_print(seen) => {
-                    lesson.repositories.insert(*id, *row).is_some()
+            let mut learnt = self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+            repositories.retain(|id, seen: &mut &SeenRepository| {
+                let print = repository_print(seen);
+                let known = learnt.repositories.get_mut(id);
+                match known.and_then(|known| known.covers(print, seen.told_at).then_some(known.row)) {
+                    Some(row) => lesson.repositories.insert(*id, row).is_some(),
+                    None => true,
                 }
-                _ => true,
             });
-            installations.retain(|id, (seen, _): &mut (&SeenInstallation, _)| match learnt.installations.get(id) {
-                Some((print, row)) if [*print, 0].contains(&installation_print(seen)) => {
-                    lesson.installations.insert(*id, *row).is_some()
+            installations.retain(|id, (seen, _): &mut (&SeenInstallation, _)| {
+                let print = installation_print(seen);
+                let known = learnt.installations.get_mut(id);
+                match known.and_then(|known| (print == 0 || known.covers(print, seen.told_at)).then_some(known.row)) {
+                    Some(row) => lesson.installations.insert(*id, row).is_some(),
+                    None => true,
                 }
-                _ => true,
             });
         };
         let mut repositories = BTreeMap::new();
@@ -108,24 +133,20 @@ impl Db {
         let mut lesson = Lesson { repositories: HashMap::new(), installations: HashMap::new(), new: Learnt::default() };
         known(&mut lesson, &mut repositories, &mut installations);
         for (id, seen) in repositories {
-            let row = match store_repository(tx, seen, now).await? {
-                Some(row) => {
-                    lesson.new.repositories.insert(id, (repository_print(seen), row));
-                    row
-                }
-                None => row_of(tx, "SELECT id FROM repositories WHERE github_id = $1", id).await?,
+            let known = match store_repository(tx, seen, now).await? {
+                Some(row) => Known { row, print: Some(repository_print(seen)), told_at: seen.told_at },
+                None => newer(tx, "SELECT id, told_at FROM repositories WHERE github_id = $1", id).await?,
             };
-            lesson.repositories.insert(id, row);
+            lesson.repositories.insert(id, known.row);
+            lesson.new.repositories.insert(id, known);
         }
         for (id, (seen, owner)) in installations {
-            let row = match store_installation(tx, seen, owner, now).await? {
-                Some(row) => {
-                    lesson.new.installations.insert(id, (installation_print(seen), row));
-                    row
-                }
-                None => row_of(tx, "SELECT id FROM installations WHERE installation_id = $1", id).await?,
+            let known = match store_installation(tx, seen, owner, now).await? {
+                Some(row) => Known { row, print: Some(installation_print(seen)), told_at: seen.told_at },
+                None => newer(tx, "SELECT id, told_at FROM installations WHERE installation_id = $1", id).await?,
             };
-            lesson.installations.insert(id, row);
+            lesson.installations.insert(id, known.row);
+            lesson.new.installations.insert(id, known);
         }
         self.link(tx, batch, &mut lesson, now).await?;
         Ok(lesson)
@@ -169,9 +190,12 @@ impl Db {
     }
 }
 
-/// The row of something that is there, by GitHub's id: repositories_github_id, installations_installation_id.
-async fn row_of(tx: &mut Tx, sql: &'static str, github_id: i64) -> Result<Uuid, sqlx::Error> {
-    on_tx!(tx, conn => sqlx::query_scalar(sql).bind(github_id).fetch_one(&mut *conn).await)
+/// What is stored of something and newer than what was told, by GitHub's id: repositories_github_id,
+/// installations_installation_id.
+async fn newer(tx: &mut Tx, sql: &'static str, github_id: i64) -> Result<Known, sqlx::Error> {
+    let (row, told_at): (Uuid, Option<Micros>) =
+        on_tx!(tx, conn => sqlx::query_as(sql).bind(github_id).fetch_one(&mut *conn).await?);
+    Ok(Known { row, print: None, told_at: told_at.and_then(|at| at.try_into().ok()) })
 }
 
 /// `None`: what is stored is newer.

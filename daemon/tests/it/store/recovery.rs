@@ -78,8 +78,12 @@ on_both! {
         // As new: GitHub's clock has seconds, so what arrives last counts.
         store(&db, vec![told("acme/same", 7, Some(now + seconds(2)))]).await;
         assert_eq!(name_now().await, "acme/same");
+        // Told once more, it is as new as that: what lies between came late.
+        store(&db, vec![told("acme/same", 8, Some(now + seconds(5)))]).await;
+        store(&db, vec![told("acme/between", 9, Some(now + seconds(4)))]).await;
+        assert_eq!(name_now().await, "acme/same");
         let rows = db.repositories().await.unwrap();
-        assert_eq!((rows.len(), rows[0].event_count), (1, 7));
+        assert_eq!((rows.len(), rows[0].event_count), (1, 9));
         assert_eq!(db.event(late).await.unwrap().unwrap().repository, Some(name("acme/same")), "it is the same repository");
     }
 
