@@ -6,17 +6,19 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::Reader;
-use super::{GitHubError, path};
+use super::{GitHubError, path, roles};
 use crate::core::event::{Event, RepoName};
 use crate::core::facts::{
     Check, CheckState, FactKind, FactKinds, Facts, Item, ItemKind, Known, Pull, Review, ReviewState, item_from_pull,
 };
+use crate::core::role::Role;
 
 /// GitHub lists so many files of a pull request at most, and does not say when it left some out.
 const MOST_FILES: usize = 3000;
 const MOST_FILE_PAGES: u32 = 30;
 /// 1,000 reviews, and as many check runs.
 const MOST_PAGES: u32 = 10;
+const NOBODY_TO_ASK_AS: &str = "the event names no installation of the GitHub App to ask as";
 
 /// Fills `facts` with what is needed. A fact that GitHub will not give (404, refused) becomes `Unavailable` with the
 /// reason; what may work later is the error. An event that names no installation (a webhook of a repository or an
@@ -24,12 +26,25 @@ const MOST_PAGES: u32 = 10;
 ///
 /// The checks are those of the pull request's head commit as it is now, not of the one the event saw.
 pub async fn fetch(reader: &Reader, event: &Event, needs: &FactKinds, facts: &mut Facts) -> Result<(), GitHubError> {
+    if needs.contains(&FactKind::Role) {
+        facts.role = role(reader, event).await?;
+    }
+    let needs = needs - &FactKinds::from([FactKind::Role]);
+    if needs.is_empty() { Ok(()) } else { fetch_of_pull(reader, event, &needs, facts).await }
+}
+
+async fn fetch_of_pull(
+    reader: &Reader,
+    event: &Event,
+    needs: &FactKinds,
+    facts: &mut Facts,
+) -> Result<(), GitHubError> {
     let Some(pull) = event.repository.as_ref().zip(event.item).map(|(name, number)| Address { name, number }) else {
         withhold(needs, facts, "the event is about no pull request");
         return Ok(());
     };
     if event.installation.is_none() {
-        withhold(needs, facts, "the event names no installation of the GitHub App to ask as");
+        withhold(needs, facts, NOBODY_TO_ASK_AS);
         return Ok(());
     }
     let head_missing = needs.contains(&FactKind::Checks) && known_pull(facts).is_none();
@@ -52,6 +67,17 @@ pub async fn fetch(reader: &Reader, event: &Event, needs: &FactKinds, facts: &mu
     Ok(())
 }
 
+/// The role of whoever caused the event.
+async fn role(reader: &Reader, event: &Event) -> Result<Known<Role>, GitHubError> {
+    let (Some(repository), Some(actor)) = (&event.repository, &event.actor) else {
+        return Ok(Known::Unavailable("the event names no repository, or nobody who caused it".to_owned()));
+    };
+    if event.installation.is_none() {
+        return Ok(Known::Unavailable(NOBODY_TO_ASK_AS.to_owned()));
+    }
+    known(roles::role_of(reader, repository, &actor.login).await)
+}
+
 struct Address<'a> {
     name: &'a RepoName,
     number: u64,
@@ -71,6 +97,7 @@ pub fn withhold(needs: &FactKinds, facts: &mut Facts, reason: &str) {
             FactKind::Files => facts.files = Known::Unavailable(reason.to_owned()),
             FactKind::Reviews => facts.reviews = Known::Unavailable(reason.to_owned()),
             FactKind::Checks => facts.checks = Known::Unavailable(reason.to_owned()),
+            FactKind::Role => facts.role = Known::Unavailable(reason.to_owned()),
         }
     }
 }

@@ -23,6 +23,7 @@ mod layers;
 pub mod limits;
 pub mod meta;
 pub mod path;
+pub mod roles;
 mod send;
 #[cfg(test)]
 pub(crate) mod stand_in;
