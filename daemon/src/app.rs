@@ -26,7 +26,7 @@ use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Config};
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, installations, recover, retention, system_clock, work};
+use crate::engine::{Engine, installations, recover, retention, schedule, system_clock, work};
 use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -123,6 +123,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let mut tasks = listeners.serve(&site, limits, &stop);
     tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(retention::keep(engine.clone(), stop.clone())));
+    tasks.push(tokio::spawn(schedule::keep(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(recover::run(engine.clone(), orders, stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),

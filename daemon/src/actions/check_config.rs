@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn origin() -> Origin {
-        Origin { rule: RuleName::check_config(), intent: IntentId(uuid::Uuid::nil()) }
+        Origin { rule: RuleName::check_config(), intent: IntentId(uuid::Uuid::nil()), at: chrono::DateTime::UNIX_EPOCH }
     }
 
     #[test]

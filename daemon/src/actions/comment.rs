@@ -68,7 +68,26 @@ fn sum(text: &str) -> String {
     Sha256::digest(unix(text)).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn with_marker(text: &str, origin: &Origin) -> String {
+/// Whether a text can be a comment of ours; `name` is the parameter it stands in.
+pub(super) fn check_body(text: &str, name: &str) -> Result<(), String> {
+    match text.chars().count() {
+        _ if text.trim().is_empty() => Err(format!("`{name}` is empty")),
+        length if length > LONGEST_BODY => Err(format!("`{name}` has {length} characters, at most {LONGEST_BODY}")),
+        _ if text.contains(MARKER) => Err(format!("`{name}` must not hold `{MARKER}`")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a comment's text is that of the rule.
+pub(super) fn is_of(body: &str, rule: &str) -> bool {
+    split(body).is_some_and(|(_, of, _)| of == rule)
+}
+
+pub(super) fn says(comment: &Comment, body: &str) -> bool {
+    unix(&comment.body) == unix(body)
+}
+
+pub(super) fn with_marker(text: &str, origin: &Origin) -> String {
     let text = text.trim_end();
     format!("{text}\n\n{MARKER}{} intent={} sum={} -->", origin.rule, origin.intent, sum(text))
 }
@@ -131,17 +150,12 @@ impl Action for Params {
     const UNDOABLE: bool = true;
 
     fn check(&self) -> Result<(), String> {
-        match self.body.chars().count() {
-            _ if self.body.trim().is_empty() => Err("`body` is empty".to_owned()),
-            length if length > LONGEST_BODY => Err(format!("`body` has {length} characters, at most {LONGEST_BODY}")),
-            _ if self.body.contains(MARKER) => Err(format!("`body` must not hold `{MARKER}`")),
-            _ => Ok(()),
-        }
+        check_body(&self.body, "body")
     }
 
     async fn read(&self, target: &Target, origin: &Origin, reader: &Reader) -> Result<Option<Comment>, GitHubError> {
         let rule = origin.rule.as_str();
-        find(target, reader, |body| split(body).is_some_and(|(_, of, _)| of == rule)).await
+        find(target, reader, |body| is_of(body, rule)).await
     }
 
     fn plan(&self, origin: &Origin, state: &Option<Comment>, _: &[HandChange]) -> Plan<Change> {
@@ -160,7 +174,7 @@ impl Action for Params {
     }
 
     fn settle(&self, before: &Option<Comment>, change: &Change, now: &Option<Comment>) -> Settled {
-        let says = |body: &str| now.as_ref().is_some_and(|now| unix(&now.body) == unix(body));
+        let says = |body: &str| now.as_ref().is_some_and(|now| says(now, body));
         match (change, now) {
             (Change::Post { body } | Change::Edit { body, .. }, _) if says(body) => Settled::Happened,
             (Change::Post { .. }, None) => Settled::DidNot,
@@ -216,7 +230,7 @@ mod tests {
     use crate::core::rule::RuleName;
 
     fn origin(rule: &str) -> Origin {
-        Origin { rule: RuleName::parse(rule).unwrap(), intent: IntentId(uuid::Uuid::nil()) }
+        Origin { rule: RuleName::parse(rule).unwrap(), intent: IntentId(uuid::Uuid::nil()), at: chrono::DateTime::UNIX_EPOCH }
     }
 
     fn say(text: &str) -> Params {
@@ -261,7 +275,7 @@ mod tests {
     #[test]
     fn a_copied_hidden_line_does_not_make_a_persons_comment_ours() {
         let body = with_marker("Hi", &origin("greet"));
-        let of = |rule: &'static str| move |body: &str| split(body).is_some_and(|(_, by, _)| by == rule);
+        let of = |rule: &'static str| move |body: &str| is_of(body, rule);
         let find = |login: &str| ours(&[listed(login, &body)], "orchd", of("greet")).is_some();
         assert!(find("orchd[bot]"));
         assert!(!find("orchd"));

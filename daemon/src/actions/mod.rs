@@ -11,6 +11,7 @@ mod hands;
 mod item;
 mod names;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::core::hand::{Hand, HandChange, Thing};
@@ -24,6 +25,8 @@ use crate::github::client::{Reader, Writer};
 pub struct Origin {
     pub rule: RuleName,
     pub intent: IntentId,
+    /// When it was decided: the only "now" that an action sees.
+    pub at: DateTime<Utc>,
 }
 
 /// What an action wants, given the state it read.
@@ -62,7 +65,7 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
-actions! { label, comment, assign, close, reopen and check_config, react }
+actions! { label, comment, assign, close, reopen, stale and check_config, react }
 
 /// What an action asks for, as what a person would have touched by hand. Nothing for what is no action.
 pub fn touches(action: &str, params: &Value) -> Vec<(Thing, Hand)> {

@@ -16,6 +16,7 @@ use super::marked::{self, Node};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::revision::{Source, git_commit, hash};
 use super::rules::Rulebook;
+use super::schedule::{self, SCHEDULE};
 use super::secret::{Surroundings, files};
 use super::table::{GITHUB, Key, LOGGING, QUEUE, RECOVERY, RETENTION, ROOT, RULES_FILE, SERVER};
 use super::{Config, Problem, Problems, Revision, database, sections, values};
@@ -119,6 +120,8 @@ fn build(
     own_fields.shown.insert("allow".to_owned(), Value::Object(allow_fields.shown));
     let mut command_fields = top.section("commands", &COMMANDS, findings);
     let commands = commands::commands(&mut command_fields, findings);
+    let mut schedule_fields = top.section("schedule", &SCHEDULE, findings);
+    let schedule = schedule::schedule(&mut schedule_fields, findings);
     let mut recovery_fields = top.section("recovery", &RECOVERY, findings);
     let recovery = sections::recovery(&mut recovery_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
@@ -136,6 +139,7 @@ fn build(
         "queue": queue_fields.shown,
         "repository_config": own_fields.shown,
         "commands": command_fields.shown,
+        "schedule": schedule_fields.shown,
         "recovery": recovery_fields.shown,
         "logging": logging_fields.shown,
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
@@ -143,7 +147,7 @@ fn build(
     });
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
-    let (repository_config, commands) = (own?, commands?);
+    let (repository_config, commands, schedule) = (own?, commands?, schedule?);
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
@@ -154,6 +158,7 @@ fn build(
         queue,
         repository_config,
         commands,
+        schedule,
         recovery,
         logging,
         rules,

@@ -34,6 +34,7 @@ pub mod repository;
 mod repository_table;
 mod revision;
 mod rules;
+mod schedule;
 pub mod schema;
 mod secret;
 mod sections;
@@ -47,6 +48,7 @@ pub mod watch;
 
 pub use commands::Commands;
 pub use load::{Sources, load, sources};
+pub use schedule::Schedule;
 
 /// A loaded config. Whoever holds one holds a valid one.
 #[derive(Clone, Debug)]
@@ -59,6 +61,7 @@ pub struct Config {
     pub queue: Queue,
     pub repository_config: RepositoryConfig,
     pub commands: Commands,
+    pub schedule: Schedule,
     pub recovery: Recovery,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,

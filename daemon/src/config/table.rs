@@ -86,6 +86,7 @@ use Presence::{Default, Optional, Required};
 
 use super::commands::COMMANDS;
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
+use super::schedule::SCHEDULE;
 
 pub(super) const fn key(name: &'static str, kind: Kind, presence: Presence, help: &'static str) -> Key {
     Key { name, kind, presence, help }
@@ -113,6 +114,12 @@ pub(super) static ROOT: Section = Section {
             "Rules that repositories keep in a file of their own.",
         ),
         key("commands", Kind::Section(&COMMANDS), Optional, "What people may tell orchd in a comment."),
+        key(
+            "schedule",
+            Kind::Section(&SCHEDULE),
+            Optional,
+            "When rules that wait for time to pass are told of open items.",
+        ),
         key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         key(
@@ -474,7 +481,7 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 16] = [
+pub(super) static SECTIONS: [&Section; 17] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -488,6 +495,7 @@ pub(super) static SECTIONS: [&Section; 16] = [
     &REPOSITORY_CONFIG,
     &REPOSITORY_ALLOW,
     &COMMANDS,
+    &SCHEDULE,
     &LOGGING,
     &RULE,
     &LIMITS,

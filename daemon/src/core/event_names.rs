@@ -1,7 +1,10 @@
 //! The names of GitHub's webhook events and their actions: what a trigger may wait for, and what a metric may be labelled.
 
-/// From "Webhook events and payloads" of GitHub's documentation, sorted.
-pub const EVENTS: [&str; 83] = [
+/// The event that is no webhook: once a day orchd tells it of every open item, for rules that wait for time to pass.
+pub const SCHEDULE: &str = "schedule";
+
+/// From "Webhook events and payloads" of GitHub's documentation, and [`SCHEDULE`]; sorted.
+pub const EVENTS: [&str; 84] = [
     "branch_protection_configuration",
     "branch_protection_rule",
     "bypass_request_push_ruleset",
@@ -70,6 +73,7 @@ pub const EVENTS: [&str; 83] = [
     "repository_import",
     "repository_ruleset",
     "repository_vulnerability_alert",
+    SCHEDULE,
     "secret_scanning_alert",
     "secret_scanning_alert_location",
     "secret_scanning_scan",
@@ -89,7 +93,7 @@ pub const EVENTS: [&str; 83] = [
 
 /// The actions of the events that rules mostly wait for: all that the npm package @octokit/webhooks 14.2.0 knows, and a
 /// few that GitHub's documentation added since. Of the other events any action is taken.
-const ACTIONS: [(&str, &[&str]); 19] = [
+const ACTIONS: [(&str, &[&str]); 20] = [
     ("check_run", &["completed", "created", "requested_action", "rerequested"]),
     ("check_suite", &["completed", "requested", "rerequested"]),
     (
@@ -188,6 +192,7 @@ const ACTIONS: [(&str, &[&str]); 19] = [
             "unarchived",
         ],
     ),
+    (SCHEDULE, &["daily"]),
     ("star", &["created", "deleted"]),
     ("workflow_job", &["completed", "in_progress", "queued", "waiting"]),
     ("workflow_run", &["completed", "in_progress", "requested"]),

@@ -93,7 +93,7 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     let intent = &effect.intent;
     let config = engine.config.current();
     let github = engine.github.load_full();
-    let origin = Origin { rule: intent.rule.clone(), intent: intent.id };
+    let origin = Origin { rule: intent.rule.clone(), intent: intent.id, at: effect.created_at };
     let action = Bound::new(&intent.action, &intent.params, intent.target.clone(), origin)
         .map_err(|error| JobError::Hopeless(error.to_string()))?;
 

@@ -1,5 +1,6 @@
 //! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`);
-//! beside it, what never arrived is found and fetched (`recover`).
+//! beside it, what never arrived is found and fetched (`recover`), and what waits for time to
+//! pass is told of every day (`schedule`).
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
 //! act (`installations`), which rules a repository has of its own (`repository_config`). Refuses to know HTTP, and leaves
@@ -16,6 +17,7 @@ pub mod process;
 pub mod recover;
 pub mod repository_config;
 pub mod retention;
+pub mod schedule;
 pub mod work;
 
 use std::sync::Arc;

@@ -47,18 +47,47 @@ struct Fields {
     pull_request: Option<serde::de::IgnoredAny>,
 }
 
-/// Items that changed at or after `since`, the one longest ago first: one page, counted from 1.
+/// A place in the list of a repository's items, the one that changed longest ago first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Items that changed then or later.
+    pub since: DateTime<Utc>,
+    /// Counted from 1.
+    page: u32,
+}
+
+impl Place {
+    pub fn since(since: DateTime<Utc>) -> Self {
+        Self { since, page: 1 }
+    }
+
+    /// Where the list goes on after this page; `None`: it was the last.
+    ///
+    /// From the last one's time on rather than by the next page: what changes meanwhile moves to the end, and all that follows
+    /// it a place forward. Only when a whole page changed in one second must it be pages.
+    pub fn after(self, items: &[Item]) -> Option<Self> {
+        let last = items.last().filter(|_| items.len() >= A_PAGE)?;
+        let on = last.updated_at > self.since;
+        Some(if on { Self::since(last.updated_at) } else { Self { page: self.page + 1, ..self } })
+    }
+}
+
+/// Which items a list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    All,
+    Open,
+}
+
+/// One page of items.
 ///
 /// # Errors
 /// As [`Reader::get`]; `Unreadable` also when an item is not what GitHub documents.
-pub async fn changed_since(
-    reader: &Reader,
-    name: &RepoName,
-    since: DateTime<Utc>,
-    page: u32,
-) -> Result<Vec<Item>, GitHubError> {
-    let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let query = format!("state=all&sort=updated&direction=asc&since={since}&per_page={A_PAGE}&page={page}");
+pub async fn page(reader: &Reader, name: &RepoName, which: Which, place: Place) -> Result<Vec<Item>, GitHubError> {
+    let state = if which == Which::All { "all" } else { "open" };
+    let since = place.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let page = place.page;
+    let query = format!("state={state}&sort=updated&direction=asc&since={since}&per_page={A_PAGE}&page={page}");
     let path = repository(name, format_args!("/issues?{query}"));
     let items: Vec<Value> = reader.get(&path).await?;
     let read = |whole: Value| {
@@ -96,6 +125,8 @@ pub async fn pull_request(reader: &Reader, name: &RepoName, number: u64) -> Resu
 /// What a webhook that nobody sent would have told.
 #[derive(Clone, Copy, Debug)]
 pub struct Telling<'a> {
+    /// Name of the event; `None`: the one that GitHub sends of such an item.
+    pub event: Option<&'a str>,
     pub action: &'a str,
     pub item: &'a Item,
     /// Of [`pull_request`], when it is one.
@@ -142,7 +173,7 @@ impl Telling<'_> {
         forget_secrets(&mut payload);
         let body = payload.to_string();
         let (envelope, payload) = read_envelope(&Verified::read_from_github(Bytes::from(body)), Encoding::Json)?;
-        Ok((Headers::named(self.delivery_id, event)?, envelope, payload))
+        Ok((Headers::named(self.delivery_id, self.event.unwrap_or(event))?, envelope, payload))
     }
 }
 
@@ -179,6 +210,7 @@ mod tests {
         let repository = json!({"id": 5, "full_name": "acme/web", "temp_clone_token": "HUSH"});
         let pull = json!({"number": 7, "state": "open", "head": {"repo": repository}});
         let telling = Telling {
+            event: None,
             action: "edited",
             item: &item,
             pull: Some(&pull),

@@ -27,6 +27,7 @@ pub mod roles;
 mod send;
 #[cfg(test)]
 pub(crate) mod stand_in;
+pub mod timeline;
 mod transport;
 pub mod webhook;
 

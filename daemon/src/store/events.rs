@@ -23,6 +23,8 @@ pub enum Source {
     Forwarded,
     /// Made up from an item that changed without a delivery that told it.
     Swept,
+    /// Told by orchd itself, because it is time.
+    Scheduled,
 }
 
 /// Where an event is in its life. Stored in `processing_status`.

@@ -19,6 +19,8 @@ pub enum Scope {
     Deliveries,
     /// The issues and pull requests of the repository with this GitHub id.
     Items(i64),
+    /// Its open ones, once a day.
+    Daily(i64),
 }
 
 impl Scope {
@@ -26,6 +28,7 @@ impl Scope {
         match self {
             Self::Deliveries => "deliveries".to_owned(),
             Self::Items(repository) => format!("items {repository}"),
+            Self::Daily(repository) => format!("daily {repository}"),
         }
     }
 }

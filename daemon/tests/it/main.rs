@@ -31,6 +31,7 @@ mod repository_config;
 mod retention;
 mod road;
 mod site;
+mod stale;
 mod store;
 mod story;
 mod sweep;

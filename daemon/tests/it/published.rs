@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orchd::core::event::RepoName;
+use orchd::core::role::Role;
 use orchd::github::client::{GitHub, Settings};
 use orchd::github::deliveries::{self, Pulled};
 use orchd::github::heard::Heard;
-use orchd::github::items;
+use orchd::github::items::{self, Place, Which};
 use orchd::github::limits::{BreakerTerms, Budgets, Terms};
+use orchd::github::{roles, timeline};
 use orchd_fake::NewItem;
 use serde_json::Value;
 use warp::Filter;
@@ -160,9 +162,9 @@ async fn every_published_answer_that_we_ask_for_can_be_read() {
     assert_eq!(asked, expected, "{errors:#?}");
 }
 
-/// What recovery asks, which a daemon does only after something was lost.
+/// What a daemon asks after something was lost, once a day, and when somebody commands.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_recovery_asks_can_be_read_too() {
+async fn what_is_asked_now_and_then_can_be_read_too() {
     let published = Arc::new(Published::load());
     let port = serve(Arc::clone(&published)).await;
     let github = GitHub::new(Settings {
@@ -186,10 +188,14 @@ async fn what_recovery_asks_can_be_read_too() {
     deliveries::ask_again(&reader, page.attempts[0].id).await.unwrap();
 
     let name = RepoName::parse(WEB).unwrap();
-    let changed = items::changed_since(&reader, &name, chrono::Utc::now(), 1).await.unwrap();
+    let place = Place::since(chrono::Utc::now());
+    let changed = items::page(&reader, &name, Which::All, place).await.unwrap();
     assert_eq!(changed[0].number, 1347);
     assert!(items::described(&reader, &name).await.unwrap()["full_name"].is_string());
     assert!(items::pull_request(&reader, &name, 1347).await.unwrap()["number"].is_u64());
+    assert_eq!(roles::role_of(&reader, &name, "octocat").await.unwrap(), Role::Admin);
+    let moments = timeline::timeline(&reader, &name, 1347).await.unwrap().items;
+    assert!(moments.iter().any(|moment| moment.what == "locked" && moment.at.is_some()), "{moments:?}");
     let asked = published.asked.lock().unwrap().clone();
     assert!(asked.iter().all(|one| !one.contains('?')), "not in GitHub's description: {asked:#?}");
 }

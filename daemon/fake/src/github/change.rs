@@ -46,8 +46,11 @@ impl World {
         let changed = !matches!(news, News::Silent);
         if changed {
             item.updated_at = self.now();
-            let moment = moment(&change, actor, id);
-            item.timeline.extend(moment);
+            let at = item.updated_at;
+            item.timeline.extend(moment(&change, actor, id).map(|moment| Moment { at, ..moment }));
+            if let (Change::Commented { .. }, Some(comment)) = (&change, item.comments.last_mut()) {
+                (comment.created_at, comment.updated_at) = (at, at);
+            }
         }
         let effect = Effect {
             seq: self.effects.len() as u64 + 1,

@@ -10,7 +10,7 @@
 
 mod deliveries;
 mod report;
-mod stop;
+pub(super) mod stop;
 mod sweep;
 
 use std::time::Duration;

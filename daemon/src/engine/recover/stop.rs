@@ -8,10 +8,10 @@ use crate::github::GitHubError;
 use crate::store::StoreError;
 
 /// Deliveries, or repositories, that fail one after the other before the run gives up: it is not them, then, but GitHub.
-pub(super) const FAILURES_IN_A_ROW: u32 = 3;
+pub(in crate::engine) const FAILURES_IN_A_ROW: u32 = 3;
 
 /// Why a run stopped before its end.
-pub(super) enum Stop {
+pub(in crate::engine) enum Stop {
     Budget,
     Limited(u64),
     Failed(String),
@@ -49,7 +49,7 @@ impl From<Stop> for Outcome {
 }
 
 /// A span of the config, to reckon with.
-pub(super) fn delta(duration: std::time::Duration) -> TimeDelta {
+pub(in crate::engine) fn delta(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 

@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::engine::ingest::new_event;
 use crate::github::GitHubError;
 use crate::github::client::Reader;
-use crate::github::items::{self, Item, SAME_MOMENT, State, Telling};
+use crate::github::items::{self, Item, Place, SAME_MOMENT, State, Telling, Which};
 use crate::github::limits::Priority;
 use crate::store::events::{IngestStatus, Source};
 use crate::store::recovery::{Progress, Scope, SweptRepository, Told};
@@ -86,11 +86,11 @@ impl Sweep<'_> {
     async fn repository(&mut self, repository: &SweptRepository, since: DateTime<Utc>) -> Result<(), Stop> {
         let github = self.engine.github.load_full();
         let reader = github.reader(Some(repository.installation)).at(Priority::Sweep);
-        let (mut since, mut page) = (since, 1);
+        let mut place = Place::since(since);
         let mut described = None;
         loop {
             self.spend()?;
-            let items = match items::changed_since(&reader, &repository.name, since, page).await {
+            let items = match items::page(&reader, &repository.name, Which::All, place).await {
                 Err(GitHubError::NotFound(_)) => {
                     tracing::info!(repository = %repository.name, "not swept: it is gone, or has no issues");
                     return Ok(());
@@ -103,11 +103,9 @@ impl Sweep<'_> {
             for item in items.iter().filter(|item| item.updated_at <= horizon) {
                 self.item(&reader, repository, item, &told, &mut described).await?;
             }
-            let Some(last) = items.last().filter(|_| items.len() >= items::A_PAGE) else { return Ok(()) };
-            // From the last one's time on rather than by the next page: what changes meanwhile moves to the end, and all
-            // that follows it a place forward. Only when a whole page changed in one second must it be pages.
-            (since, page) = if last.updated_at > since { (last.updated_at, 1) } else { (since, page + 1) };
-            self.keep(&Scope::Items(repository.github_id), last.updated_at.min(self.horizon)).await?;
+            let Some(next) = place.after(&items) else { return Ok(()) };
+            place = next;
+            self.keep(&Scope::Items(repository.github_id), place.since.min(self.horizon)).await?;
         }
     }
 
@@ -148,6 +146,7 @@ impl Sweep<'_> {
         };
         let delivery_id = delivery_id(repository.github_id, item);
         let telling = Telling {
+            event: None,
             action,
             item,
             pull: pull.as_ref(),

@@ -29,7 +29,7 @@ pub(super) struct Scenario {
 
 /// At least one for every action of the registry.
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let all = [label_scenarios(), comment_scenarios(), assign_scenarios(), state_scenarios()];
+    let all = [label_scenarios(), comment_scenarios(), assign_scenarios(), state_scenarios(), stale_scenarios()];
     all.into_iter().flatten().collect()
 }
 
@@ -108,6 +108,38 @@ fn comment_scenarios() -> Vec<Scenario> {
             done: |item| our_comment(item).is_some_and(|body| body.starts_with("Welcome.")),
             meddled: |stage| {
                 stage.alice().deletes_comment(WEB, stage.number, our_comment_id(stage));
+                Answer::FindsNothingToDo
+            },
+        },
+    ]
+}
+
+/// The stage lets a year pass before an action is bound.
+fn stale_scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario {
+            action: "stale",
+            params: json!({"days": 60, "comment": "Is this still so?"}),
+            earlier: None,
+            given: |_| {},
+            done: |item| {
+                item.has_label("stale") && our_comment(item).is_some_and(|body| body.starts_with("Is this still"))
+            },
+            meddled: |stage| {
+                edit_our_comment(stage);
+                Answer::Refuses("the comment was edited since")
+            },
+        },
+        Scenario {
+            action: "stale",
+            params: json!({"days": 60, "close_days": 14, "label": "Old & Cold"}),
+            earlier: None,
+            given: |stage| {
+                stage.alice().labels(WEB, stage.number, "old & cold");
+            },
+            done: |item| !item.is_open(),
+            meddled: |stage| {
+                stage.alice().reopens(WEB, stage.number);
                 Answer::FindsNothingToDo
             },
         },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use orchd::actions::{Bound, Origin, Plan, Reversal};
 use orchd::core::event::{InstallationId, RepoName};
 use orchd::core::intent::{IntentId, Target};
@@ -15,6 +16,9 @@ use uuid::Uuid;
 
 use super::scenarios::Scenario;
 use crate::story::WEB;
+
+/// What has passed since the item was touched, as far as the action is told.
+const YEAR: TimeDelta = TimeDelta::days(365);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -46,7 +50,7 @@ impl Stage {
             // What an action does is the question here, not how often it may.
             terms: Terms { write_spacing: Duration::ZERO, ..Terms::default() },
             breaker: BreakerTerms::default(),
-            budgets: Budgets::in_memory(chrono::Utc::now),
+            budgets: Budgets::in_memory(Utc::now),
             cache: 1 << 20,
             heard: Heard::new(),
         };
@@ -74,7 +78,11 @@ impl Stage {
     pub(super) fn bind(&self, action: &str, params: &Value, nth: u128) -> Bound {
         let repository = RepoName::parse(WEB).unwrap();
         let target = Target { repository, installation: Some(self.installation), number: self.number };
-        let origin = Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(Uuid::from_u128(nth)) };
+        let origin = Origin {
+            rule: RuleName::parse("r").unwrap(),
+            intent: IntentId(Uuid::from_u128(nth)),
+            at: Utc::now() + YEAR,
+        };
         Bound::new(action, params, target, origin).unwrap()
     }
 
