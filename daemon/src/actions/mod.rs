@@ -10,6 +10,7 @@ mod registry;
 mod hands;
 mod item;
 mod names;
+mod stage;
 
 use serde_json::Value;
 
@@ -62,7 +63,7 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
-actions! { label, comment, assign, close, reopen and check_config }
+actions! { label, comment, assign, close, reopen, lock, milestone, title, draft, ready_for_review, delete_branch and check_config }
 
 /// An action of the registry with parsed parameters, bound to its target.
 pub struct Bound {

@@ -33,5 +33,6 @@ mod site;
 mod store;
 mod story;
 mod sweep;
+mod tidying;
 mod tls;
 mod webhook;

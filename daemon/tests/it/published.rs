@@ -99,6 +99,11 @@ const RULES: &str = "
       - comment: {body: \"Thank you.\"}
       - assign: {add: [bob], remove: [octocat]}
       - close: {}
+      - lock: {}
+      - milestone: {set: \"no such milestone\"}
+      - title: {prefix: \"[new] \"}
+      - ready_for_review: {}
+      - delete_branch: {}
   - name: back
     on: issue_comment.created
     if: {draft: false}
@@ -106,7 +111,7 @@ const RULES: &str = "
 ";
 
 /// What the daemon asks of GitHub; a new endpoint belongs here, and the story must lead to it.
-const ENDPOINTS: [&str; 22] = [
+const ENDPOINTS: [&str; 24] = [
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /app",
@@ -117,9 +122,11 @@ const ENDPOINTS: [&str; 22] = [
     "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
     "GET /repos/{owner}/{repo}/commits/{ref}/status",
     "GET /repos/{owner}/{repo}/contents/{path}",
+    "GET /repos/{owner}/{repo}/git/ref/{ref}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "GET /repos/{owner}/{repo}/milestones",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/files",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
