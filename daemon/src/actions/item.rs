@@ -104,10 +104,7 @@ pub(super) async fn get<T: DeserializeOwned>(target: &Target, reader: &Reader) -
 }
 
 /// Reads the item as a pull request; `None`: it is none, or the App may not see it.
-pub(super) async fn get_pull<T: DeserializeOwned>(
-    target: &Target,
-    reader: &Reader,
-) -> Result<Option<T>, GitHubError> {
+pub(super) async fn get_pull<T: DeserializeOwned>(target: &Target, reader: &Reader) -> Result<Option<T>, GitHubError> {
     match reader.get(&below(target, "pulls")).await {
         Ok(pull) => Ok(Some(pull)),
         Err(GitHubError::NotFound(_)) => Ok(None),

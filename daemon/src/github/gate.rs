@@ -213,14 +213,18 @@ mod tests {
         assert!(refused.to_string().contains("carries no permit"), "{refused}");
 
         let writer = github.open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
-        let mutate = async |id: &str| writer.mutate::<Value>("/repos/a/b/pulls/1", "mutation", &json!({"id": id})).await;
+        let mutate =
+            async |id: &str| writer.mutate::<Value>("/repos/a/b/pulls/1", "mutation", &json!({"id": id})).await;
         assert_eq!(mutate("PR_1").await.unwrap(), json!({"x": {"y": 5}}));
         assert_eq!(server.requests()[0].body, json!({"query": "mutation", "variables": {"id": "PR_1"}}));
         assert_eq!(server.seen(), ["POST /graphql"]);
         assert!(matches!(mutate("PR_2").await, Err(GitHubError::NotFound(what)) if what == "/repos/a/b/pulls/1"));
         assert!(matches!(mutate("PR_4").await, Err(GitHubError::Unavailable(_))));
         let limited = mutate("PR_3").await;
-        assert!(matches!(&limited, Err(GitHubError::Limited { retry_after, .. }) if retry_after.as_secs() >= 16), "{limited:?}");
+        assert!(
+            matches!(&limited, Err(GitHubError::Limited { retry_after, .. }) if retry_after.as_secs() >= 16),
+            "{limited:?}"
+        );
     }
 
     #[test]

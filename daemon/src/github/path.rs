@@ -89,7 +89,8 @@ pub(super) fn class(path: &str) -> String {
             let reference = at == 4 && parts[3] == "git";
             COLLECTIONS.contains(&part) && (at % 2 == 1 && at >= 3 || comment || at == 0) || reference
         } else {
-            at == 0 && matches!(part, "app" | "graphql" | "installation" | "meta" | "rate_limit") || COLLECTIONS.contains(&part)
+            at == 0 && matches!(part, "app" | "graphql" | "installation" | "meta" | "rate_limit")
+                || COLLECTIONS.contains(&part)
         }
     };
     let mut class = String::new();

@@ -286,8 +286,7 @@ impl Transport {
             .map_err(|_| GitHubError::Unavailable(format!("{}: the answer stopped midway", outgoing.path)))?
             .map_err(|_| GitHubError::Unavailable(format!("{}: the answer broke off", outgoing.path)))?;
         let body = body.to_bytes();
-        let status =
-            if outgoing.path == graphql::PATH { graphql::status(parts.status, &body) } else { parts.status };
+        let status = if outgoing.path == graphql::PATH { graphql::status(parts.status, &body) } else { parts.status };
         Ok(Answer { status, headers: parts.headers, body })
     }
 }

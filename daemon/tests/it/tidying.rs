@@ -141,28 +141,39 @@ on_both_databases!(
     }
 );
 
-#[tokio::test]
-async fn a_refusal_of_graphql_is_told_as_it_is_and_its_quota_is_its_own() {
-    let story = Story::begin(Database::Sqlite, DRAFTS).await;
+/// The installation, once the daemon has listed it.
+async fn installation(story: &Story) -> i64 {
     story.until("installations are listed", |story| !story.json_lines(&["installations", "list"]).is_empty()).await;
-    let id = story.json_lines(&["installations", "list"])[0]["id"].as_i64().unwrap();
-    let granted = |contents: &str| json!({"issues": "write", "pull_requests": "write", "contents": contents});
-    story.github.grant(id, "alice", &granted("read"));
-    let alice = story.github.person("alice");
-    let refused = alice.opens_pull(WEB, NewItem::titled("WIP: mend it").file("src/main.rs"));
+    story.json_lines(&["installations", "list"])[0]["id"].as_i64().unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_of_graphql_is_told_as_it_is() {
+    let story = Story::begin(Database::Sqlite, DRAFTS).await;
+    let id = installation(&story).await;
+    story.github.grant(id, "alice", &json!({"issues": "write", "pull_requests": "write", "contents": "read"}));
+    let number = story.github.person("alice").opens_pull(WEB, NewItem::titled("WIP: mend it").file("src/main.rs"));
     story.settles().await;
-    assert!(!story.github.issue(WEB, refused).is_draft());
+    assert!(!story.github.issue(WEB, number).is_draft());
     assert_eq!(notes(&story, "failed"), ["GitHub refused (403): Resource not accessible by integration"]);
     let shown = story.json(&["installations", "show", &id.to_string()]);
     let missing: Vec<&Value> = shown["missing"].as_array().unwrap().iter().map(|each| &each["permission"]).collect();
     assert_eq!(missing, ["contents"]);
+}
 
-    story.github.grant(id, "alice", &granted("write"));
+#[tokio::test]
+async fn when_the_points_of_graphql_are_used_up_the_job_waits() {
+    let story = Story::begin(Database::Sqlite, DRAFTS).await;
+    let id = installation(&story).await;
     story.github.use_up_graphql(id, Duration::from_secs(2));
-    let number = alice.opens_pull(WEB, NewItem::titled("WIP: and this").head("b").file("src/main.rs"));
+    let alice = story.github.person("alice");
+    let number = alice.opens_pull(WEB, NewItem::titled("WIP: mend it").file("src/main.rs"));
     story.settles().await;
-    assert!(story.github.issue(WEB, number).is_draft(), "it waited, and no attempt was lost on it");
-    assert_eq!(story.github.issue(WEB, refused).labels(), [] as [String; 0]);
+    assert!(story.github.issue(WEB, number).is_draft(), "it waited, and then was done");
+    let asked: Vec<_> = story.github.requests().into_iter().filter(|request| request.path == "/graphql").collect();
+    assert_eq!(asked.len(), 2);
+    assert!(asked[1].at - asked[0].at >= chrono::TimeDelta::seconds(1), "{asked:?}");
+    assert!(story.json_lines(&["effects", "list", "--state", "failed"]).is_empty());
 }
 
 const TIDY: &str = "

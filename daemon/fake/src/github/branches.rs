@@ -83,9 +83,8 @@ pub(super) fn update(world: &mut World, actor: &Actor, full_name: &str, updates:
 
 fn move_branch(world: &mut World, actor: &Actor, full_name: &str, branch: &str, change: &Change) {
     let Some(repo) = world.repository(full_name) else { return };
-    let from_it = |item: &&Item| {
-        item.pull.as_ref().is_some_and(|pull| pull.head_ref == branch && pull.fork_owner.is_none())
-    };
+    let from_it =
+        |item: &&Item| item.pull.as_ref().is_some_and(|pull| pull.head_ref == branch && pull.fork_owner.is_none());
     let pulls: Vec<(u64, bool)> = repo.items.values().filter(from_it).map(|item| (item.number, item.open)).collect();
     // The newest one tells of it.
     if let Some((number, _)) = pulls.last() {

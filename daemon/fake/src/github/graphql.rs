@@ -44,19 +44,13 @@ pub(super) fn handle(world: &mut World, call: &Call, installation: i64) -> Answe
     }
 }
 
-fn turn(
-    world: &mut World,
-    actor: &Actor,
-    installation: i64,
-    variables: &Value,
-    name: &str,
-    change: Change,
-) -> Answer {
+fn turn(world: &mut World, actor: &Actor, installation: i64, variables: &Value, name: &str, change: Change) -> Answer {
     let id = variables["id"].as_str().unwrap_or_default();
     let covered = world.installations.get(&installation).map(|found| found.repositories.clone()).unwrap_or_default();
     let found = covered.iter().find_map(|full_name| {
         let items = world.repository(full_name)?.items.values();
-        let item = items.into_iter().find(|item| item.pull.as_ref().is_some_and(|pull| node_id("PR", pull.id) == id))?;
+        let item =
+            items.into_iter().find(|item| item.pull.as_ref().is_some_and(|pull| node_id("PR", pull.id) == id))?;
         Some((full_name.clone(), item.number, item.open))
     });
     let Some((full_name, number, open)) = found else { return unknown(id) };

@@ -41,26 +41,46 @@ pub enum Change {
     LabelRemoved(String),
     Assigned(String),
     Unassigned(String),
-    Closed { reason: Option<String> },
+    Closed {
+        reason: Option<String>,
+    },
     Reopened,
     Merged,
     Retitled(String),
     Rewritten(Option<String>),
     Milestoned(Option<String>),
-    Commented { id: i64, body: String },
-    CommentEdited { id: i64, body: String },
-    CommentDeleted { id: i64 },
-    Pushed { sha: String, paths: Vec<String> },
-    Reviewed { state: String, body: String },
+    Commented {
+        id: i64,
+        body: String,
+    },
+    CommentEdited {
+        id: i64,
+        body: String,
+    },
+    CommentDeleted {
+        id: i64,
+    },
+    Pushed {
+        sha: String,
+        paths: Vec<String>,
+    },
+    Reviewed {
+        state: String,
+        body: String,
+    },
     ReviewRequested(String),
     MarkedReady,
     MadeDraft,
-    Locked { reason: Option<String> },
+    Locked {
+        reason: Option<String>,
+    },
     Unlocked,
     /// The head branch of a pull request.
     BranchDeleted,
     /// The head branch, made anew at this commit.
-    BranchRestored { sha: String },
+    BranchRestored {
+        sha: String,
+    },
 }
 
 impl Change {

@@ -111,7 +111,10 @@ async fn undo_leaves_alone_what_others_did_beside_it() {
         bound.write(&stage.writer, &taken_back(&bound, &before, &after, &now)).await.unwrap();
         let item = stage.item();
         assert!(item.has_label("by hand") && item.assignees().contains(&"dave".to_owned()), "{name}: {item:?}");
-        assert!((item.title() == "Mine") == retitled && item.comments().iter().any(|(by, _)| by == "bob"), "{name}: {item:?}");
+        assert!(
+            (item.title() == "Mine") == retitled && item.comments().iter().any(|(by, _)| by == "bob"),
+            "{name}: {item:?}"
+        );
     })
     .await;
 }
