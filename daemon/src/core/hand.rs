@@ -82,6 +82,11 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         return None;
     }
     let text = |pointer: &str| event.payload.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    // Of a pull request the milestone stands beside it only since 2023.
+    let milestone = || {
+        let places = ["/milestone/title", "/issue/milestone/title", "/pull_request/milestone/title"];
+        places.into_iter().find_map(text).map(Thing::Milestone)
+    };
     let (thing, hand) = match event.kind.action.as_deref()? {
         "labeled" => (Thing::Label(text("/label/name")?), Hand::Put),
         "unlabeled" => (Thing::Label(text("/label/name")?), Hand::Taken),
@@ -91,8 +96,8 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         "closed" => (Thing::State, Hand::Taken),
         "locked" => (Thing::Lock, Hand::Put),
         "unlocked" => (Thing::Lock, Hand::Taken),
-        "milestoned" => (Thing::Milestone(text("/milestone/title")?), Hand::Put),
-        "demilestoned" => (Thing::Milestone(text("/milestone/title")?), Hand::Taken),
+        "milestoned" => (milestone()?, Hand::Put),
+        "demilestoned" => (milestone()?, Hand::Taken),
         "edited" => (Thing::Title(text("/changes/title/from")?), Hand::Taken),
         "converted_to_draft" => (Thing::Draft, Hand::Put),
         "ready_for_review" => (Thing::Draft, Hand::Taken),

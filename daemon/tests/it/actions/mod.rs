@@ -2,6 +2,7 @@
 //! taken back it leaves the item as it was, and a crash between any two steps ends in the same state.
 
 mod scenarios;
+mod schema;
 mod stage;
 mod tidying;
 
