@@ -170,7 +170,8 @@ impl Action for Params {
 
     const NAME: &'static str = "delete_branch";
     const HELP: &'static str = "Deletes the head branch of the merged or closed pull request: never one in a fork, the \
-        default branch, one that an open pull request needs, or one with commits that are not in the pull request.";
+        default branch, one that an open pull request needs, or one with commits that are not in the pull request. \
+        The App needs the permission `contents: write` for it.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
     const NEEDS: Needs = Needs::WriteAll(&["contents", "pull_requests"]);

@@ -22,7 +22,7 @@ impl Action for Params {
     type Change = Change;
 
     const NAME: &'static str = "draft";
-    const HELP: &'static str = "Makes the open pull request a draft.";
+    const HELP: &'static str = "Makes the open pull request a draft. The App needs the permission `contents: write` for it.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
     const NEEDS: Needs = stage::NEEDS;

@@ -60,7 +60,8 @@ impl Action for Params {
     type Change = Lock;
 
     const NAME: &'static str = "lock";
-    const HELP: &'static str = "Locks the conversation of the issue or pull request.";
+    const HELP: &'static str = "Locks the conversation of the issue or pull request, with a reason or none: \
+        `off-topic`, `too heated`, `resolved` or `spam`.";
     const EXAMPLE: &'static str = "{reason: resolved}";
     const UNDOABLE: bool = true;
 

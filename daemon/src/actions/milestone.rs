@@ -101,7 +101,8 @@ impl Action for Params {
     type Change = Change;
 
     const NAME: &'static str = "milestone";
-    const HELP: &'static str = "Sets the milestone of the issue or pull request by its title, or clears it.";
+    const HELP: &'static str = "Sets the milestone of the issue or pull request by its title, or takes it off \
+        (`clear: true`); a milestone that the repository lacks is not made.";
     const EXAMPLE: &'static str = "{set: \"2.0\"}";
     const UNDOABLE: bool = true;
 

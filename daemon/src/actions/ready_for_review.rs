@@ -22,7 +22,8 @@ impl Action for Params {
     type Change = Change;
 
     const NAME: &'static str = "ready_for_review";
-    const HELP: &'static str = "Marks the draft pull request as ready for review.";
+    const HELP: &'static str = "Marks the draft pull request as ready for review. The App needs the permission \
+        `contents: write` for it.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
     const NEEDS: Needs = stage::NEEDS;

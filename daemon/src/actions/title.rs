@@ -114,7 +114,8 @@ impl Action for Params {
     type Change = Title;
 
     const NAME: &'static str = "title";
-    const HELP: &'static str = "Gives the issue or pull request a title, or puts something before or after the one it has.";
+    const HELP: &'static str = "Gives the issue or pull request a title (`set`), or puts something before (`prefix`) \
+        and after (`suffix`) the one it has, once.";
     const EXAMPLE: &'static str = "{prefix: \"[blocked] \"}";
     const UNDOABLE: bool = true;
 

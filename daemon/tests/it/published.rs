@@ -6,7 +6,10 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use orchd::actions::{Bound, Origin};
 use orchd::core::event::RepoName;
+use orchd::core::intent::{IntentId, Target};
+use orchd::core::rule::RuleName;
 use orchd::github::client::{GitHub, Settings};
 use orchd::github::deliveries::{self, Pulled};
 use orchd::github::heard::Heard;
@@ -24,6 +27,8 @@ use crate::story::{Database, Story, WEB};
 /// GitHub as its description says: the published example of whatever is asked.
 struct Published {
     description: Value,
+    /// Whether the published pull request, which is open, is shown as closed.
+    closed: bool,
     /// `METHOD template` of what was asked; without a template, what the description does not know.
     asked: Mutex<BTreeSet<String>>,
 }
@@ -32,7 +37,7 @@ impl Published {
     fn load() -> Self {
         let file = npm::install("@octokit/openapi@23.0.2").join("@octokit/openapi/generated/api.github.com.json");
         let description = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        Self { description, asked: Mutex::default() }
+        Self { description, closed: false, asked: Mutex::default() }
     }
 
     /// The template that fits best: the most segments that are written out.
@@ -59,7 +64,11 @@ impl Published {
         let Some((code, response)) = success else { return (StatusCode::METHOD_NOT_ALLOWED, Value::Null) };
         let examples = response["content"]["application/json"]["examples"].as_object();
         let example = examples.and_then(|all| all.get("default").or_else(|| all.values().next()));
-        (code.parse().unwrap(), example.map_or(Value::Null, |example| self.resolve(example)))
+        let mut shown = example.map_or(Value::Null, |example| self.resolve(example));
+        if self.closed && template.ends_with("/pulls/{pull_number}") {
+            shown["state"] = "closed".into();
+        }
+        (code.parse().unwrap(), shown)
     }
 
     /// The value of an example, which may stand elsewhere.
@@ -167,12 +176,8 @@ async fn every_published_answer_that_we_ask_for_can_be_read() {
     assert_eq!(asked, expected, "{errors:#?}");
 }
 
-/// What recovery asks, which a daemon does only after something was lost.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_recovery_asks_can_be_read_too() {
-    let published = Arc::new(Published::load());
-    let port = serve(Arc::clone(&published)).await;
-    let github = GitHub::new(Settings {
+fn client(port: u16) -> GitHub {
+    let settings = Settings {
         api_url: format!("http://127.0.0.1:{port}").parse().unwrap(),
         issuer: None,
         private_key: None,
@@ -182,8 +187,33 @@ async fn what_recovery_asks_can_be_read_too() {
         budgets: Budgets::in_memory(chrono::Utc::now),
         cache: 0,
         heard: Heard::nothing(),
-    });
-    let reader = github.unwrap().reader(None);
+    };
+    GitHub::new(settings).unwrap()
+}
+
+/// What is asked before a branch is deleted, which is not asked of an open pull request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_deletion_of_a_branch_asks_can_be_read_too() {
+    let published = Arc::new(Published { closed: true, ..Published::load() });
+    let port = serve(Arc::clone(&published)).await;
+    let target =
+        Target { repository: RepoName::parse("octocat/Hello-World").unwrap(), installation: None, number: 1347 };
+    let origin = Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(uuid::Uuid::nil()) };
+    let bound = Bound::new("delete_branch", &Value::Null, target, origin).unwrap();
+    let state = bound.read(&client(port).reader(None)).await.unwrap();
+    assert_eq!(state["branch"], "new-topic");
+    assert!(state["at"].is_string() && state["needed_by"].is_null(), "{state}");
+    let asked = published.asked.lock().unwrap().clone();
+    let expected = ["git/ref/{ref}", "issues/{issue_number}/events", "pulls", "pulls/{pull_number}"];
+    assert_eq!(asked, BTreeSet::from(expected.map(|below| format!("GET /repos/{{owner}}/{{repo}}/{below}"))));
+}
+
+/// What recovery asks, which a daemon does only after something was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_recovery_asks_can_be_read_too() {
+    let published = Arc::new(Published::load());
+    let port = serve(Arc::clone(&published)).await;
+    let reader = client(port).reader(None);
 
     let page = deliveries::list(&reader, None).await.unwrap();
     assert_eq!((page.attempts.len(), page.unreadable), (2, 0));
