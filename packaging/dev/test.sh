@@ -39,5 +39,7 @@ say "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 say "the core without a server (what the Action links)"
 cargo check --package orchd --no-default-features --lib --locked
+say "documentation in the code"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 say "tests"
 cargo test --workspace --locked

@@ -56,6 +56,16 @@ pub struct Comment {
     pub updated_at: Time,
 }
 
+/// A reaction to a comment.
+#[derive(Clone, Debug)]
+pub struct Reaction {
+    pub id: i64,
+    pub comment: i64,
+    pub by: User,
+    /// `+1`, `confused`, …
+    pub content: String,
+}
+
 #[derive(Clone, Debug)]
 pub struct Review {
     pub id: i64,
@@ -187,6 +197,9 @@ pub struct Repository {
     pub milestones: Vec<Milestone>,
     /// Logins that may be assigned.
     pub collaborators: BTreeSet<String>,
+    /// Roles of logins, where a collaborator has another one than `write`.
+    pub roles: BTreeMap<String, String>,
+    pub reactions: Vec<Reaction>,
     pub items: BTreeMap<u64, Item>,
     pub checks: Vec<CheckRun>,
     pub statuses: Vec<Status>,
@@ -215,6 +228,8 @@ impl Repository {
             labels: BTreeMap::new(),
             milestones: Vec::new(),
             collaborators: BTreeSet::new(),
+            roles: BTreeMap::new(),
+            reactions: Vec::new(),
             items: BTreeMap::new(),
             checks: Vec::new(),
             statuses: Vec::new(),

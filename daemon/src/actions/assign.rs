@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::names::{Names, Sort};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, item};
-use crate::core::hand::{HandChange, Thing};
+use crate::core::command::{Asked, Command, words};
+use crate::core::hand::{Hand, HandChange, Thing};
 use crate::core::intent::Target;
+use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
 use crate::github::{GitHubError, path};
 
@@ -21,6 +23,13 @@ const ASSIGNEES: Sort = Sort { noun: "assignee", thing: Thing::Assignee, longest
 #[serde(transparent)]
 pub(super) struct Params(Names);
 
+/// Those named, with or without `@`; nobody named is whoever asks.
+fn logins(asked: Asked<'_>) -> Result<Vec<String>, String> {
+    let named = words(asked.arguments)?;
+    let bare = |login: &String| login.strip_prefix('@').unwrap_or(login).to_owned();
+    Ok(if named.is_empty() { vec![asked.by.to_owned()] } else { named.iter().map(bare).collect() })
+}
+
 impl Action for Params {
     type State = Vec<String>;
     type Change = Names;
@@ -29,6 +38,26 @@ impl Action for Params {
     const HELP: &'static str = "Assigns people to the issue or pull request and unassigns them.";
     const EXAMPLE: &'static str = "{add: [alice]}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[
+        Command {
+            word: "assign",
+            usage: "/assign [LOGIN…]",
+            help: "Assigns people, or whoever writes it.",
+            least: Role::Triage,
+            read: |asked| Ok(json!({"add": logins(asked)?})),
+        },
+        Command {
+            word: "unassign",
+            usage: "/unassign [LOGIN…]",
+            help: "Unassigns people, or whoever writes it.",
+            least: Role::Triage,
+            read: |asked| Ok(json!({"remove": logins(asked)?})),
+        },
+    ];
+
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        self.0.touches(ASSIGNEES)
+    }
 
     fn check(&self) -> Result<(), String> {
         self.0.check(ASSIGNEES)

@@ -2,12 +2,15 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::item::{self, Open, State, StateChange};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands};
+use crate::core::command::Command;
 use crate::core::hand::{Hand, HandChange, Thing};
 use crate::core::intent::Target;
+use crate::core::role::Role;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -37,6 +40,21 @@ impl Action for Params {
     const HELP: &'static str = "Closes the issue or pull request.";
     const EXAMPLE: &'static str = "{reason: not_planned}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "close",
+        usage: "/close [not-planned]",
+        help: "Closes it.",
+        least: Role::Triage,
+        read: |asked| match asked.arguments {
+            "" => Ok(json!({})),
+            "not-planned" => Ok(json!({"reason": "not_planned"})),
+            _ => Err("say nothing more, or `not-planned`".to_owned()),
+        },
+    }];
+
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        vec![(Thing::State, Hand::Taken)]
+    }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {
         Ok(item::read(target, reader).await?.state)

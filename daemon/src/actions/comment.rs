@@ -34,8 +34,8 @@ pub(super) struct Params {
 /// Our comment, its hidden line included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Comment {
-    id: u64,
-    body: String,
+    pub(super) id: u64,
+    pub(super) body: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,18 +84,40 @@ fn split(body: &str) -> Option<(&str, &str, &str)> {
     Some((text.trim_end(), rule, sum))
 }
 
-/// Our comment among those listed. `slug` is the App's.
-fn ours(listed: &[Listed], rule: &str, slug: &str) -> Option<Comment> {
+/// The first comment on the item that the App wrote and whose text fits.
+pub(super) async fn find(
+    target: &Target,
+    reader: &Reader,
+    fits: impl Fn(&str) -> bool,
+) -> Result<Option<Comment>, GitHubError> {
+    let slug = reader.app_slug().await.map_err(|error| match error {
+        // Without its name none of the App's comments is known: a person must mend that, and then it works.
+        GitHubError::Refused { .. } | GitHubError::NotFound(_) => {
+            GitHubError::Credentials(format!("the App's name cannot be learnt: {error}"))
+        }
+        error => error,
+    })?;
+    let path = path::repository(&target.repository, format_args!("/issues/{}/comments", target.number));
+    let listed = reader.get_all(&path, None, MOST_PAGES).await?;
+    match ours(&listed.items, &slug, fits) {
+        Some(ours) => Ok(Some(ours)),
+        // Ours may stand among those that were not read: a second one must not be written.
+        None => listed.whole("comments").map(|_| None),
+    }
+}
+
+/// `slug` is the App's.
+fn ours(listed: &[Listed], slug: &str, fits: impl Fn(&str) -> bool) -> Option<Comment> {
     let bot = format!("{slug}[bot]");
     let by_us = |user: &User| user.login.eq_ignore_ascii_case(&bot);
     listed.iter().find_map(|listed| {
         let body = listed.body.as_deref()?;
-        let fits = listed.user.as_ref().is_some_and(by_us) && split(body)?.1 == rule;
+        let fits = listed.user.as_ref().is_some_and(by_us) && fits(body);
         fits.then(|| Comment { id: listed.id, body: body.to_owned() })
     })
 }
 
-fn same(a: &Comment, b: &Comment) -> bool {
+pub(super) fn same(a: &Comment, b: &Comment) -> bool {
     a.id == b.id && unix(&a.body) == unix(&b.body)
 }
 
@@ -118,20 +140,8 @@ impl Action for Params {
     }
 
     async fn read(&self, target: &Target, origin: &Origin, reader: &Reader) -> Result<Option<Comment>, GitHubError> {
-        let slug = reader.app_slug().await.map_err(|error| match error {
-            // Without its name none of the App's comments is known: a person must mend that, and then it works.
-            GitHubError::Refused { .. } | GitHubError::NotFound(_) => {
-                GitHubError::Credentials(format!("the App's name cannot be learnt: {error}"))
-            }
-            error => error,
-        })?;
-        let path = path::repository(&target.repository, format_args!("/issues/{}/comments", target.number));
-        let listed = reader.get_all(&path, None, MOST_PAGES).await?;
-        match ours(&listed.items, origin.rule.as_str(), &slug) {
-            Some(ours) => Ok(Some(ours)),
-            // Ours may stand among those that were not read: a second one must not be written.
-            None => listed.whole("comments").map(|_| None),
-        }
+        let rule = origin.rule.as_str();
+        find(target, reader, |body| split(body).is_some_and(|(_, of, _)| of == rule)).await
     }
 
     fn plan(&self, origin: &Origin, state: &Option<Comment>, _: &[HandChange]) -> Plan<Change> {
@@ -251,14 +261,15 @@ mod tests {
     #[test]
     fn a_copied_hidden_line_does_not_make_a_persons_comment_ours() {
         let body = with_marker("Hi", &origin("greet"));
-        let find = |login: &str| ours(&[listed(login, &body)], "greet", "orchd").is_some();
+        let of = |rule: &'static str| move |body: &str| split(body).is_some_and(|(_, by, _)| by == rule);
+        let find = |login: &str| ours(&[listed(login, &body)], "orchd", of("greet")).is_some();
         assert!(find("orchd[bot]"));
         assert!(!find("orchd"));
         assert!(!find("mallory"));
         assert!(!find("mallory[bot]"));
         let quoted = format!("> {}\n\nI agree", body.replace('\n', "\n> "));
-        assert_eq!(ours(&[listed("orchd[bot]", &quoted)], "greet", "orchd"), None);
-        assert_eq!(ours(&[listed("orchd[bot]", &body)], "gre", "orchd"), None);
+        assert_eq!(ours(&[listed("orchd[bot]", &quoted)], "orchd", of("greet")), None);
+        assert_eq!(ours(&[listed("orchd[bot]", &body)], "orchd", of("gre")), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::registry::Action;
 use super::stage::{self, Change, Stage, State};
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::hand::HandChange;
+use crate::core::hand::{Hand, HandChange, Thing};
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
 use crate::github::GitHubError;
@@ -26,6 +26,10 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
     const NEEDS: Needs = stage::NEEDS;
+
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        vec![(Thing::Draft, Hand::Put)]
+    }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Option<State>, GitHubError> {
         stage::read(target, reader).await

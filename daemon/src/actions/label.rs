@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::names::{Names, Sort};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::hand::{HandChange, Thing};
+use crate::core::command::{Command, some_words};
+use crate::core::hand::{Hand, HandChange, Thing};
 use crate::core::intent::Target;
+use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
 use crate::github::{GitHubError, path};
 
@@ -39,6 +41,26 @@ impl Action for Params {
     const HELP: &'static str = "Puts labels on the issue or pull request and takes labels off.";
     const EXAMPLE: &'static str = "{add: [documentation], remove: [needs-triage]}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[
+        Command {
+            word: "label",
+            usage: "/label NAME…",
+            help: "Puts labels on it.",
+            least: Role::Triage,
+            read: |asked| Ok(json!({"add": some_words(asked.arguments, "a label")?})),
+        },
+        Command {
+            word: "unlabel",
+            usage: "/unlabel NAME…",
+            help: "Takes labels off it.",
+            least: Role::Triage,
+            read: |asked| Ok(json!({"remove": some_words(asked.arguments, "a label")?})),
+        },
+    ];
+
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        self.0.touches(LABELS)
+    }
 
     fn check(&self) -> Result<(), String> {
         self.0.check(LABELS)

@@ -65,6 +65,10 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{reason: resolved}";
     const UNDOABLE: bool = true;
 
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        vec![(Thing::Lock, Hand::Put)]
+    }
+
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Lock, GitHubError> {
         let (shown, _) = item::get::<Shown>(target, reader).await?;
         Ok(if shown.locked { Lock::Locked { reason: shown.active_lock_reason } } else { Lock::Unlocked })

@@ -106,6 +106,13 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{set: \"2.0\"}";
     const UNDOABLE: bool = true;
 
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        match self {
+            Self::Set(title) => vec![(Thing::Milestone(title.clone()), Hand::Put)],
+            Self::Clear => Vec::new(),
+        }
+    }
+
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {
         let (shown, _) = item::get::<Shown>(target, reader).await?;
         let has = shown.milestone;

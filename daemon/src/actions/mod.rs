@@ -14,7 +14,7 @@ mod stage;
 
 use serde_json::Value;
 
-use crate::core::hand::HandChange;
+use crate::core::hand::{Hand, HandChange, Thing};
 use crate::core::intent::{IntentId, Target};
 use crate::core::rule::RuleName;
 use crate::github::GitHubError;
@@ -63,7 +63,15 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
-actions! { label, comment, assign, close, reopen, lock, milestone, title, draft, ready_for_review, delete_branch and check_config }
+actions! {
+    label, comment, assign, close, reopen, lock, milestone, title, draft, ready_for_review, delete_branch
+    and check_config, react
+}
+
+/// What an action asks for, as what a person would have touched by hand. Nothing for what is no action.
+pub fn touches(action: &str, params: &Value) -> Vec<(Thing, Hand)> {
+    parse(action, params).map(|action| action.touches()).unwrap_or_default()
+}
 
 /// An action of the registry with parsed parameters, bound to its target.
 pub struct Bound {

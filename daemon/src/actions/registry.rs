@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::hand::HandChange;
+use crate::core::command::Command;
+use crate::core::hand::{Hand, HandChange, Thing};
 use crate::core::intent::{ActionKind, Target};
 use crate::core::permission::Needs;
 use crate::github::GitHubError;
@@ -27,8 +28,15 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The parameters, as YAML that fits on the line of the name.
     const EXAMPLE: &'static str;
     const UNDOABLE: bool;
+    /// How people ask for it in a comment.
+    const COMMANDS: &'static [Command] = &[];
     /// The permission it takes. Nearly every action is about an issue or a pull request.
     const NEEDS: Needs = Needs::Item;
+
+    /// What the parameters ask for, as what a person would have touched by hand.
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        Vec::new()
+    }
 
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
@@ -60,6 +68,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send 
 
 /// An [`Action`] whose state and change are JSON, as the store keeps them.
 pub(super) trait Erased: Send + Sync {
+    fn touches(&self) -> Vec<(Thing, Hand)>;
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
     fn plan(&self, origin: &Origin, state: &Value, hands: &[HandChange]) -> Plan;
     fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled;
@@ -71,6 +80,10 @@ pub(super) trait Erased: Send + Sync {
 const UNREADABLE: &str = "what was stored of the earlier state cannot be read by this version";
 
 impl<A: Action> Erased for A {
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        Action::touches(self)
+    }
+
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value> {
         Box::pin(async move {
             let state = Action::read(self, target, origin, reader).await?;
@@ -137,6 +150,7 @@ pub(super) const fn kind<A: Action>() -> ActionKind {
         help: A::HELP,
         example: A::EXAMPLE,
         undoable: A::UNDOABLE,
+        commands: A::COMMANDS,
         needs: A::NEEDS,
         check: |params| read_params::<A>(params).map(|_| ()),
         schema: schema::<A>,

@@ -2,12 +2,15 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::item::{self, Open, State, StateChange};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands};
+use crate::core::command::{Command, nothing};
 use crate::core::hand::{Hand, HandChange, Thing};
 use crate::core::intent::Target;
+use crate::core::role::Role;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -24,6 +27,17 @@ impl Action for Params {
     const HELP: &'static str = "Opens the closed issue or pull request again; a merged one stays as it is.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "reopen",
+        usage: "/reopen",
+        help: "Opens it again.",
+        least: Role::Triage,
+        read: |asked| nothing(asked.arguments).map(|()| json!({})),
+    }];
+
+    fn touches(&self) -> Vec<(Thing, Hand)> {
+        vec![(Thing::State, Hand::Put)]
+    }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {
         Ok(item::read(target, reader).await?.state)

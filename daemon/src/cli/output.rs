@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::failure::Failure;
 
+/// Below this a table is not fitted to the terminal. Columns of characters.
+const NARROWEST: u16 = 40;
+
 /// Rows of text under a header.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -37,9 +40,11 @@ impl Rows {
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(self.header.iter().map(|name| name.to_uppercase()));
         table.add_rows(&self.rows);
-        if let Some(width) = width {
-            table.set_width(width);
-        }
+        match width.or_else(|| table.width()) {
+            Some(width) if width >= NARROWEST => table.set_width(width),
+            // A terminal that tells no width, or a wrong one: long lines are better than letters below each other.
+            _ => table.set_content_arrangement(ContentArrangement::Disabled),
+        };
         format!("{}\n", table.trim_fmt())
     }
 

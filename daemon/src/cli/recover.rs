@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::daemon::Daemon;
 use super::failure::Failure;
-use super::output::{self, Rows};
+use super::output;
 use super::when;
 use crate::engine::recover::{Outcome, Report};
 
@@ -39,7 +39,7 @@ impl Recover {
         if json {
             output::print_json(&answer)?
         } else {
-            table(&report).print()?
+            output::print(&shown(&report))?
         }
         if let Some(since) = self.since.filter(|since| (*since - report.looked.from).num_seconds() < 0) {
             output::note(&format!(
@@ -52,20 +52,19 @@ impl Recover {
     }
 }
 
-fn table(report: &Report) -> Rows {
-    let mut rows =
-        Rows::new(["found", "missing", "recovered", "arrived", "asked again", "unrecoverable", "left", "requests"]);
-    rows.push([
-        report.found.to_string(),
-        report.missing.to_string(),
-        report.recovered.to_string(),
-        report.arrived.to_string(),
-        report.redelivery_asked.to_string(),
-        report.unrecoverable.to_string(),
-        report.left.to_string(),
-        report.requests.to_string(),
-    ]);
-    rows
+fn shown(report: &Report) -> String {
+    let (from, until) = (output::time(report.looked.from), output::time(report.looked.until));
+    output::facts(&[
+        ("looked through", format!("{from} to {until}; what is newer may still be on its way")),
+        ("found", report.found.to_string()),
+        ("missing", report.missing.to_string()),
+        ("recovered", report.recovered.to_string()),
+        ("arrived meanwhile", report.arrived.to_string()),
+        ("asked again", report.redelivery_asked.to_string()),
+        ("unrecoverable", report.unrecoverable.to_string()),
+        ("left", report.left.to_string()),
+        ("requests", report.requests.to_string()),
+    ])
 }
 
 /// Why not all is well; `None`: it is.

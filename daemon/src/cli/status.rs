@@ -74,7 +74,7 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("revision", format!("{}{commit}, loaded {}", status.config.revision, output::time(status.config.loaded_at))),
     ];
     if let Some(error) = status.config.error {
-        facts.push(("config error", format!("{error} (the revision above keeps running)")));
+        facts.extend(config_error(&error).map(|line| ("config error", line)));
     }
     if !status.config.needs_restart.is_empty() {
         facts.push(("after restart", format!("new values of {}", status.config.needs_restart.join(", "))));
@@ -110,6 +110,15 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         }
     }
     output::print(&output::facts(&facts))
+}
+
+/// The first lines of it, and what it means.
+fn config_error(error: &str) -> impl Iterator<Item = String> {
+    let lines: Vec<_> = error.lines().map(str::to_owned).collect();
+    let more = lines.len().saturating_sub(MOST_PROBLEMS);
+    let more = (more > 0).then(|| format!("and {more} more: `orchd config check` lists them all"));
+    let rest = more.into_iter().chain(["the revision above keeps running".to_owned()]);
+    lines.into_iter().take(MOST_PROBLEMS).chain(rest)
 }
 
 /// `every 300 s; last 2026-03-01 12:00:00: complete`.

@@ -102,8 +102,10 @@ fn unknown_key(name: &str, section: &Section) -> String {
     if nearest(name, section.names()).is_some() {
         return format!("unknown key `{name}`{}", did_you_mean(name, section.names()));
     }
-    let home = SECTIONS.iter().find(|other| other.key(name).is_some() && other.path != section.path);
-    match home {
+    // Several sections may have a key of that name: one within this section is likelier to be meant than one elsewhere.
+    let within = |other: &Section| other.path.strip_prefix(section.path).is_some_and(|rest| rest.starts_with('.'));
+    let homes = SECTIONS.iter().filter(|other| other.key(name).is_some() && other.path != section.path);
+    match homes.min_by_key(|other| !within(other)) {
         Some(home) if home.path.is_empty() => format!("unknown key `{name}`: it belongs at the top of the config file"),
         Some(home) => format!("unknown key `{name}`: it belongs under `{}`", home.path),
         None => format!("unknown key `{name}`: known here are {}", section.names().collect::<Vec<_>>().join(", ")),

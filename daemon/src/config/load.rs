@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::commands::{self, COMMANDS};
 use super::fields::Fields;
 use super::findings::{Findings, Place};
 use super::include::expand;
@@ -116,6 +117,8 @@ fn build(
     let mut allow_fields = own_fields.section("allow", &REPOSITORY_ALLOW, findings);
     let own = sections::repository_config(&mut own_fields, &mut allow_fields, actions, findings);
     own_fields.shown.insert("allow".to_owned(), Value::Object(allow_fields.shown));
+    let mut command_fields = top.section("commands", &COMMANDS, findings);
+    let commands = commands::commands(&mut command_fields, findings);
     let mut recovery_fields = top.section("recovery", &RECOVERY, findings);
     let recovery = sections::recovery(&mut recovery_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
@@ -132,6 +135,7 @@ fn build(
         "retention": retention_fields.shown,
         "queue": queue_fields.shown,
         "repository_config": own_fields.shown,
+        "commands": command_fields.shown,
         "recovery": recovery_fields.shown,
         "logging": logging_fields.shown,
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
@@ -139,7 +143,7 @@ fn build(
     });
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
-    let repository_config = own?;
+    let (repository_config, commands) = (own?, commands?);
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
@@ -149,6 +153,7 @@ fn build(
         retention,
         queue,
         repository_config,
+        commands,
         recovery,
         logging,
         rules,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::event::RepoName;
 use crate::core::rule::{Repositories, Rule};
 
+mod commands;
 mod database;
 mod fields;
 mod findings;
@@ -44,6 +45,7 @@ mod values;
 #[cfg(feature = "server")]
 pub mod watch;
 
+pub use commands::Commands;
 pub use load::{Sources, load, sources};
 
 /// A loaded config. Whoever holds one holds a valid one.
@@ -56,6 +58,7 @@ pub struct Config {
     pub retention: Retention,
     pub queue: Queue,
     pub repository_config: RepositoryConfig,
+    pub commands: Commands,
     pub recovery: Recovery,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,

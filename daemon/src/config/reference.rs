@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::{Kind, Presence, SECTIONS};
+use crate::core::command::HELP;
 use crate::core::condition;
 use crate::core::intent::ActionKind;
 
@@ -118,7 +119,21 @@ pub fn markdown(actions: &[ActionKind]) -> String {
         page.push_str(undo);
         page.push('\n');
     }
+    push_commands(&mut page, actions);
     page
+}
+
+fn push_commands(page: &mut String, actions: &[ActionKind]) {
+    page.push_str(
+        "\n## Commands\n\nWhat people may write in a comment, where `commands.enabled` says so: on a line of its own, outside \
+         quotations and blocks of code. A name with blanks stands in quotes. orchd reacts with 👍 to what it heard and with 😕 to \
+         whom it may not obey; an App is never obeyed. What a person asks for counts as done by that person's hand.\n\n\
+         | Command | Does | From the role |\n|---|---|---|\n",
+    );
+    for command in actions.iter().flat_map(|kind| kind.commands).chain([&HELP]) {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(page, "| `{}` | {} | `{}` |", command.usage, command.help, command.least);
+    }
 }
 
 fn push_section(page: &mut String, section: &SectionDoc) {

@@ -84,6 +84,7 @@ impl Section {
 
 use Presence::{Default, Optional, Required};
 
+use super::commands::COMMANDS;
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 
 pub(super) const fn key(name: &'static str, kind: Kind, presence: Presence, help: &'static str) -> Key {
@@ -111,6 +112,7 @@ pub(super) static ROOT: Section = Section {
             Optional,
             "Rules that repositories keep in a file of their own.",
         ),
+        key("commands", Kind::Section(&COMMANDS), Optional, "What people may tell orchd in a comment."),
         key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         key(
@@ -472,7 +474,7 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 15] = [
+pub(super) static SECTIONS: [&Section; 16] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -485,6 +487,7 @@ pub(super) static SECTIONS: [&Section; 15] = [
     &SWEEP,
     &REPOSITORY_CONFIG,
     &REPOSITORY_ALLOW,
+    &COMMANDS,
     &LOGGING,
     &RULE,
     &LIMITS,

@@ -105,6 +105,7 @@ const fn fake(
         help,
         example,
         undoable: true,
+        commands: &[],
         needs: crate::core::permission::Needs::Item,
         check,
         schema: || json!({"type": "object"}),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::Event;
+use super::role::Role;
 
 /// A fact that may have to be fetched.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,12 @@ pub enum FactKind {
     Reviews,
     /// Check runs and commit statuses of the head commit. Two requests.
     Checks,
+    /// The role of whoever caused the event. One request.
+    Role,
+}
+
+impl FactKind {
+    pub const ALL: [Self; 5] = [Self::Item, Self::Files, Self::Reviews, Self::Checks, Self::Role];
 }
 
 impl fmt::Display for FactKind {
@@ -45,6 +52,7 @@ impl fmt::Display for FactKind {
             Self::Files => "the changed files",
             Self::Reviews => "the reviews",
             Self::Checks => "the checks",
+            Self::Role => "the role of whoever did it",
         })
     }
 }
@@ -136,6 +144,8 @@ pub struct Facts {
     pub files: Known<Vec<String>>,
     pub reviews: Known<Vec<Review>>,
     pub checks: Known<Vec<Check>>,
+    /// Of whoever caused the event.
+    pub role: Known<Role>,
 }
 
 impl Facts {
@@ -152,8 +162,8 @@ impl Facts {
         }
         let pull = self.known_item().and_then(|item| refusal(&item.pull));
         let item = self.item.as_ref().and_then(refusal);
-        let lists = [refusal(&self.files), refusal(&self.reviews), refusal(&self.checks)];
-        lists.into_iter().chain([item, pull]).flatten()
+        let others = [refusal(&self.files), refusal(&self.reviews), refusal(&self.checks), refusal(&self.role)];
+        others.into_iter().chain([item, pull]).flatten()
     }
 
     /// The item, when it is known.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
 
+use super::command::Command;
 use super::event::{EventId, InstallationId, RepoName};
 use super::permission::Needs;
 use super::rule::RuleName;
@@ -124,6 +125,8 @@ pub struct ActionKind {
     /// An example of the parameters, as YAML.
     pub example: &'static str,
     pub undoable: bool,
+    /// How people ask for it in a comment.
+    pub commands: &'static [Command],
     /// The permission it takes.
     pub needs: Needs,
     /// Checks parameters; the text says what is wrong and what to write.

@@ -96,7 +96,16 @@ mod tests {
     use crate::core::rule::{Limits, Repositories, Trigger};
 
     fn kind(name: &'static str, needs: Needs) -> ActionKind {
-        ActionKind { name, help: "", example: "", undoable: true, needs, check: |_| Ok(()), schema: || json!({}) }
+        ActionKind {
+            name,
+            help: "",
+            example: "",
+            undoable: true,
+            commands: &[],
+            needs,
+            check: |_| Ok(()),
+            schema: || json!({}),
+        }
     }
 
     fn rule(name: &str, on: &str, action: &str) -> Rule {

@@ -19,6 +19,8 @@ pub struct RuleName(String);
 
 /// What stands before the names of orchd's own rules. No repository is called so: it has no slash.
 const OURS: &str = "orchd";
+/// What stands before the names of those that slash commands are.
+const COMMAND: &str = "command.";
 
 /// Why a text is not a rule name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +69,26 @@ impl RuleName {
     /// The rule by which orchd checks the config that a pull request proposes.
     pub fn check_config() -> Self {
         Self(format!("{OURS}:check-config"))
+    }
+
+    /// The rule that a slash command is.
+    pub fn command(word: &str) -> Self {
+        Self(format!("{OURS}:{COMMAND}{word}"))
+    }
+
+    /// The rule by which what a comment asks is answered: one answer for each comment.
+    pub fn answer(comment: u64) -> Self {
+        Self(format!("{OURS}:{COMMAND}answer.{comment}"))
+    }
+
+    /// The rule by which whoever may not command is told so.
+    pub fn refusal() -> Self {
+        Self(format!("{OURS}:{COMMAND}refused"))
+    }
+
+    /// Whether a comment is behind it, and a person behind that.
+    pub fn is_of_command(&self) -> bool {
+        self.is_ours() && self.0[OURS.len() + 1..].starts_with(COMMAND)
     }
 
     /// The repository whose own file has the rule.

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::process::{event_from, serde_label};
-use super::{Engine, JobError, installations, repository_config};
+use super::{Engine, JobError, commands, installations, repository_config};
 use crate::actions::{Bound, Origin, Plan, Settled};
 use crate::config::Config;
 use crate::core::hand::{HandChange, hand_change};
@@ -18,6 +18,7 @@ use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::{Mode, Rule};
 use crate::github::GitHubError;
 use crate::github::client::{WriteTerms, Writer};
+use crate::github::limits::Priority;
 use crate::store::effects::{EffectOutcome, EffectRow, EffectState, Write};
 use crate::store::jobs::JobId;
 
@@ -99,7 +100,8 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     if intent.target.installation.is_none() {
         return Err(JobError::Hopeless(NO_INSTALLATION.to_owned()));
     }
-    let reader = github.reader(intent.target.installation);
+    let priority = if intent.rule.is_of_command() { Priority::Command } else { Priority::Event };
+    let reader = github.reader(intent.target.installation).at(priority);
     let now = action.read(&reader).await?;
     if effect.state == EffectState::Writing {
         if let Some(outcome) = settle(&action, effect, &now)? {
@@ -121,7 +123,7 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         mode: rule.as_ref().map_or(Mode::Off, |rule| rule.mode),
     };
     let writer = match github.open_gate(intent.target.installation, terms) {
-        Ok(writer) => writer,
+        Ok(writer) => writer.at(priority),
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
     };
     if let Some(note) = over_limit(engine, rule.as_ref(), intent).await? {
@@ -133,8 +135,12 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note })
 }
 
-/// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect.
+/// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect. Nothing
+/// where a person asks for it: that is a hand too, and the newest.
 async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobError> {
+    if intent.rule.is_of_command() {
+        return Ok(Vec::new());
+    }
     let Target { repository, number, .. } = &intent.target;
     let mut hands = engine.db.hands_on(repository, *number).await?;
     let waiting = engine.db.undecided_hands(repository, *number).await?;
@@ -228,7 +234,9 @@ async fn rule_of(engine: &Engine, config: &Config, intent: &Intent) -> Result<Op
         return Ok(named(&config.rules));
     }
     if intent.rule.is_ours() {
-        return Ok(named(&repository_config::check_rules(config, Some(&intent.target.repository))));
+        let repository = &intent.target.repository;
+        let of_check = named(&repository_config::check_rules(config, Some(repository)));
+        return Ok(of_check.or_else(|| commands::standing(config, &intent.rule, repository)));
     }
     let own = repository_config::known_rules(engine, config, &intent.target.repository).await?;
     Ok(named(&own.rules))

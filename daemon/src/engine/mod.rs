@@ -9,6 +9,7 @@
 //! its write, and an interrupted write is checked, never repeated blindly (5); a lane runs one job at a time, in order (6).
 
 pub mod apply;
+mod commands;
 pub mod ingest;
 pub mod installations;
 pub mod process;
@@ -69,12 +70,13 @@ impl Engine {
 }
 
 /// Whether an event of this kind has to be looked at: a rule waits for it, it may tell of a person's hand, it tells of an
-/// installation, or the repository may have rules of its own. Most events of an organisation are none of these.
+/// installation, it may hold a command, or the repository may have rules of its own. Most events of an organisation are none of these.
 fn awaited(config: &Config, kind: &EventKind, repository: Option<&RepoName>, number: Option<u64>) -> bool {
     any_triggered(&config.rules, kind)
         || hand::may_tell(kind)
         || installation::is_news(kind)
         || repository_config::may_matter(config, kind, repository, number)
+        || commands::may_tell(config, kind, repository)
 }
 
 /// Why a job did not finish, by what happens to it next.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Engine, JobError, awaited, installations, repository_config};
+use super::{Engine, JobError, awaited, commands, installations, repository_config};
 use crate::config::Config;
 use crate::core::decide::{Decision, Outcome, decide};
 use crate::core::event::{Event, EventId, EventKind};
-use crate::core::facts::{FactKinds, Facts};
+use crate::core::facts::{FactKind, FactKinds, Facts};
 use crate::core::hand;
 use crate::core::rule::{Mode, Rule};
 use crate::github;
@@ -16,9 +16,9 @@ use crate::store::decisions::Processed;
 use crate::store::events::EventRow;
 use crate::store::jobs::{Claim, JobRow, Work};
 
-/// Facts are asked for in rounds, since one answer can make another question matter. There are four kinds of facts, so
-/// a fifth round means that a fetch left its fact unset: a bug, which must not become a loop.
-const MAX_ROUNDS: usize = 5;
+/// Facts are asked for in rounds, since one answer can make another question matter. A round more than there are kinds of
+/// facts means that a fetch left its fact unset: a bug, which must not become a loop.
+const MAX_ROUNDS: usize = FactKind::ALL.len() + 1;
 
 /// Decides on the claimed event and, while nothing has to be carried out, on those behind it in the lane; stores
 /// everything in one transaction.
@@ -105,9 +105,11 @@ async fn decide_job(
         installations::follow(engine, &event).await?;
         let own = repository_config::rules_of(engine, config, &event).await?;
         let check = repository_config::check_rules(config, event.repository.as_ref());
+        let asked = commands::rules_of(config, &event);
         processed.config_revision.push_str(&own.revision());
-        processed.decisions = decide_with_facts(engine, &[&config.rules, &own.rules, &check], &event).await?;
-        processed.hand_changes = hand::hand_change(&event).into_iter().collect();
+        processed.decisions = decide_with_facts(engine, &[&config.rules, &own.rules, &check, &asked], &event).await?;
+        processed.hand_changes = commands::hands_of(&event, &processed.decisions);
+        processed.hand_changes.extend(hand::hand_change(&event));
     }
     Ok(processed)
 }

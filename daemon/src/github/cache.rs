@@ -1,7 +1,7 @@
 //! Answers to reads, kept with what GitHub needs to say "not modified", which costs nothing of the quota.
 //!
 //! Bounded by bytes, bodies compressed. An answer is given without asking GitHub only where the reader allows it and
-//! [`Heard`] says that nothing has changed; what decides a write is always asked for.
+//! [`Heard`](super::heard::Heard) says that nothing has changed; what decides a write is always asked for.
 
 use std::sync::Arc;
 

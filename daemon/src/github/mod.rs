@@ -2,7 +2,7 @@
 //! files, the App's installations.
 //!
 //! Refuses to know the store and what a rule means. Invariants: a body is not parsed before its signature was verified,
-//! unless we asked GitHub for it ourselves (2); nothing but a [`Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
+//! unless we asked GitHub for it ourselves (2); nothing but a [`client::Writer`] can send anything that changes GitHub, and only the gate makes one (4); no token
 //! reaches a log or an error (11).
 
 mod answer;
@@ -24,6 +24,7 @@ mod layers;
 pub mod limits;
 pub mod meta;
 pub mod path;
+pub mod roles;
 mod send;
 #[cfg(test)]
 pub(crate) mod stand_in;

@@ -15,17 +15,21 @@ const RETRIES: u32 = 3;
 /// What is asked to find out whether GitHub answers at all. It costs nothing, and any answer but a 5xx will do.
 const SIGN_OF_LIFE: &str = "/rate_limit";
 
+/// A request on its way: who sends it, as whom, and where it goes now.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) sender: Sender,
+    pub(super) token: Option<&'a SecretString>,
+    pub(super) outgoing: &'a Outgoing,
+    pub(super) url: &'a str,
+}
+
 impl Transport {
     /// A read whose answer is known is asked for with its ETag, or not at all where it is fresh and that will do.
-    pub(super) async fn recall_or_send(
-        &self,
-        sender: Sender,
-        token: Option<&SecretString>,
-        outgoing: &Outgoing,
-        url: &str,
-    ) -> Result<Answer, GitHubError> {
+    pub(super) async fn recall_or_send(&self, call: Call<'_>) -> Result<Answer, GitHubError> {
+        let Call { sender, outgoing, url, .. } = call;
         if outgoing.method != Method::GET {
-            let answer = self.send(sender, token, outgoing, url).await;
+            let answer = self.send(call).await;
             // Whatever came of it.
             self.heard.changed(&outgoing.path);
             return answer;
@@ -34,7 +38,7 @@ impl Transport {
         let kept = self.answers.find(sender.identity, url).await;
         let count = |outcome| metrics::counter!("orchd_github_cache_total", "outcome" => outcome).increment(1);
         let Some(kept) = kept else {
-            let answer = self.send(sender, token, outgoing, url).await?;
+            let answer = self.send(call).await?;
             count("miss");
             self.answers.keep(sender.identity, url, &answer, asked).await;
             return Ok(answer);
@@ -47,7 +51,7 @@ impl Transport {
             return Ok(answer);
         }
         let conditional = Outgoing { condition: Some(kept.condition()), ..outgoing.clone() };
-        let answer = self.send(sender, token, &conditional, url).await?;
+        let answer = self.send(Call { outgoing: &conditional, ..call }).await?;
         if answer.status == StatusCode::NOT_MODIFIED
             && let Some(known) = kept.answer()
         {
@@ -61,17 +65,12 @@ impl Transport {
     }
 
     /// Sends a request to where it goes now, a read up to three times more when GitHub fails.
-    async fn send(
-        &self,
-        sender: Sender,
-        token: Option<&SecretString>,
-        outgoing: &Outgoing,
-        url: &str,
-    ) -> Result<Answer, GitHubError> {
+    async fn send(&self, call: Call<'_>) -> Result<Answer, GitHubError> {
+        let Call { sender, outgoing, .. } = call;
         let mut wait = self.first_wait;
         let mut left = if gate::is_safe(&outgoing.method) { RETRIES } else { 0 };
         loop {
-            let tried = self.send_once(sender, token, outgoing, url).await;
+            let tried = self.send_once(call).await;
             let failed = match &tried {
                 Ok(answer) => answer.status.is_server_error(),
                 Err(error) => matches!(error, GitHubError::Unavailable(_)),
@@ -81,7 +80,7 @@ impl Transport {
             }
             if left == 0 {
                 // Is it this request, or GitHub? A job must not pay for the latter.
-                let down = !self.is_alive(sender, token).await;
+                let down = !self.is_alive(sender, call.token).await;
                 return if down { Err(self.limits.down(sender.identity)) } else { tried };
             }
             left -= 1;
@@ -92,13 +91,8 @@ impl Transport {
     }
 
     /// Waits for its turn, sends, and tells budget and breaker what came of it.
-    async fn send_once(
-        &self,
-        sender: Sender,
-        token: Option<&SecretString>,
-        outgoing: &Outgoing,
-        url: &str,
-    ) -> Result<Answer, GitHubError> {
+    async fn send_once(&self, call: Call<'_>) -> Result<Answer, GitHubError> {
+        let Call { sender, token, outgoing, url } = call;
         let identity = sender.identity;
         if self.limits.pass(identity, self.timeout * 2).await? && !self.is_alive(sender, token).await {
             return Err(self.limits.down(identity));

@@ -27,6 +27,7 @@ use super::graphql;
 use super::heard::Heard;
 use super::layers::{self, Measure, QuotaOf};
 use super::limits::{Limits, Priority};
+use super::send::Call;
 use crate::core::event::InstallationId;
 
 /// Redirects followed for one request.
@@ -221,7 +222,8 @@ impl Transport {
         let base = if outgoing.path == graphql::PATH { graphql::base(&self.base) } else { &self.base };
         let mut url = format!("{}{base}{}", self.origin, outgoing.path);
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.recall_or_send(sender, token.filter(|_| self.is_ours(&url)), outgoing, &url).await?;
+            let token = token.filter(|_| self.is_ours(&url));
+            let answer = self.recall_or_send(Call { sender, token, outgoing, url: &url }).await?;
             let status = answer.status.as_u16();
             let moved = matches!(status, 301 | 302 | 307 | 308);
             let reads = gate::is_safe(&outgoing.method);

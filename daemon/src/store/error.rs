@@ -77,7 +77,7 @@ fn fault(code: &str) -> Fault {
     }
 }
 
-/// https://www.postgresql.org/docs/current/errcodes-appendix.html
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 fn sqlstate(code: &str) -> Fault {
     match code {
         // Read-only transaction (a standby), lock not available.

@@ -298,46 +298,6 @@ impl Db {
         Ok(rows)
     }
 
-    /// The payload, decompressed, wherever it is kept. `None`: no such event, or retention has dropped it.
-    pub async fn payload(&self, id: EventId) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.payloads(&[id]).await?.pop().map(|(_, payload)| payload))
-    }
-
-    /// The payloads that are there, with their events, in order of arrival.
-    pub async fn payloads(&self, ids: &[EventId]) -> Result<Vec<(EventId, Bytes)>, StoreError> {
-        type Found = (Uuid, Option<String>, Option<i64>, Option<Vec<u8>>);
-        // event_receipts, event_payloads: primary keys.
-        static SQL: LazyLock<Bulk> = LazyLock::new(|| {
-            Bulk::new(
-                "SELECT e.id, e.payload_storage, p.dictionary, p.raw_payload FROM event_receipts e
-                 LEFT JOIN event_payloads p ON p.event_id = e.id WHERE e.id IN (",
-                "#",
-                ") ORDER BY e.id",
-            )
-        });
-        let mut sorted = ids.to_vec();
-        sorted.sort_unstable();
-        let mut payloads = Vec::with_capacity(ids.len());
-        for (sql, chunk) in SQL.chunks(self.dialect(), &sorted) {
-            let found: Vec<Found> = on_db!(self, conn => {
-                let mut query = sqlx::query_as(sql);
-                for id in chunk {
-                    query = query.bind(id.0);
-                }
-                query.fetch_all(conn).await
-            })?;
-            for (id, object, dictionary, bytes) in found {
-                let payload = match (object, dictionary, bytes) {
-                    (Some(name), _, _) => self.shared.objects.get(&name).await?,
-                    (None, Some(dictionary), Some(bytes)) => self.unpack(dictionary, &bytes).await?,
-                    _ => continue,
-                };
-                payloads.push((EventId(id), payload));
-            }
-        }
-        Ok(payloads)
-    }
-
     pub async fn events(&self, filter: &EventFilter) -> Result<Page<EventRow>, StoreError> {
         let repository = match &filter.repository {
             None => None,

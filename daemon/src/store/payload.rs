@@ -1,4 +1,4 @@
-//! The payload codec: zstd with a shared dictionary.
+//! Payloads: the codec, zstd with a shared dictionary, and where they are read: `event_payloads`.
 //!
 //! GitHub's payloads repeat the same keys and URLs; a dictionary trained on such text halves what a row takes. A
 //! dictionary file never changes once released: a better one gets the next number, and every database keeps a copy of
@@ -10,11 +10,14 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::zstd_safe::{CParameter, DictAttachPref};
 
+use super::dialect::Bulk;
 use super::{Db, StoreError};
+use crate::core::event::EventId;
 
 /// Every dictionary this binary brings, by number. The last one compresses. Number 0 means none.
 const DICTIONARIES: &[(i64, &[u8])] = &[(1, include_bytes!("../../dictionaries/payload-1.dict"))];
@@ -122,6 +125,46 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 impl Db {
+    /// The payload, decompressed, wherever it is kept. `None`: no such event, or retention has dropped it.
+    pub async fn payload(&self, id: EventId) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.payloads(&[id]).await?.pop().map(|(_, payload)| payload))
+    }
+
+    /// The payloads that are there, with their events, in order of arrival.
+    pub async fn payloads(&self, ids: &[EventId]) -> Result<Vec<(EventId, Bytes)>, StoreError> {
+        type Found = (Uuid, Option<String>, Option<i64>, Option<Vec<u8>>);
+        // event_receipts, event_payloads: primary keys.
+        static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+            Bulk::new(
+                "SELECT e.id, e.payload_storage, p.dictionary, p.raw_payload FROM event_receipts e
+                 LEFT JOIN event_payloads p ON p.event_id = e.id WHERE e.id IN (",
+                "#",
+                ") ORDER BY e.id",
+            )
+        });
+        let mut sorted = ids.to_vec();
+        sorted.sort_unstable();
+        let mut payloads = Vec::with_capacity(ids.len());
+        for (sql, chunk) in SQL.chunks(self.dialect(), &sorted) {
+            let found: Vec<Found> = on_db!(self, conn => {
+                let mut query = sqlx::query_as(sql);
+                for id in chunk {
+                    query = query.bind(id.0);
+                }
+                query.fetch_all(conn).await
+            })?;
+            for (id, object, dictionary, bytes) in found {
+                let payload = match (object, dictionary, bytes) {
+                    (Some(name), _, _) => self.shared.objects.get(&name).await?,
+                    (None, Some(dictionary), Some(bytes)) => self.unpack(dictionary, &bytes).await?,
+                    _ => continue,
+                };
+                payloads.push((EventId(id), payload));
+            }
+        }
+        Ok(payloads)
+    }
+
     /// Puts this binary's dictionaries into the database, and refuses one whose number stands for other bytes there.
     pub(super) async fn keep_dictionaries(&self) -> Result<(), StoreError> {
         // payload_dictionaries: a handful of rows, read whole.

@@ -1,7 +1,7 @@
 //! Installations: what is known of them stays true, and suspended ones stop.
 
 use chrono::{SecondsFormat, TimeDelta, Utc};
-use orchd_fake::{Delivery, Fault, NewItem, sign_webhook};
+use orchd_fake::{Delivery, Fault, NewItem, Person, sign_webhook};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -149,15 +149,21 @@ async fn where_github_cannot_be_asked_the_newest_event_is_believed() {
     }
 }
 
+/// Alice opens something, and then suspends the installation; nothing of either is delivered yet.
+fn opened_and_suspended(story: &Story, id: i64, open: impl FnOnce(Person) -> u64) -> (u64, Vec<Delivery>) {
+    story.github.hold_deliveries();
+    let number = open(story.github.person("alice"));
+    story.github.suspend(id, "alice");
+    let told = story.github.take_deliveries();
+    story.github.release_deliveries();
+    (number, told)
+}
+
 on_both_databases!(a_suspended_installation_stops_and_goes_on, |database: Database| async move {
     let story = Story::begin(database, LABEL).await;
     let id = listed(&story).await;
     // The issue is told of before the suspension, and looked at after it.
-    story.github.hold_deliveries();
-    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
-    story.github.suspend(id, "alice");
-    let told = story.github.take_deliveries();
-    story.github.release_deliveries();
+    let (number, told) = opened_and_suspended(&story, id, |alice| alice.opens_issue(WEB, NewItem::titled("It breaks")));
     assert_eq!(story.github.send(&told[1]).await, 202);
     story.settles().await;
     let seen = story.github.requests().len();
@@ -198,11 +204,8 @@ async fn an_event_that_needs_facts_is_decided_anew_after_the_suspension() {
 async fn needs_facts(told_of: bool) {
     let story = Story::begin(Database::Sqlite, crate::road::DOCS_RULE).await;
     let id = listed(&story).await;
-    story.github.hold_deliveries();
-    let number = story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("docs/a.md"));
-    story.github.suspend(id, "alice");
-    let told = story.github.take_deliveries();
-    story.github.release_deliveries();
+    let (number, told) =
+        opened_and_suspended(&story, id, |alice| alice.opens_pull(WEB, NewItem::titled("Docs").file("docs/a.md")));
     for delivery in told.iter().rev().skip(usize::from(!told_of)) {
         assert_eq!(story.github.send(delivery).await, 202);
         story.settles().await;
@@ -222,11 +225,7 @@ on_both_databases!(a_suspension_in_the_middle_of_an_effect_holds_it, |database: 
     let story = Story::begin(database, LABEL).await;
     let id = listed(&story).await;
     // GitHub refuses before it tells why: the delivery of the suspension is lost.
-    story.github.hold_deliveries();
-    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
-    story.github.suspend(id, "alice");
-    let told = story.github.take_deliveries();
-    story.github.release_deliveries();
+    let (number, told) = opened_and_suspended(&story, id, |alice| alice.opens_issue(WEB, NewItem::titled("It breaks")));
     assert_eq!(story.github.send(&told[0]).await, 202);
     story.settles().await;
     assert_eq!(story.json_lines(&["effects", "list"])[0]["state"], "held");

@@ -12,6 +12,7 @@
 mod actions;
 mod busy;
 mod cli;
+mod commands;
 mod crash;
 mod dependencies;
 mod emulator;

@@ -56,6 +56,20 @@ impl GitHub {
         self.with_repository(repository, |repo| repo.collaborators.insert(login.to_owned()));
     }
 
+    /// A collaborator with another role than `write`, in GitHub's words.
+    pub fn add_collaborator_as(&self, repository: &str, login: &str, role: &str) {
+        self.add_collaborator(repository, login);
+        self.with_repository(repository, |repo| repo.roles.insert(login.to_owned(), role.to_owned()));
+    }
+
+    /// The App's reactions to a comment.
+    pub fn reactions(&self, repository: &str, comment: i64) -> Vec<String> {
+        self.with_repository(repository, |repo| {
+            let of_comment = repo.reactions.iter().filter(|each| each.comment == comment);
+            of_comment.map(|each| each.content.clone()).collect()
+        })
+    }
+
     pub fn add_label(&self, repository: &str, name: &str) {
         let id = self.inner.world().seed.id();
         let label = Label { id, name: name.to_owned(), color: "ededed".to_owned(), description: None };

@@ -43,6 +43,7 @@ fn what_is_no_yaml_of_ours() {
 fn sections() {
     insta::assert_snapshot!(told_with_app(&[
         ("unknown keys", "servre: {}\nlisten: 1\ncolour: red\nserver: {listne: a, workers: 3}"),
+        ("a key of a section below", "repository_config: {repositories: ['acme/*']}"),
         ("not a map", "server: 8080\nqueue: []"),
         (
             "server",

@@ -29,6 +29,7 @@ mod head;
 mod label;
 mod milestone;
 mod review;
+mod role;
 mod star;
 mod state;
 mod title;
@@ -180,6 +181,7 @@ conditions! {
     checks::Checks,
     age::Age,
     comment::Comment,
+    role::AtLeast,
     star::Star,
     expr::Expr,
 }

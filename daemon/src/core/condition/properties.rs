@@ -51,11 +51,12 @@ pub(crate) fn any_condition() -> impl Strategy<Value = Value> {
 
 /// The example's facts, of which some are not known yet and some cannot be had.
 pub(crate) fn any_facts() -> impl Strategy<Value = Facts> {
-    (0..3u8, 0..3u8, 0..3u8).prop_map(|(files, reviews, checks)| {
+    (0..3u8, 0..3u8, 0..3u8, 0..3u8).prop_map(|(files, reviews, checks, role)| {
         let mut some = facts();
         dim(&mut some.files, files);
         dim(&mut some.reviews, reviews);
         dim(&mut some.checks, checks);
+        dim(&mut some.role, role);
         some
     })
 }

@@ -45,6 +45,11 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// A fact that costs a request, whatever the event is about.
+    pub(super) fn known<T>(self, fact: &'a Known<T>, kind: FactKind) -> Result<&'a T, Unseen> {
+        had(fact, kind)
+    }
+
     /// A fact that only a pull request has and that costs a request.
     pub(super) fn of_pull<T>(self, fact: &'a Known<T>, kind: FactKind, what: &str) -> Result<&'a T, Unseen> {
         match &self.facts.item {

@@ -10,6 +10,7 @@ use super::{Condition, Scene};
 use crate::core::event::{Event, EventId};
 use crate::core::explain::Truth;
 use crate::core::facts::{Check, CheckState, Facts, Known, Review, ReviewState};
+use crate::core::role::Role;
 
 pub(crate) fn condition(written: Value) -> Condition {
     Condition::parse(&written).unwrap_or_else(|errors| panic!("{written}: {errors:?}"))
@@ -74,6 +75,7 @@ pub(crate) fn facts() -> Facts {
             check("lint", CheckState::Failing),
             check("test / linux", CheckState::Pending),
         ]),
+        role: Known::Is(Role::Triage),
         ..Facts::from_event(&pull_request())
     }
 }
@@ -194,6 +196,8 @@ fn files_reviews_and_checks_of_a_pull_request() {
                 true,
                 "3 of 3 files match one of `docs/**`, `src/**` (`docs/a.md`, `docs/b.md`, `src/lib.rs`)",
             ),
+            (json!({"role": "read"}), true, "`alice` has the role triage, at least read"),
+            (json!({"role": "write"}), false, "`alice` has the role triage, less than write"),
             (json!({"review": "approved"}), true, "approved by 2 (`bob`, `dave`)"),
             (
                 json!({"review": {"state": "approved", "count": ">= 3"}}),

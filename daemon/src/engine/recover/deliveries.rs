@@ -73,7 +73,7 @@ struct Listing {
 impl Run<'_> {
     async fn go(&mut self, config: &config::Config) -> Result<(), Stop> {
         let now = self.report.started_at;
-        let horizon = now - delta(config.recovery.grace);
+        let horizon = if self.order.at_start { now } else { now - delta(config.recovery.grace) };
         let known = self.engine.db.recovery_progress(&Scope::Deliveries).await?;
         // What retention has dropped is not missing.
         let reach = (now - delta(config.recovery.window)).max(now - delta(config.retention.events));

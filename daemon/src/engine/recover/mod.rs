@@ -40,6 +40,9 @@ pub struct Order {
     pub since: Option<DateTime<Utc>>,
     /// Find, fetch nothing.
     pub dry_run: bool,
+    /// The daemon was not there until now: nothing that GitHub sent is on its way to it, so all of it is looked at,
+    /// without `recovery.grace`.
+    pub at_start: bool,
 }
 
 type Asked = (Order, oneshot::Sender<Report>);
@@ -112,6 +115,7 @@ impl Recovery {
 pub async fn run(engine: Engine, mut orders: Orders, stop: CancellationToken) {
     report::describe_metrics();
     let mut next = Instant::now();
+    let mut at_start = true;
     loop {
         let every = engine.config.current().recovery.every;
         let pause = every.map_or(LOOK_AGAIN, |_| next.saturating_duration_since(Instant::now()).min(LOOK_AGAIN));
@@ -123,7 +127,9 @@ pub async fn run(engine: Engine, mut orders: Orders, stop: CancellationToken) {
         if asked.is_none() && (every.is_none() || Instant::now() < next) {
             continue;
         }
-        let (order, answer) = asked.map_or((Order::default(), None), |(order, answer)| (order, Some(answer)));
+        at_start &= every.is_some();
+        let usual = Order { at_start, ..Order::default() };
+        let (order, answer) = asked.map_or((usual, None), |(order, answer)| (order, Some(answer)));
         // What was stored stays stored, and the next start looks again: a run may be dropped at any point.
         let report = tokio::select! {
             () = stop.cancelled() => return,
@@ -138,6 +144,7 @@ pub async fn run(engine: Engine, mut orders: Orders, stop: CancellationToken) {
             }
         }
         if answer.is_none() {
+            at_start = false;
             next = Instant::now() + wait_after(&report, every.unwrap_or(LOOK_AGAIN));
         }
         orders.told.send_modify(|seen| {

@@ -106,7 +106,7 @@ impl Why {
     }
 }
 
-/// The answer to an [`Ask`].
+/// The answer to an `Ask`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// So many may be sent. `then` is for giving back; `probe`: its answer is waited for.

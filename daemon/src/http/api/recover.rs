@@ -20,7 +20,8 @@ pub(super) fn routes(app: &App) -> Routes {
 
 /// Answers when the run has ended. It goes on when whoever asked has hung up.
 async fn recover(mut query: Query, app: App) -> Result<Response, HttpError> {
-    let order = Order { since: query.parsed("since")?, dry_run: query.parsed("dry_run")?.unwrap_or(false) };
+    let order =
+        Order { since: query.parsed("since")?, dry_run: query.parsed("dry_run")?.unwrap_or(false), ..Order::default() };
     query.finish()?;
     let report = tokio::select! {
         report = app.recovery.look(order) => report?,

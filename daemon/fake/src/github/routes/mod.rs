@@ -5,6 +5,7 @@ mod comments;
 mod issues;
 mod labels;
 mod pulls;
+mod reactions;
 
 use std::collections::BTreeSet;
 
@@ -118,6 +119,8 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
         ("GET", ["milestones"]) => at.repository(world, |repo| {
             Answer::page(call, repo.milestones.iter().map(|each| objects::milestone(repo, each)).collect())
         }),
+        ("GET", ["collaborators", login, "permission"]) => reactions::permission(world, &at, login),
+        (_, ["issues", "comments", id, "reactions", rest @ ..]) => reactions::of_comment(world, &at, id, rest),
         ("GET", ["collaborators", login] | ["assignees", login]) => at.repository(world, |repo| {
             if repo.collaborators.contains(*login) { Answer::empty(204) } else { Answer::not_found() }
         }),
