@@ -163,6 +163,8 @@ pub struct Item {
     pub assignees: Vec<User>,
     pub milestone: Option<Milestone>,
     pub locked: bool,
+    /// `off-topic`, `too heated`, `resolved` or `spam`.
+    pub lock_reason: Option<String>,
     pub comments: Vec<Comment>,
     pub timeline: Vec<Moment>,
     pub created_at: Time,
@@ -201,6 +203,8 @@ pub struct Repository {
     pub items: BTreeMap<u64, Item>,
     pub checks: Vec<CheckRun>,
     pub statuses: Vec<Status>,
+    /// The commit of each branch that a pull request named.
+    pub branches: BTreeMap<String, String>,
     /// By branch or commit, then by path.
     pub files: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -229,6 +233,7 @@ impl Repository {
             items: BTreeMap::new(),
             checks: Vec::new(),
             statuses: Vec::new(),
+            branches: BTreeMap::new(),
             files: BTreeMap::new(),
         };
         for (name, color) in USUAL_LABELS {

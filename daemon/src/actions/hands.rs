@@ -5,9 +5,10 @@ use crate::core::hand::{Hand, HandChange, Thing};
 /// The newest change a person made to this thing, when it went the way of `hand`. Names differ in case only by typing.
 pub(super) fn newest<'a>(hands: &'a [HandChange], thing: &Thing, hand: Hand) -> Option<&'a HandChange> {
     let same = |other: &Thing| match (thing, other) {
-        (Thing::Label(a), Thing::Label(b)) | (Thing::Assignee(a), Thing::Assignee(b)) => same_name(a, b),
-        (Thing::State, Thing::State) => true,
-        _ => false,
+        (Thing::Label(a), Thing::Label(b))
+        | (Thing::Assignee(a), Thing::Assignee(b))
+        | (Thing::Milestone(a), Thing::Milestone(b)) => same_name(a, b),
+        (thing, other) => thing == other,
     };
     // Of two changes in the same moment the one that came later in the list counts.
     let newest = hands.iter().filter(|change| same(&change.thing)).max_by_key(|change| change.at)?;
@@ -23,6 +24,13 @@ pub(super) fn phrase(change: &HandChange) -> String {
         (Thing::Assignee(login), Hand::Taken) => format!("`{login}` was unassigned"),
         (Thing::State, Hand::Put) => "it was reopened".to_owned(),
         (Thing::State, Hand::Taken) => "it was closed".to_owned(),
+        (Thing::Lock, Hand::Put) => "it was locked".to_owned(),
+        (Thing::Lock, Hand::Taken) => "it was unlocked".to_owned(),
+        (Thing::Milestone(title), Hand::Put) => format!("milestone `{title}` was set"),
+        (Thing::Milestone(title), Hand::Taken) => format!("milestone `{title}` was taken off"),
+        (Thing::Title(title), _) => format!("the title `{title}` was changed"),
+        (Thing::Draft, Hand::Put) => "it was made a draft".to_owned(),
+        (Thing::Draft, Hand::Taken) => "it was marked ready for review".to_owned(),
     };
     format!("{what} by {} on {}", change.by, change.at.format("%Y-%m-%d"))
 }

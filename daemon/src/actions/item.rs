@@ -1,6 +1,7 @@
 //! An issue or pull request as actions read it, and its state: open or closed, which `close` and `reopen` share.
 
 use http::Method;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -73,26 +74,46 @@ impl Shown {
     }
 }
 
-fn below(target: &Target, collection: &str) -> String {
+/// Path of the item, which is an `issues` and, when it is a pull request, a `pulls` too.
+pub(super) fn below(target: &Target, collection: &str) -> String {
     path::repository(&target.repository, format_args!("/{collection}/{}", target.number))
 }
 
-/// Reads the item as an issue, which a pull request is too. A server that keeps them apart is asked for the pull
-/// request next.
 pub(super) async fn read(target: &Target, reader: &Reader) -> Result<Item, GitHubError> {
-    match reader.get::<Shown>(&below(target, "issues")).await {
+    let (shown, pull) = get::<Shown>(target, reader).await?;
+    Ok(shown.into_item(pull))
+}
+
+/// Reads the item as an issue, which a pull request is too, and says whether it is one. A server that keeps them apart
+/// is asked for the pull request next.
+pub(super) async fn get<T: DeserializeOwned>(target: &Target, reader: &Reader) -> Result<(T, bool), GitHubError> {
+    let (told, pull) = match reader.get::<Value>(&below(target, "issues")).await {
         Ok(issue) => {
-            let pull = issue.pull_request.is_some();
-            Ok(issue.into_item(pull))
+            let pull = issue.get("pull_request").is_some_and(Value::is_object);
+            (issue, pull)
         }
-        Err(absent @ GitHubError::NotFound(_)) => match reader.get::<Shown>(&below(target, "pulls")).await {
-            Ok(pull) => Ok(pull.into_item(true)),
-            Err(GitHubError::NotFound(_)) => Err(absent),
-            Err(error) => Err(error),
+        Err(absent @ GitHubError::NotFound(_)) => match reader.get(&below(target, "pulls")).await {
+            Ok(pull) => (pull, true),
+            Err(GitHubError::NotFound(_)) => return Err(absent),
+            Err(error) => return Err(error),
         },
+        Err(error) => return Err(error),
+    };
+    let unreadable = |error| GitHubError::Unreadable(format!("{}: {error}", below(target, "issues")));
+    Ok((T::deserialize(told).map_err(unreadable)?, pull))
+}
+
+/// Reads the item as a pull request; `None`: it is none, or the App may not see it.
+pub(super) async fn get_pull<T: DeserializeOwned>(target: &Target, reader: &Reader) -> Result<Option<T>, GitHubError> {
+    match reader.get(&below(target, "pulls")).await {
+        Ok(pull) => Ok(Some(pull)),
+        Err(GitHubError::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
+
+/// Said of what only a pull request has, when [`get_pull`] found none.
+pub(super) const NO_PULL: &str = "it is no pull request, or the App may not see it";
 
 pub(super) fn settle(change: &StateChange, now: &State) -> Settled {
     if now.state == change.state { Settled::Happened } else { Settled::DidNot }

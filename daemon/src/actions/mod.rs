@@ -10,6 +10,7 @@ mod registry;
 mod hands;
 mod item;
 mod names;
+mod stage;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -27,6 +28,15 @@ pub struct Origin {
     pub intent: IntentId,
     /// When it was decided: the only "now" that an action sees.
     pub at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+impl Origin {
+    /// Of the rule's first effect, decided in 1970.
+    fn of(rule: &str) -> Self {
+        let Ok(rule) = RuleName::parse(rule) else { panic!("{rule} is no name of a rule") };
+        Self { rule, intent: IntentId(uuid::Uuid::nil()), at: DateTime::UNIX_EPOCH }
+    }
 }
 
 /// What an action wants, given the state it read.
@@ -65,7 +75,10 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
-actions! { label, comment, assign, close, reopen, stale and check_config, react }
+actions! {
+    label, comment, assign, close, reopen, stale, lock, milestone, title, draft, ready_for_review, delete_branch
+    and check_config, react
+}
 
 /// What an action asks for, as what a person would have touched by hand. Nothing for what is no action.
 pub fn touches(action: &str, params: &Value) -> Vec<(Thing, Hand)> {

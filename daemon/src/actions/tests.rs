@@ -60,7 +60,20 @@ fn merged() -> Value {
 fn every_action_takes_its_own_example_and_has_a_schema() {
     assert_eq!(
         kinds().iter().map(|kind| kind.name).collect::<Vec<_>>(),
-        ["label", "comment", "assign", "close", "reopen", "stale"]
+        [
+            "label",
+            "comment",
+            "assign",
+            "close",
+            "reopen",
+            "stale",
+            "lock",
+            "milestone",
+            "title",
+            "draft",
+            "ready_for_review",
+            "delete_branch"
+        ]
     );
     for kind in kinds() {
         let example: Value = serde_yaml::from_str(kind.example).unwrap();

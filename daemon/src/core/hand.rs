@@ -14,9 +14,17 @@ pub enum Thing {
     Assignee(String),
     /// Open or closed.
     State,
+    /// Whether its conversation is locked.
+    Lock,
+    Milestone(String),
+    /// A title that it had until a person gave it another: always taken, never put.
+    Title(String),
+    /// A draft, or ready for review.
+    Draft,
 }
 
-/// Which way it was changed: put there (added, reopened) or taken away (removed, closed).
+/// Which way it was changed: put there (added, reopened, locked, made a draft) or taken away (removed, closed, unlocked,
+/// marked ready).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hand {
@@ -38,10 +46,26 @@ pub struct HandChange {
 
 /// Whether an event of this kind can tell of a change by hand: all that needs no payload to say.
 pub fn may_tell(kind: &EventKind) -> bool {
-    const ACTIONS: [&str; 6] = ["labeled", "unlabeled", "assigned", "unassigned", "reopened", "closed"];
     matches!(kind.name.as_str(), "issues" | "pull_request")
-        && kind.action.as_deref().is_some_and(|action| ACTIONS.contains(&action))
+        && kind.action.as_deref().is_some_and(|action| TELLING.contains(&action))
 }
+
+/// Actions of `issues` and `pull_request` that can tell of a change by hand. `edited` tells of one when the title changed.
+pub const TELLING: [&str; 13] = [
+    "labeled",
+    "unlabeled",
+    "assigned",
+    "unassigned",
+    "reopened",
+    "closed",
+    "locked",
+    "unlocked",
+    "milestoned",
+    "demilestoned",
+    "edited",
+    "converted_to_draft",
+    "ready_for_review",
+];
 
 /// When it was changed by GitHub's clock, so that an event that comes late does not pass for news.
 pub fn changed_at(event: &Event) -> DateTime<Utc> {
@@ -58,6 +82,11 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         return None;
     }
     let text = |pointer: &str| event.payload.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    // Of a pull request the milestone stands beside it only since 2023.
+    let milestone = || {
+        let places = ["/milestone/title", "/issue/milestone/title", "/pull_request/milestone/title"];
+        places.into_iter().find_map(text).map(Thing::Milestone)
+    };
     let (thing, hand) = match event.kind.action.as_deref()? {
         "labeled" => (Thing::Label(text("/label/name")?), Hand::Put),
         "unlabeled" => (Thing::Label(text("/label/name")?), Hand::Taken),
@@ -65,6 +94,13 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         "unassigned" => (Thing::Assignee(text("/assignee/login")?), Hand::Taken),
         "reopened" => (Thing::State, Hand::Put),
         "closed" => (Thing::State, Hand::Taken),
+        "locked" => (Thing::Lock, Hand::Put),
+        "unlocked" => (Thing::Lock, Hand::Taken),
+        "milestoned" => (milestone()?, Hand::Put),
+        "demilestoned" => (milestone()?, Hand::Taken),
+        "edited" => (Thing::Title(text("/changes/title/from")?), Hand::Taken),
+        "converted_to_draft" => (Thing::Draft, Hand::Put),
+        "ready_for_review" => (Thing::Draft, Hand::Taken),
         _ => return None,
     };
     Some(HandChange {
@@ -105,6 +141,7 @@ mod tests {
     fn what_a_person_touched_and_which_way() {
         let label = || Thing::Label("bug".to_owned());
         let bob = || Thing::Assignee("bob".to_owned());
+        let next = || Thing::Milestone("2.0".to_owned());
         for name in ["issues", "pull_request"] {
             for (action, thing, hand) in [
                 ("labeled", label(), Hand::Put),
@@ -113,8 +150,19 @@ mod tests {
                 ("unassigned", bob(), Hand::Taken),
                 ("reopened", Thing::State, Hand::Put),
                 ("closed", Thing::State, Hand::Taken),
+                ("locked", Thing::Lock, Hand::Put),
+                ("unlocked", Thing::Lock, Hand::Taken),
+                ("milestoned", next(), Hand::Put),
+                ("demilestoned", next(), Hand::Taken),
+                ("edited", Thing::Title("Old".to_owned()), Hand::Taken),
+                ("converted_to_draft", Thing::Draft, Hand::Put),
+                ("ready_for_review", Thing::Draft, Hand::Taken),
             ] {
-                let more = json!({"label": {"name": "bug"}, "assignee": {"login": "bob"}});
+                assert!(TELLING.contains(&action), "{action}");
+                let more = json!({
+                    "label": {"name": "bug"}, "assignee": {"login": "bob"}, "milestone": {"title": "2.0"},
+                    "changes": {"title": {"from": "Old"}},
+                });
                 let change = change(name, action, alice(), more).unwrap();
                 assert_eq!((&change.thing, change.hand), (&thing, hand), "{name}.{action}");
                 assert_eq!((change.repository.as_str(), change.number, change.by.as_str()), ("acme/site", 9, "alice"));
@@ -132,7 +180,8 @@ mod tests {
             ("issues", "labeled", alice(), json!({})),
             ("issues", "labeled", alice(), json!({"label": {"name": 5}})),
             ("issues", "assigned", alice(), label()),
-            ("issues", "edited", alice(), label()),
+            ("issues", "edited", alice(), json!({"changes": {"body": {"from": "Old"}}})),
+            ("issues", "milestoned", alice(), label()),
             ("label", "labeled", alice(), label()),
             ("issues", "closed", alice(), json!({"issue": {}})),
             ("issues", "closed", alice(), json!({"repository": {"full_name": "../etc"}})),

@@ -14,6 +14,8 @@ pub enum Needs {
     Item,
     /// To write this.
     Write(&'static str),
+    /// To write all of these.
+    WriteAll(&'static [&'static str]),
 }
 
 /// A permission that an installation does not grant, and the rules that cannot act without it.
@@ -67,6 +69,7 @@ fn needed(rule: &Rule, kinds: &[ActionKind]) -> BTreeSet<&'static str> {
             Some(Needs::Write(permission)) => {
                 needed.insert(permission);
             }
+            Some(Needs::WriteAll(permissions)) => needed.extend(permissions),
             None => {}
         }
     }
@@ -119,7 +122,8 @@ mod tests {
 
     #[test]
     fn what_rules_need_follows_from_their_triggers_and_actions() {
-        let kinds = [kind("label", Needs::Item), kind("check", Needs::Write("checks"))];
+        let all = Needs::WriteAll(&["checks", "contents"]);
+        let kinds = [kind("label", Needs::Item), kind("check", Needs::Write("checks")), kind("all", all)];
         let granted =
             BTreeMap::from([("issues".to_owned(), "write".to_owned()), ("checks".to_owned(), "read".to_owned())]);
         let lacks = |rules: &[Rule]| -> Vec<String> {
@@ -128,6 +132,7 @@ mod tests {
         assert!(lacks(&[rule("a", "issues.opened", "label")]).is_empty());
         assert_eq!(lacks(&[rule("a", "pull_request.opened", "label")]), ["pull_requests"]);
         assert_eq!(lacks(&[rule("a", "*", "label"), rule("b", "push", "check")]), ["checks", "pull_requests"]);
+        assert_eq!(lacks(&[rule("a", "issues.opened", "all")]), ["checks", "contents"]);
         assert!(lacks(&[Rule { mode: Mode::Shadow, ..rule("a", "push", "check") }]).is_empty());
     }
 }

@@ -73,7 +73,8 @@ impl Answer {
                     text.as_str().map_or_else(|| text.to_string(), str::to_owned)
                 });
                 let first = body.get("message").and_then(Value::as_str).unwrap_or_default();
-                std::iter::once(first.to_owned()).chain(each).collect::<Vec<_>>().join("; ")
+                let all = std::iter::once(first.to_owned()).chain(each).filter(|words| !words.is_empty());
+                all.collect::<Vec<_>>().join("; ")
             }
             Err(_) => String::from_utf8_lossy(&self.body).trim().to_owned(),
         };

@@ -190,6 +190,11 @@ impl Reader {
         self.transport.slug.get_or_try_init(|| ask).await.cloned()
     }
 
+    /// orchd has changed what this path is about in a way that the path of the request did not tell.
+    pub(super) fn changed(&self, path: &str) {
+        self.transport.heard.changed(path);
+    }
+
     pub(super) async fn call(&self, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
         self.transport.call(self.sender, outgoing).await
     }

@@ -7,9 +7,11 @@ use http::{Method, Request};
 use octocrab::OctoBody;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tower::BoxError;
 
 use super::client::{GitHub, Reader};
+use super::graphql;
 use super::limits::Priority;
 use super::transport::Outgoing;
 use super::{GateClosed, GitHubError};
@@ -95,6 +97,28 @@ impl Writer {
         let outgoing = Outgoing::write(method, path, body, WritePermit(()));
         self.reader.call(&outgoing).await?.json(path)
     }
+
+    /// Sends a GraphQL mutation, for what REST cannot change. Through the same gate as [`Writer::send`], and as little
+    /// retried. `about` is the path, as REST has it, of what is changed; `T` is read from the answer's `data`.
+    ///
+    /// # Errors
+    /// As [`Writer::send`]: what GraphQL tells with status 200 is an error of the same kinds.
+    pub async fn mutate<T: DeserializeOwned>(
+        &self,
+        about: &str,
+        mutation: &str,
+        variables: &Value,
+    ) -> Result<T, GitHubError> {
+        let body = json!({"query": mutation, "variables": variables});
+        let sent = self.send::<graphql::Told<T>>(Method::POST, graphql::PATH, &body).await;
+        // Whatever came of it.
+        self.reader.changed(about);
+        match sent {
+            Ok(told) => Ok(told.data),
+            Err(GitHubError::NotFound(_)) => Err(GitHubError::NotFound(about.to_owned())),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A change without a permit reached the gate: a mistake in orchd. Nothing was sent.
@@ -166,6 +190,41 @@ mod tests {
         let done: Value = writer.send(Method::POST, "/repos/a/b/issues/1/labels", &json!({})).await.unwrap();
         assert_eq!(done, json!({"done": true}));
         assert_eq!(server.seen(), ["POST /repos/a/b/issues/1/labels"]);
+    }
+
+    #[tokio::test]
+    async fn invariant_4_a_mutation_goes_through_the_gate_and_its_errors_are_errors() {
+        let server = StandIn::start(|seen| match seen.body["variables"]["id"].as_str() {
+            Some("PR_1") => reply(200, &json!({"data": {"x": {"y": 5}}})),
+            Some("PR_2") => {
+                let gone = json!({"type": "NOT_FOUND", "message": "Could not resolve to a node"});
+                reply(200, &json!({"data": {"x": null}, "errors": [gone]}))
+            }
+            Some("PR_3") => {
+                let limited = json!({"type": "RATE_LIMITED", "message": "API rate limit exceeded"});
+                reply(200, &json!({"errors": [limited]})).with("retry-after", "17")
+            }
+            _ => reply(200, &json!({"data": null, "errors": [{"message": "Something went wrong"}]})),
+        })
+        .await;
+        let github = GitHub::new(server.settings()).unwrap();
+        let outgoing = Outgoing { method: Method::POST, permit: None, ..Outgoing::get(graphql::PATH) };
+        let refused = github.reader(None).call(&outgoing).await.unwrap_err();
+        assert!(refused.to_string().contains("carries no permit"), "{refused}");
+
+        let writer = github.open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
+        let mutate =
+            async |id: &str| writer.mutate::<Value>("/repos/a/b/pulls/1", "mutation", &json!({"id": id})).await;
+        assert_eq!(mutate("PR_1").await.unwrap(), json!({"x": {"y": 5}}));
+        assert_eq!(server.requests()[0].body, json!({"query": "mutation", "variables": {"id": "PR_1"}}));
+        assert_eq!(server.seen(), ["POST /graphql"]);
+        assert!(matches!(mutate("PR_2").await, Err(GitHubError::NotFound(what)) if what == "/repos/a/b/pulls/1"));
+        assert!(matches!(mutate("PR_4").await, Err(GitHubError::Unavailable(_))));
+        let limited = mutate("PR_3").await;
+        assert!(
+            matches!(&limited, Err(GitHubError::Limited { retry_after, .. }) if retry_after.as_secs() >= 16),
+            "{limited:?}"
+        );
     }
 
     #[test]

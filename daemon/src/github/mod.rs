@@ -15,6 +15,7 @@ pub mod contents;
 pub mod deliveries;
 pub mod facts;
 mod gate;
+mod graphql;
 pub mod heard;
 pub mod installations;
 #[cfg(feature = "server")]

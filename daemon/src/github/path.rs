@@ -54,7 +54,7 @@ impl<'a> Item<'a> {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 18] = [
+const COLLECTIONS: [&str; 22] = [
     "access_tokens",
     "assignees",
     "attempts",
@@ -63,11 +63,15 @@ const COLLECTIONS: [&str; 18] = [
     "commits",
     "contents",
     "deliveries",
+    "events",
     "files",
+    "git",
     "hook",
     "installations",
     "issues",
     "labels",
+    "lock",
+    "milestones",
     "pulls",
     "repositories",
     "reviews",
@@ -82,9 +86,11 @@ pub(super) fn class(path: &str) -> String {
     let named = |at: usize, part: &str| {
         if parts[0] == "repos" {
             let comment = at == 4 && part == "comments";
-            COLLECTIONS.contains(&part) && (at % 2 == 1 && at >= 3 || comment || at == 0)
+            let reference = at == 4 && parts[3] == "git";
+            COLLECTIONS.contains(&part) && (at % 2 == 1 && at >= 3 || comment || at == 0) || reference
         } else {
-            at == 0 && matches!(part, "app" | "installation" | "meta" | "rate_limit") || COLLECTIONS.contains(&part)
+            at == 0 && matches!(part, "app" | "graphql" | "installation" | "meta" | "rate_limit")
+                || COLLECTIONS.contains(&part)
         }
     };
     let mut class = String::new();
@@ -138,6 +144,10 @@ mod tests {
             ("/app/installations/5/access_tokens", "/app/installations/:id/access_tokens"),
             ("/app/hook/deliveries/7/attempts", "/app/hook/deliveries/:id/attempts"),
             ("/meta", "/meta"),
+            ("/graphql", "/graphql"),
+            ("/repos/acme/web/git/ref/heads%2Flabels", "/repos/:owner/:repo/git/ref/:id"),
+            ("/repos/acme/web/issues/5/lock", "/repos/:owner/:repo/issues/:id/lock"),
+            ("/repos/acme/web/milestones", "/repos/:owner/:repo/milestones"),
             ("/repositories/55/issues", "/repositories/:id/issues"),
             ("/installation/repositories", "/installation/repositories"),
             ("/", "/:id"),

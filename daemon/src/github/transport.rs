@@ -23,6 +23,7 @@ use super::cache::Answers;
 use super::client::Settings;
 use super::connection::{connection, explain};
 use super::gate::{self, WritePermit};
+use super::graphql;
 use super::heard::Heard;
 use super::layers::{self, Measure, QuotaOf};
 use super::limits::{Limits, Priority};
@@ -218,7 +219,8 @@ impl Transport {
         token: Option<&SecretString>,
         outgoing: &Outgoing,
     ) -> Result<Answer, GitHubError> {
-        let mut url = format!("{}{}{}", self.origin, self.base, outgoing.path);
+        let base = if outgoing.path == graphql::PATH { graphql::base(&self.base) } else { &self.base };
+        let mut url = format!("{}{base}{}", self.origin, outgoing.path);
         for _ in 0..=MOST_REDIRECTS {
             let token = token.filter(|_| self.is_ours(&url));
             let answer = self.recall_or_send(Call { sender, token, outgoing, url: &url }).await?;
@@ -285,7 +287,9 @@ impl Transport {
         let body = whole
             .map_err(|_| GitHubError::Unavailable(format!("{}: the answer stopped midway", outgoing.path)))?
             .map_err(|_| GitHubError::Unavailable(format!("{}: the answer broke off", outgoing.path)))?;
-        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        let body = body.to_bytes();
+        let status = if outgoing.path == graphql::PATH { graphql::status(parts.status, &body) } else { parts.status };
+        Ok(Answer { status, headers: parts.headers, body })
     }
 }
 

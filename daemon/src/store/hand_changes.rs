@@ -9,12 +9,16 @@ use crate::core::event::{EventId, RepoName};
 
 pub use crate::core::hand::{Hand, HandChange, Thing};
 
-/// Kind and name of a thing, as two columns. The state of an item has no name.
+/// Kind and name of a thing, as two columns. What an item has but one of has no name.
 fn thing_columns(thing: &Thing) -> (&'static str, &str) {
     match thing {
         Thing::Label(name) => ("label", name),
         Thing::Assignee(login) => ("assignee", login),
         Thing::State => ("state", ""),
+        Thing::Lock => ("lock", ""),
+        Thing::Milestone(title) => ("milestone", title),
+        Thing::Title(title) => ("title", title),
+        Thing::Draft => ("draft", ""),
     }
 }
 
@@ -23,6 +27,10 @@ fn thing(kind: &str, name: String) -> Result<Thing, StoreError> {
         "label" => Ok(Thing::Label(name)),
         "assignee" => Ok(Thing::Assignee(name)),
         "state" => Ok(Thing::State),
+        "lock" => Ok(Thing::Lock),
+        "milestone" => Ok(Thing::Milestone(name)),
+        "title" => Ok(Thing::Title(name)),
+        "draft" => Ok(Thing::Draft),
         _ => from_json("thing", kind),
     }
 }
@@ -53,21 +61,22 @@ pub(super) async fn store_hand(tx: &mut Tx, event: EventId, change: &HandChange)
     Ok(())
 }
 
+// repositories_full_name, event_receipts_item, jobs: primary key (a process job has its event's id).
+const UNDECIDED: &str = "SELECT e.id FROM repositories r
+     JOIN event_receipts e ON e.repository_id = r.id AND e.number = $2
+     JOIN jobs j ON j.id = e.id
+     WHERE lower(r.full_name) = lower($1) AND j.state IN ('queued', 'running')
+        AND e.event_type IN ('issues', 'pull_request')
+        AND e.event_action IN ('labeled', 'unlabeled', 'assigned', 'unassigned', 'reopened', 'closed', 'locked',
+            'unlocked', 'milestoned', 'demilestoned', 'edited', 'converted_to_draft', 'ready_for_review')
+     ORDER BY e.id LIMIT 100";
+
 impl Db {
     /// Events on the item that are stored, may tell of a change by hand, and wait to be decided on: oldest first, at most
     /// 100.
     pub async fn undecided_hands(&self, repository: &RepoName, number: u64) -> Result<Vec<EventId>, StoreError> {
-        // repositories_full_name, event_receipts_item, jobs: primary key (a process job has its event's id).
         let found: Vec<Uuid> = on_db!(self, conn => {
-            sqlx::query_scalar(
-                "SELECT e.id FROM repositories r
-                 JOIN event_receipts e ON e.repository_id = r.id AND e.number = $2
-                 JOIN jobs j ON j.id = e.id
-                 WHERE lower(r.full_name) = lower($1) AND j.state IN ('queued', 'running')
-                    AND e.event_type IN ('issues', 'pull_request')
-                    AND e.event_action IN ('labeled', 'unlabeled', 'assigned', 'unassigned', 'reopened', 'closed')
-                 ORDER BY e.id LIMIT 100",
-            )
+            sqlx::query_scalar(UNDECIDED)
             .bind(repository.as_str())
             .bind(signed(number))
             .fetch_all(conn)
@@ -104,5 +113,18 @@ impl Db {
             })
         };
         found.into_iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UNDECIDED;
+    use crate::core::hand::TELLING;
+
+    #[test]
+    fn every_action_that_tells_of_a_hand_is_looked_for() {
+        for action in TELLING {
+            assert!(UNDECIDED.contains(&format!("'{action}'")), "{action}");
+        }
     }
 }

@@ -35,5 +35,6 @@ mod stale;
 mod store;
 mod story;
 mod sweep;
+mod tidying;
 mod tls;
 mod webhook;

@@ -6,8 +6,11 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use orchd::actions::{Bound, Origin};
 use orchd::core::event::RepoName;
+use orchd::core::intent::{IntentId, Target};
 use orchd::core::role::Role;
+use orchd::core::rule::RuleName;
 use orchd::github::client::{GitHub, Settings};
 use orchd::github::deliveries::{self, Pulled};
 use orchd::github::heard::Heard;
@@ -26,6 +29,8 @@ use crate::story::{Database, Story, WEB};
 /// GitHub as its description says: the published example of whatever is asked.
 struct Published {
     description: Value,
+    /// Whether the published pull request, which is open, is shown as closed.
+    closed: bool,
     /// `METHOD template` of what was asked; without a template, what the description does not know.
     asked: Mutex<BTreeSet<String>>,
 }
@@ -34,7 +39,7 @@ impl Published {
     fn load() -> Self {
         let file = npm::install("@octokit/openapi@23.0.2").join("@octokit/openapi/generated/api.github.com.json");
         let description = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        Self { description, asked: Mutex::default() }
+        Self { description, closed: false, asked: Mutex::default() }
     }
 
     /// The template that fits best: the most segments that are written out.
@@ -61,7 +66,11 @@ impl Published {
         let Some((code, response)) = success else { return (StatusCode::METHOD_NOT_ALLOWED, Value::Null) };
         let examples = response["content"]["application/json"]["examples"].as_object();
         let example = examples.and_then(|all| all.get("default").or_else(|| all.values().next()));
-        (code.parse().unwrap(), example.map_or(Value::Null, |example| self.resolve(example)))
+        let mut shown = example.map_or(Value::Null, |example| self.resolve(example));
+        if self.closed && template.ends_with("/pulls/{pull_number}") {
+            shown["state"] = "closed".into();
+        }
+        (code.parse().unwrap(), shown)
     }
 
     /// The value of an example, which may stand elsewhere.
@@ -101,6 +110,11 @@ const RULES: &str = "
       - comment: {body: \"Thank you.\"}
       - assign: {add: [bob], remove: [octocat]}
       - close: {}
+      - lock: {}
+      - milestone: {set: \"no such milestone\"}
+      - title: {prefix: \"[new] \"}
+      - ready_for_review: {}
+      - delete_branch: {}
   - name: back
     on: issue_comment.created
     if: {draft: false}
@@ -108,7 +122,7 @@ const RULES: &str = "
 ";
 
 /// What the daemon asks of GitHub; a new endpoint belongs here, and the story must lead to it.
-const ENDPOINTS: [&str; 22] = [
+const ENDPOINTS: [&str; 24] = [
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/assignees",
     "DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
     "GET /app",
@@ -119,9 +133,11 @@ const ENDPOINTS: [&str; 22] = [
     "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
     "GET /repos/{owner}/{repo}/commits/{ref}/status",
     "GET /repos/{owner}/{repo}/contents/{path}",
+    "GET /repos/{owner}/{repo}/git/ref/{ref}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "GET /repos/{owner}/{repo}/milestones",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/files",
     "GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews",
@@ -162,12 +178,8 @@ async fn every_published_answer_that_we_ask_for_can_be_read() {
     assert_eq!(asked, expected, "{errors:#?}");
 }
 
-/// What a daemon asks after something was lost, once a day, and when somebody commands.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_asked_now_and_then_can_be_read_too() {
-    let published = Arc::new(Published::load());
-    let port = serve(Arc::clone(&published)).await;
-    let github = GitHub::new(Settings {
+fn client(port: u16) -> GitHub {
+    let settings = Settings {
         api_url: format!("http://127.0.0.1:{port}").parse().unwrap(),
         issuer: None,
         private_key: None,
@@ -177,8 +189,34 @@ async fn what_is_asked_now_and_then_can_be_read_too() {
         budgets: Budgets::in_memory(chrono::Utc::now),
         cache: 0,
         heard: Heard::nothing(),
-    });
-    let reader = github.unwrap().reader(None);
+    };
+    GitHub::new(settings).unwrap()
+}
+
+/// What is asked before a branch is deleted, which is not asked of an open pull request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_deletion_of_a_branch_asks_can_be_read_too() {
+    let published = Arc::new(Published { closed: true, ..Published::load() });
+    let port = serve(Arc::clone(&published)).await;
+    let target =
+        Target { repository: RepoName::parse("octocat/Hello-World").unwrap(), installation: None, number: 1347 };
+    let origin =
+        Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(uuid::Uuid::nil()), at: chrono::Utc::now() };
+    let bound = Bound::new("delete_branch", &Value::Null, target, origin).unwrap();
+    let state = bound.read(&client(port).reader(None)).await.unwrap();
+    assert_eq!(state["branch"], "new-topic");
+    assert!(state["at"].is_string() && state["needed_by"].is_null(), "{state}");
+    let asked = published.asked.lock().unwrap().clone();
+    let expected = ["git/ref/{ref}", "issues/{issue_number}/events", "pulls", "pulls/{pull_number}"];
+    assert_eq!(asked, BTreeSet::from(expected.map(|below| format!("GET /repos/{{owner}}/{{repo}}/{below}"))));
+}
+
+/// What a daemon asks after something was lost, once a day, and when somebody commands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_now_and_then_can_be_read_too() {
+    let published = Arc::new(Published::load());
+    let port = serve(Arc::clone(&published)).await;
+    let reader = client(port).reader(None);
 
     let page = deliveries::list(&reader, None).await.unwrap();
     assert_eq!((page.attempts.len(), page.unreadable), (2, 0));

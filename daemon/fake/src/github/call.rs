@@ -24,6 +24,8 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn new(seq: u64, method: &str, target: &str, headers: HeaderMap, body: Value) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        // An Enterprise Server has GraphQL beside REST.
+        let path = if path == "/api/graphql" { "/graphql" } else { path };
         let path = path.strip_prefix("/api/v3").unwrap_or(path);
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         Self {

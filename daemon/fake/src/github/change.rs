@@ -28,6 +28,8 @@ enum News {
         before: String,
         paths: Vec<String>,
     },
+    /// `create` or `delete` of the head branch.
+    Branch(&'static str),
 }
 
 impl World {
@@ -90,6 +92,7 @@ impl World {
             News::Item(action, extra) => told.push(end.item(action, item, extra)),
             News::Comment(action, comment) => told.push(end.comment(action, item, &comment)),
             News::Review(review) => told.extend(end.review(item, &review)),
+            News::Branch(name) => told.extend(item.pull.as_ref().map(|pull| end.reference(name, &pull.head_ref))),
             News::Push { before, paths } => {
                 let Some(pull) = &item.pull else { return };
                 let after = pull.head_sha.clone();
@@ -157,8 +160,37 @@ fn alter(
         Change::Commented { .. } | Change::CommentEdited { .. } | Change::CommentDeleted { .. } => {
             alter_comments(item, actor, change)
         }
+        Change::Locked { .. } | Change::Unlocked => alter_lock(item, change),
+        Change::BranchDeleted | Change::BranchRestored { .. } => alter_branch(repo, item, change),
+        Change::Pushed { .. } => {
+            let news = alter_pull(item, actor, change, id);
+            repo.note_head(item);
+            news
+        }
         _ => alter_pull(item, actor, change, id),
     }
+}
+
+fn alter_lock(item: &mut Item, change: &Change) -> News {
+    let (locked, reason) = match change {
+        Change::Locked { reason } => (true, reason.clone()),
+        _ => (false, None),
+    };
+    if item.locked == locked {
+        return News::Silent;
+    }
+    item.locked = locked;
+    item.lock_reason = reason;
+    News::Item(if locked { "locked" } else { "unlocked" }, json!({}))
+}
+
+fn alter_branch(repo: &mut Repository, item: &Item, change: &Change) -> News {
+    let Some(pull) = &item.pull else { return News::Silent };
+    let (was, name) = match change {
+        Change::BranchRestored { sha } => (repo.branches.insert(pull.head_ref.clone(), sha.clone()), "create"),
+        _ => (repo.branches.remove(&pull.head_ref), "delete"),
+    };
+    if was.is_some() == (name == "delete") { News::Branch(name) } else { News::Silent }
 }
 
 fn add_label(repo: &mut Repository, item: &mut Item, name: &str, id: i64) -> News {
@@ -307,6 +339,10 @@ fn moment(change: &Change, actor: &Actor, id: i64) -> Option<Moment> {
         Change::ReviewRequested(login) => ("review_requested", Some(login.clone())),
         Change::MarkedReady => ("ready_for_review", None),
         Change::MadeDraft => ("convert_to_draft", None),
+        Change::Locked { reason } => ("locked", reason.clone()),
+        Change::Unlocked => ("unlocked", None),
+        Change::BranchDeleted => ("head_ref_deleted", None),
+        Change::BranchRestored { .. } => ("head_ref_restored", None),
         Change::Opened | Change::Rewritten(_) | Change::CommentEdited { .. } | Change::CommentDeleted { .. } => {
             return None;
         }

@@ -41,20 +41,46 @@ pub enum Change {
     LabelRemoved(String),
     Assigned(String),
     Unassigned(String),
-    Closed { reason: Option<String> },
+    Closed {
+        reason: Option<String>,
+    },
     Reopened,
     Merged,
     Retitled(String),
     Rewritten(Option<String>),
     Milestoned(Option<String>),
-    Commented { id: i64, body: String },
-    CommentEdited { id: i64, body: String },
-    CommentDeleted { id: i64 },
-    Pushed { sha: String, paths: Vec<String> },
-    Reviewed { state: String, body: String },
+    Commented {
+        id: i64,
+        body: String,
+    },
+    CommentEdited {
+        id: i64,
+        body: String,
+    },
+    CommentDeleted {
+        id: i64,
+    },
+    Pushed {
+        sha: String,
+        paths: Vec<String>,
+    },
+    Reviewed {
+        state: String,
+        body: String,
+    },
     ReviewRequested(String),
     MarkedReady,
     MadeDraft,
+    Locked {
+        reason: Option<String>,
+    },
+    Unlocked,
+    /// The head branch of a pull request.
+    BranchDeleted,
+    /// The head branch, made anew at this commit.
+    BranchRestored {
+        sha: String,
+    },
 }
 
 impl Change {
@@ -63,6 +89,12 @@ impl Change {
         match (self, other) {
             (Self::LabelAdded(a), Self::LabelRemoved(b)) | (Self::LabelRemoved(a), Self::LabelAdded(b)) => same(a, b),
             (Self::Assigned(a), Self::Unassigned(b)) | (Self::Unassigned(a), Self::Assigned(b)) => same(a, b),
+            (Self::Locked { .. }, Self::Unlocked)
+            | (Self::Unlocked, Self::Locked { .. })
+            | (Self::MarkedReady, Self::MadeDraft)
+            | (Self::MadeDraft, Self::MarkedReady)
+            | (Self::BranchDeleted, Self::BranchRestored { .. })
+            | (Self::BranchRestored { .. }, Self::BranchDeleted) => true,
             (Self::Closed { .. }, Self::Reopened)
             | (Self::Reopened, Self::Closed { .. })
             | (Self::Retitled(_), Self::Retitled(_))
@@ -150,6 +182,11 @@ impl fmt::Display for Effect {
             Change::ReviewRequested(login) => write!(f, "{by} asks {login} to review {item}"),
             Change::MarkedReady => write!(f, "{by} marks {item} ready for review"),
             Change::MadeDraft => write!(f, "{by} makes {item} a draft"),
+            Change::Locked { reason: Some(reason) } => write!(f, "{by} locks {item} as {reason}"),
+            Change::Locked { reason: None } => write!(f, "{by} locks {item}"),
+            Change::Unlocked => write!(f, "{by} unlocks {item}"),
+            Change::BranchDeleted => write!(f, "{by} deletes the branch of {item}"),
+            Change::BranchRestored { sha } => write!(f, "{by} restores the branch of {item} at {sha:.7}"),
         }?;
         if self.changed { Ok(()) } else { f.write_str(" (already so)") }
     }

@@ -4,12 +4,14 @@
 //! who asks. Invariant: whatever changes, by a person or through the API, changes through `World::change`, so that it is
 //! in the effects, in the timeline and in a delivery.
 
+mod branches;
 mod call;
 mod change;
 pub mod config;
 mod contents;
 pub mod deliveries;
 pub mod faults;
+mod graphql;
 mod installing;
 pub mod journal;
 pub mod limits;
@@ -135,7 +137,8 @@ impl GitHub {
         let world = self.inner.world();
         let found = world.repository(repository).and_then(|repo| repo.items.get(&number));
         let Some(item) = found else { panic!("the fake GitHub has no {repository}#{number}") };
-        ItemView::new(item.clone())
+        let branch = world.repository(repository).and_then(|repo| repo.head_commit(item));
+        ItemView::new(item.clone(), branch)
     }
 
     /// Every request so far, oldest first.

@@ -197,6 +197,14 @@ impl Person {
         self.does(repository, number, Change::MarkedReady)
     }
 
+    pub fn locks(&self, repository: &str, number: u64, reason: Option<&str>) -> &Self {
+        self.does(repository, number, Change::Locked { reason: reason.map(str::to_owned) })
+    }
+
+    pub fn unlocks(&self, repository: &str, number: u64) -> &Self {
+        self.does(repository, number, Change::Unlocked)
+    }
+
     pub fn makes_draft(&self, repository: &str, number: u64) -> &Self {
         self.does(repository, number, Change::MadeDraft)
     }
@@ -230,7 +238,7 @@ impl Person {
         Actor { user: self.github.inner.world().user(&self.login, kind), request: None }
     }
 
-    fn does(&self, repository: &str, number: u64, change: Change) -> &Self {
+    pub(super) fn does(&self, repository: &str, number: u64, change: Change) -> &Self {
         let actor = self.actor();
         let done = self.github.inner.update(|world| world.change(&actor, repository, number, change));
         assert!(done.is_some(), "the fake GitHub has no {repository}#{number}");
@@ -279,6 +287,7 @@ impl Person {
                 assignees: Vec::new(),
                 milestone: None,
                 locked: false,
+                lock_reason: None,
                 comments: Vec::new(),
                 timeline: Vec::new(),
                 created_at: now,
@@ -286,6 +295,7 @@ impl Person {
                 closed_at: None,
                 pull,
             };
+            world.note_branches(repository, &item);
             world.open(&actor, repository, item)
         });
         number.unwrap_or_else(|| panic!("the fake GitHub has no {repository}"))

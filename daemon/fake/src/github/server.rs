@@ -17,6 +17,7 @@ use super::Inner;
 use super::call::{Answer, Call};
 use super::deliveries;
 use super::faults::{self, Ending, Fault};
+use super::graphql;
 use super::journal::Request;
 use super::limits::Verdict;
 use super::routes::{self, Caller};
@@ -25,6 +26,7 @@ use crate::key::sign_webhook;
 
 /// Asking for the limits costs nothing of them.
 const FREE: &str = "/rate_limit";
+const GRAPHQL: &str = "/graphql";
 const PRIMARY: &str = "API rate limit exceeded for installation. If you reach out to GitHub Support for help, please include the request ID.";
 const SECONDARY: &str = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
 
@@ -157,7 +159,7 @@ fn note_answer(world: &mut World, seq: u64, status: u16) {
 async fn metered(inner: &Inner, call: &Call, latency: Duration) -> Answer {
     let (verdict, who) = inner.update(|world| {
         let who = match routes::caller(world, call) {
-            Ok(Caller::Installation { id, .. }) if call.path != FREE => Some(id),
+            Ok(Caller::Installation { id, .. }) if call.path != FREE && call.path != GRAPHQL => Some(id),
             _ => None,
         };
         let meter = who.and_then(|id| world.installations.get_mut(&id)?.meter.as_mut());
@@ -188,7 +190,7 @@ async fn metered(inner: &Inner, call: &Call, latency: Duration) -> Answer {
             answer.headers.retain(|(name, _)| !name.starts_with("x-ratelimit"));
             if !headerless {
                 let left = meter.rules.quota - meter.used();
-                note_quota(&mut answer, meter.rules.quota, left, meter.reset() / 1_000);
+                note_quota(&mut answer, call, meter.rules.quota, left, meter.reset() / 1_000);
             }
         }
         answer
@@ -228,29 +230,38 @@ fn handle(world: &mut World, call: &Call) -> Answer {
         Ok(caller) => caller,
         Err(answer) => return answer,
     };
-    let (taken, quota) = if call.path == FREE { (true, *quota_of(world, &caller)) } else { take_quota(world, &caller) };
-    let mut answer = if taken { routes::handle(world, call, &caller) } else { Answer::error(403, PRIMARY) };
+    let (taken, quota) = match call.path.as_str() {
+        FREE => (true, *quota_of(world, call, &caller)),
+        _ => take_quota(world, call, &caller),
+    };
+    let mut answer = match call.path.as_str() {
+        _ if taken => routes::handle(world, call, &caller),
+        GRAPHQL => graphql::refused("RATE_LIMITED", PRIMARY),
+        _ => Answer::error(403, PRIMARY),
+    };
     if answer.status == 200 && call.method == "GET" {
         note_etag(&mut answer, call);
     }
-    note_quota(&mut answer, quota.limit, quota.limit - quota.used, quota.reset.timestamp());
+    note_quota(&mut answer, call, quota.limit, quota.limit - quota.used, quota.reset.timestamp());
     if answer.status == 304 {
-        give_back(world, &caller);
+        give_back(world, call, &caller);
     }
     answer
 }
 
-fn note_quota(answer: &mut Answer, limit: u32, remaining: u32, reset: i64) {
+fn note_quota(answer: &mut Answer, call: &Call, limit: u32, remaining: u32, reset: i64) {
     for (name, value) in [("limit", limit), ("remaining", remaining), ("used", limit - remaining)] {
         answer.headers.push((format!("x-ratelimit-{name}"), value.to_string()));
     }
     answer.headers.push(("x-ratelimit-reset".to_owned(), reset.to_string()));
-    answer.headers.push(("x-ratelimit-resource".to_owned(), "core".to_owned()));
+    let resource = if call.path == GRAPHQL { "graphql" } else { "core" };
+    answer.headers.push(("x-ratelimit-resource".to_owned(), resource.to_owned()));
 }
 
-fn quota_of<'a>(world: &'a mut World, caller: &Caller) -> &'a mut Quota {
+fn quota_of<'a>(world: &'a mut World, call: &Call, caller: &Caller) -> &'a mut Quota {
     match caller {
         Caller::Installation { id, .. } => match world.installations.get_mut(id) {
+            Some(installation) if call.path == GRAPHQL => &mut installation.graphql,
             Some(installation) => &mut installation.quota,
             None => &mut world.app_quota,
         },
@@ -258,15 +269,15 @@ fn quota_of<'a>(world: &'a mut World, caller: &Caller) -> &'a mut Quota {
     }
 }
 
-fn take_quota(world: &mut World, caller: &Caller) -> (bool, Quota) {
-    let quota = quota_of(world, caller);
+fn take_quota(world: &mut World, call: &Call, caller: &Caller) -> (bool, Quota) {
+    let quota = quota_of(world, call, caller);
     let taken = quota.take();
     (taken, *quota)
 }
 
 /// A 304 is free.
-fn give_back(world: &mut World, caller: &Caller) {
-    let quota = quota_of(world, caller);
+fn give_back(world: &mut World, call: &Call, caller: &Caller) {
+    let quota = quota_of(world, call, caller);
     quota.used = quota.used.saturating_sub(1);
 }
 

@@ -25,9 +25,10 @@ impl GitHub {
                 account,
                 repositories,
                 quota: Quota::new(),
+                graphql: Quota::new(),
                 meter: None,
                 permissions: json!({
-                    "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "read",
+                    "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "write",
                 }),
                 suspended_at: None,
                 updated_at: Utc::now(),
@@ -171,6 +172,16 @@ impl GitHub {
             if let Some(found) = world.installations.get_mut(&installation) {
                 found.quota.used = found.quota.limit.saturating_sub(remaining);
                 found.quota.reset = Utc::now() + Duration::from_std(reset_in).unwrap_or_default();
+            }
+        });
+    }
+
+    /// An installation has no points of GraphQL left until a reset.
+    pub fn use_up_graphql(&self, installation: i64, reset_in: std::time::Duration) {
+        self.inner.update(|world| {
+            if let Some(found) = world.installations.get_mut(&installation) {
+                found.graphql.used = found.graphql.limit;
+                found.graphql.reset = Utc::now() + Duration::from_std(reset_in).unwrap_or_default();
             }
         });
     }

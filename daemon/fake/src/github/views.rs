@@ -4,11 +4,12 @@ use crate::model::Item;
 
 /// An issue or pull request as it was when asked.
 #[derive(Clone, Debug)]
-pub struct ItemView(Item);
+pub struct ItemView(Item, Option<String>);
 
 impl ItemView {
-    pub(crate) fn new(item: Item) -> Self {
-        Self(item)
+    /// The commit of its head branch is beside it.
+    pub(crate) fn new(item: Item, branch: Option<String>) -> Self {
+        Self(item, branch)
     }
 
     /// In the order they were added.
@@ -52,6 +53,23 @@ impl ItemView {
 
     pub fn milestone(&self) -> Option<&str> {
         self.0.milestone.as_ref().map(|milestone| milestone.title.as_str())
+    }
+
+    pub fn is_locked(&self) -> bool {
+        self.0.locked
+    }
+
+    pub fn lock_reason(&self) -> Option<&str> {
+        self.0.lock_reason.as_deref()
+    }
+
+    pub fn is_draft(&self) -> bool {
+        self.0.pull.as_ref().is_some_and(|pull| pull.draft)
+    }
+
+    /// Commit of the branch that a pull request comes from; `None`: it is gone, or in a fork.
+    pub fn branch(&self) -> Option<&str> {
+        self.1.as_deref()
     }
 
     /// Of a pull request.

@@ -37,6 +37,8 @@ pub(crate) struct Installation {
     /// Lower-case full names.
     pub(crate) repositories: BTreeSet<String>,
     pub(crate) quota: Quota,
+    /// GraphQL has a quota of its own.
+    pub(crate) graphql: Quota,
     pub(crate) permissions: serde_json::Value,
     pub(crate) suspended_at: Option<Time>,
     pub(crate) updated_at: Time,

@@ -24,7 +24,7 @@ fn shared(repo: &Repository, item: &Item) -> Value {
         "updated_at": time(item.updated_at),
         "closed_at": maybe_time(item.closed_at),
         "author_association": item.author_association,
-        "active_lock_reason": null,
+        "active_lock_reason": item.lock_reason,
         "body": item.body,
     })
 }

@@ -218,6 +218,7 @@ pub(crate) fn issue(seed: &mut Seed, repo: &Repository) -> Item {
         author,
         milestone,
         locked: seed.chance(3),
+        lock_reason: None,
         comments: Vec::new(),
         timeline: Vec::new(),
         created_at: created,

@@ -4,6 +4,7 @@ use orchd_fake::ItemView;
 use serde_json::{Value, json};
 
 use super::stage::{Kind, Stage, edit_our_comment, our_comment, our_comment_id};
+use super::tidying;
 use crate::story::WEB;
 
 /// What undo has to say after a person changed the item.
@@ -29,7 +30,14 @@ pub(super) struct Scenario {
 
 /// At least one for every action of the registry.
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let all = [label_scenarios(), comment_scenarios(), assign_scenarios(), state_scenarios(), stale_scenarios()];
+    let all = [
+        label_scenarios(),
+        comment_scenarios(),
+        assign_scenarios(),
+        state_scenarios(),
+        stale_scenarios(),
+        tidying::scenarios(),
+    ];
     all.into_iter().flatten().collect()
 }
 

@@ -138,6 +138,7 @@ pub(super) fn sight(item: &ItemView) -> impl PartialEq + std::fmt::Debug + use<>
         (item.title().to_owned(), item.body().map(str::to_owned), item.milestone().map(str::to_owned)),
         (sorted(item.labels()), sorted(item.assignees()), item.comments()),
         (item.is_open(), item.is_merged(), item.state_reason().filter(|_| !item.is_open()).map(str::to_owned)),
+        (item.is_locked(), item.lock_reason().map(str::to_owned), item.is_draft(), item.branch().map(str::to_owned)),
     )
 }
 

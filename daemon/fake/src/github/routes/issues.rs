@@ -20,6 +20,14 @@ pub(super) fn handle(world: &mut World, at: &Place<'_>, rest: &[&str]) -> Answer
                 Answer::page(at.call, moments.collect())
             })
         }),
+        ("GET", [number, "events"]) => at.numbered(number, |n| {
+            at.item(world, n, |repo, item| {
+                let apart = ["commented", "committed", "reviewed"];
+                let moments = item.timeline.iter().filter(|each| !apart.contains(&each.event.as_str()));
+                Answer::page(at.call, moments.map(|each| items::moment(repo, item, each)).collect())
+            })
+        }),
+        ("PUT" | "DELETE", [number, "lock"]) => at.numbered(number, |n| lock(world, at, n)),
         ("POST" | "DELETE", [number, "assignees"]) => at.numbered(number, |n| assign(world, at, n)),
         _ => Answer::not_found(),
     }
@@ -122,6 +130,15 @@ pub(super) fn difference(
     let gone = now.iter().filter(|name| !has(wanted, name)).map(|name| remove(name.clone()));
     let new = wanted.iter().filter(|name| !has(now, name)).map(|name| add(name.clone()));
     gone.chain(new).collect()
+}
+
+fn lock(world: &mut World, at: &Place<'_>, number: u64) -> Answer {
+    let reason = at.call.body.get("lock_reason").and_then(Value::as_str).map(str::to_owned);
+    if reason.as_deref().is_some_and(|reason| !["off-topic", "too heated", "resolved", "spam"].contains(&reason)) {
+        return Answer::invalid("Issue", "lock_reason", "invalid");
+    }
+    let change = if at.call.method == "PUT" { Change::Locked { reason } } else { Change::Unlocked };
+    world.change(&at.actor, at.full_name, number, change).map_or_else(Answer::not_found, |_| Answer::empty(204))
 }
 
 /// GitHub silently drops logins that may not be assigned.

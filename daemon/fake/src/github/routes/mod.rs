@@ -12,9 +12,11 @@ use std::collections::BTreeSet;
 use chrono::Utc;
 use serde_json::{Value, json};
 
+use super::branches;
 use super::call::{Answer, Call};
 use super::change::Actor;
 use super::contents;
+use super::graphql;
 use super::world::World;
 use crate::model::{Item, Repository};
 use crate::payload::objects;
@@ -68,6 +70,7 @@ pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer 
         (["installation", "repositories"], Caller::Installation { id, repositories }) => {
             app::repositories(world, call, *id, repositories.as_ref())
         }
+        (["graphql"], Caller::Installation { id, .. }) if call.method == "POST" => graphql::handle(world, call, *id),
         (["repos", owner, name, rest @ ..], Caller::Installation { id, repositories }) => {
             let full_name = format!("{owner}/{name}");
             match access(world, &full_name, *id, repositories.as_ref()) {
@@ -129,6 +132,9 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
         ("GET", ["commits", sha, "check-runs"]) => pulls::check_runs(world, &at, sha),
         ("GET", ["contents", path @ ..]) => at.repository(world, |repo| contents::show(repo, call, &path.join("/"))),
         ("POST", ["check-runs"]) => contents::create_check(world, call, full_name),
+        ("GET", ["git", "ref", reference @ ..]) => {
+            at.repository(world, |repo| branches::show(repo, &reference.join("/")))
+        }
         ("GET", ["commits", sha, "status"]) => pulls::status(world, &at, sha),
         _ => Answer::not_found(),
     }

@@ -73,7 +73,10 @@ fn list(world: &World, at: &Place<'_>) -> Answer {
             let pull = item.pull.as_ref()?;
             let in_state = state == "all" || item.open == (state == "open");
             let on_base = query.get("base").is_none_or(|base| *base == pull.base_ref);
-            (in_state && on_base).then(|| items::pull_in_list(repo, item, pull))
+            let owner = pull.fork_owner.as_ref().unwrap_or(&repo.owner);
+            let from = format!("{}:{}", owner.login, pull.head_ref);
+            let of_head = query.get("head").is_none_or(|head| *head == from);
+            (in_state && on_base && of_head).then(|| items::pull_in_list(repo, item, pull))
         });
         Answer::page(at.call, fits.collect())
     })
