@@ -20,8 +20,8 @@ use crate::github::{GitHubError, path};
 /// 3,000 comments are looked through, the oldest first.
 const MOST_PAGES: u32 = 30;
 /// GitHub takes 65,536 characters; the hidden line needs some.
-const LONGEST_BODY: usize = 65_000;
-const MARKER: &str = "<!-- orchd:rule=";
+pub(super) const LONGEST_BODY: usize = 65_000;
+pub(super) const MARKER: &str = "<!-- orchd:rule=";
 
 /// What to say. A rule has one comment on an item: when it fires again the comment is changed, not written anew.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -60,7 +60,7 @@ struct User {
 }
 
 /// GitHub may keep line ends as `\r\n`.
-fn unix(text: &str) -> String {
+pub(super) fn unix(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
@@ -68,13 +68,13 @@ fn sum(text: &str) -> String {
     Sha256::digest(unix(text)).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn with_marker(text: &str, origin: &Origin) -> String {
+pub(super) fn with_marker(text: &str, origin: &Origin) -> String {
     let text = text.trim_end();
     format!("{text}\n\n{MARKER}{} intent={} sum={} -->", origin.rule, origin.intent, sum(text))
 }
 
 /// The text above the hidden line, the rule and the sum in it.
-fn split(body: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn split(body: &str) -> Option<(&str, &str, &str)> {
     let body = body.trim_end();
     let start = body.rfind('\n').map_or(0, |end| end + 1);
     let (text, last) = body.split_at(start);
@@ -84,10 +84,21 @@ fn split(body: &str) -> Option<(&str, &str, &str)> {
     Some((text.trim_end(), rule, sum))
 }
 
-/// Our comment among those listed. `slug` is the App's.
-fn ours(listed: &[Listed], rule: &str, slug: &str) -> Option<Comment> {
-    let bot = format!("{slug}[bot]");
-    let by_us = |user: &User| user.login.eq_ignore_ascii_case(&bot);
+/// The login that the App writes with.
+pub(super) async fn bot(reader: &Reader) -> Result<String, GitHubError> {
+    let slug = reader.app_slug().await.map_err(|error| match error {
+        // Without its name nothing that the App wrote is known: a person must mend that, and then it works.
+        GitHubError::Refused { .. } | GitHubError::NotFound(_) => {
+            GitHubError::Credentials(format!("the App's name cannot be learnt: {error}"))
+        }
+        error => error,
+    })?;
+    Ok(format!("{slug}[bot]"))
+}
+
+/// Our comment among those listed. `bot` is the App's login.
+fn ours(listed: &[Listed], rule: &str, bot: &str) -> Option<Comment> {
+    let by_us = |user: &User| user.login.eq_ignore_ascii_case(bot);
     listed.iter().find_map(|listed| {
         let body = listed.body.as_deref()?;
         let fits = listed.user.as_ref().is_some_and(by_us) && split(body)?.1 == rule;
@@ -118,16 +129,10 @@ impl Action for Params {
     }
 
     async fn read(&self, target: &Target, origin: &Origin, reader: &Reader) -> Result<Option<Comment>, GitHubError> {
-        let slug = reader.app_slug().await.map_err(|error| match error {
-            // Without its name none of the App's comments is known: a person must mend that, and then it works.
-            GitHubError::Refused { .. } | GitHubError::NotFound(_) => {
-                GitHubError::Credentials(format!("the App's name cannot be learnt: {error}"))
-            }
-            error => error,
-        })?;
+        let bot = bot(reader).await?;
         let path = path::repository(&target.repository, format_args!("/issues/{}/comments", target.number));
         let listed = reader.get_all(&path, None, MOST_PAGES).await?;
-        match ours(&listed.items, origin.rule.as_str(), &slug) {
+        match ours(&listed.items, origin.rule.as_str(), &bot) {
             Some(ours) => Ok(Some(ours)),
             // Ours may stand among those that were not read: a second one must not be written.
             None => listed.whole("comments").map(|_| None),
@@ -251,14 +256,14 @@ mod tests {
     #[test]
     fn a_copied_hidden_line_does_not_make_a_persons_comment_ours() {
         let body = with_marker("Hi", &origin("greet"));
-        let find = |login: &str| ours(&[listed(login, &body)], "greet", "orchd").is_some();
+        let find = |login: &str| ours(&[listed(login, &body)], "greet", "orchd[bot]").is_some();
         assert!(find("orchd[bot]"));
         assert!(!find("orchd"));
         assert!(!find("mallory"));
         assert!(!find("mallory[bot]"));
         let quoted = format!("> {}\n\nI agree", body.replace('\n', "\n> "));
-        assert_eq!(ours(&[listed("orchd[bot]", &quoted)], "greet", "orchd"), None);
-        assert_eq!(ours(&[listed("orchd[bot]", &body)], "gre", "orchd"), None);
+        assert_eq!(ours(&[listed("orchd[bot]", &quoted)], "greet", "orchd[bot]"), None);
+        assert_eq!(ours(&[listed("orchd[bot]", &body)], "gre", "orchd[bot]"), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod registry;
 mod hands;
 mod item;
 mod names;
+mod reviews;
 
 use serde_json::Value;
 
@@ -35,7 +36,7 @@ pub enum Plan<C = Value> {
     Held(String),
     /// Write this.
     Change(C),
-    /// Write this, which is not all that was asked for; the text says what a person's hand holds back, as of `Held`.
+    /// Write this, which is not all that was asked for; the text says what is held back and why, as of `Held`.
     Part(C, String),
 }
 
@@ -62,7 +63,7 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
-actions! { label, comment, assign, close, reopen and check_config }
+actions! { label, comment, assign, close, reopen, request_review, review and check_config }
 
 /// An action of the registry with parsed parameters, bound to its target.
 pub struct Bound {

@@ -59,7 +59,7 @@ fn merged() -> Value {
 fn every_action_takes_its_own_example_and_has_a_schema() {
     assert_eq!(
         kinds().iter().map(|kind| kind.name).collect::<Vec<_>>(),
-        ["label", "comment", "assign", "close", "reopen"]
+        ["label", "comment", "assign", "close", "reopen", "request_review", "review"]
     );
     for kind in kinds() {
         let example: Value = serde_yaml::from_str(kind.example).unwrap();

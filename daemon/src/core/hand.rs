@@ -12,11 +12,13 @@ use super::event::{Event, EventKind, RepoName};
 pub enum Thing {
     Label(String),
     Assignee(String),
+    /// Whose review is requested: a login, or a team as `org/slug`.
+    Reviewer(String),
     /// Open or closed.
     State,
 }
 
-/// Which way it was changed: put there (added, reopened) or taken away (removed, closed).
+/// Which way it was changed: put there (added, requested, reopened) or taken away (removed, closed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hand {
@@ -38,7 +40,16 @@ pub struct HandChange {
 
 /// Whether an event of this kind can tell of a change by hand: all that needs no payload to say.
 pub fn may_tell(kind: &EventKind) -> bool {
-    const ACTIONS: [&str; 6] = ["labeled", "unlabeled", "assigned", "unassigned", "reopened", "closed"];
+    const ACTIONS: [&str; 8] = [
+        "labeled",
+        "unlabeled",
+        "assigned",
+        "unassigned",
+        "reopened",
+        "closed",
+        "review_requested",
+        "review_request_removed",
+    ];
     matches!(kind.name.as_str(), "issues" | "pull_request")
         && kind.action.as_deref().is_some_and(|action| ACTIONS.contains(&action))
 }
@@ -49,6 +60,15 @@ fn changed_at(event: &Event) -> DateTime<Utc> {
         ["/issue/updated_at", "/pull_request/updated_at"].iter().find_map(|at| event.payload.pointer(at)?.as_str());
     let updated = updated.and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|at| at.with_timezone(&Utc));
     updated.map_or(event.received_at, |at| at.min(event.received_at))
+}
+
+/// The person or team of a review request. Teams are of the organisation that owns the repository.
+fn reviewer(event: &Event) -> Option<String> {
+    let text = |pointer: &str| event.payload.pointer(pointer).and_then(Value::as_str);
+    match text("/requested_reviewer/login") {
+        Some(login) => Some(login.to_owned()),
+        None => Some(format!("{}/{}", event.repository.as_ref()?.owner(), text("/requested_team/slug")?)),
+    }
 }
 
 /// What an event tells that a person did. Bots' changes are not a person's: neither ours nor another's.
@@ -65,6 +85,8 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         "unassigned" => (Thing::Assignee(text("/assignee/login")?), Hand::Taken),
         "reopened" => (Thing::State, Hand::Put),
         "closed" => (Thing::State, Hand::Taken),
+        "review_requested" => (Thing::Reviewer(reviewer(event)?), Hand::Put),
+        "review_request_removed" => (Thing::Reviewer(reviewer(event)?), Hand::Taken),
         _ => return None,
     };
     Some(HandChange {
@@ -119,6 +141,18 @@ mod tests {
                 assert_eq!((&change.thing, change.hand), (&thing, hand), "{name}.{action}");
                 assert_eq!((change.repository.as_str(), change.number, change.by.as_str()), ("acme/site", 9, "alice"));
             }
+        }
+    }
+
+    #[test]
+    fn whose_review_a_person_requested_or_did_without() {
+        for (action, hand) in [("review_requested", Hand::Put), ("review_request_removed", Hand::Taken)] {
+            let asked =
+                change("pull_request", action, alice(), json!({"requested_reviewer": {"login": "bob"}})).unwrap();
+            assert_eq!((asked.thing, asked.hand), (Thing::Reviewer("bob".to_owned()), hand));
+            let team = change("pull_request", action, alice(), json!({"requested_team": {"slug": "docs"}})).unwrap();
+            assert_eq!((team.thing, team.hand), (Thing::Reviewer("acme/docs".to_owned()), hand));
+            assert_eq!(change("pull_request", action, alice(), json!({})), None);
         }
     }
 

@@ -54,24 +54,30 @@ impl<'a> Item<'a> {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 18] = [
+const COLLECTIONS: [&str; 24] = [
     "access_tokens",
     "assignees",
     "attempts",
     "check-runs",
+    "collaborators",
     "comments",
     "commits",
     "contents",
     "deliveries",
+    "dismissals",
     "files",
     "hook",
     "installations",
     "issues",
     "labels",
+    "members",
+    "orgs",
     "pulls",
     "repositories",
+    "requested_reviewers",
     "reviews",
     "status",
+    "teams",
     "repos",
 ];
 
@@ -137,6 +143,8 @@ mod tests {
             ("/api/v3/repos/a/b/commits/abc/check-runs", "/repos/:owner/:repo/commits/:id/check-runs"),
             ("/app/installations/5/access_tokens", "/app/installations/:id/access_tokens"),
             ("/app/hook/deliveries/7/attempts", "/app/hook/deliveries/:id/attempts"),
+            ("/orgs/acme/teams/docs/members", "/orgs/:id/teams/:id/members"),
+            ("/repos/a/b/pulls/7/reviews/9/dismissals", "/repos/:owner/:repo/pulls/:id/reviews/:id/dismissals"),
             ("/meta", "/meta"),
             ("/repositories/55/issues", "/repositories/:id/issues"),
             ("/installation/repositories", "/installation/repositories"),

@@ -14,6 +14,7 @@ fn thing_columns(thing: &Thing) -> (&'static str, &str) {
     match thing {
         Thing::Label(name) => ("label", name),
         Thing::Assignee(login) => ("assignee", login),
+        Thing::Reviewer(name) => ("reviewer", name),
         Thing::State => ("state", ""),
     }
 }
@@ -22,6 +23,7 @@ fn thing(kind: &str, name: String) -> Result<Thing, StoreError> {
     match kind {
         "label" => Ok(Thing::Label(name)),
         "assignee" => Ok(Thing::Assignee(name)),
+        "reviewer" => Ok(Thing::Reviewer(name)),
         "state" => Ok(Thing::State),
         _ => from_json("thing", kind),
     }
@@ -65,7 +67,8 @@ impl Db {
                  JOIN jobs j ON j.id = e.id
                  WHERE lower(r.full_name) = lower($1) AND j.state IN ('queued', 'running')
                     AND e.event_type IN ('issues', 'pull_request')
-                    AND e.event_action IN ('labeled', 'unlabeled', 'assigned', 'unassigned', 'reopened', 'closed')
+                    AND e.event_action IN ('labeled', 'unlabeled', 'assigned', 'unassigned', 'reopened', 'closed',
+                        'review_requested', 'review_request_removed')
                  ORDER BY e.id LIMIT 100",
             )
             .bind(repository.as_str())

@@ -41,18 +41,42 @@ pub enum Change {
     LabelRemoved(String),
     Assigned(String),
     Unassigned(String),
-    Closed { reason: Option<String> },
+    Closed {
+        reason: Option<String>,
+    },
     Reopened,
     Merged,
     Retitled(String),
     Rewritten(Option<String>),
     Milestoned(Option<String>),
-    Commented { id: i64, body: String },
-    CommentEdited { id: i64, body: String },
-    CommentDeleted { id: i64 },
-    Pushed { sha: String, paths: Vec<String> },
-    Reviewed { state: String, body: String },
+    Commented {
+        id: i64,
+        body: String,
+    },
+    CommentEdited {
+        id: i64,
+        body: String,
+    },
+    CommentDeleted {
+        id: i64,
+    },
+    Pushed {
+        sha: String,
+        paths: Vec<String>,
+    },
+    /// `None` as commit: the head.
+    Reviewed {
+        state: String,
+        body: String,
+        commit: Option<String>,
+    },
+    ReviewDismissed {
+        id: i64,
+        message: String,
+    },
+    /// Of a login, or of a team (`org/slug`).
     ReviewRequested(String),
+    ReviewRequestRemoved(String),
     MarkedReady,
     MadeDraft,
 }
@@ -63,6 +87,9 @@ impl Change {
         match (self, other) {
             (Self::LabelAdded(a), Self::LabelRemoved(b)) | (Self::LabelRemoved(a), Self::LabelAdded(b)) => same(a, b),
             (Self::Assigned(a), Self::Unassigned(b)) | (Self::Unassigned(a), Self::Assigned(b)) => same(a, b),
+            (Self::ReviewRequested(a), Self::ReviewRequestRemoved(b))
+            | (Self::ReviewRequestRemoved(a), Self::ReviewRequested(b)) => same(a, b),
+            (Self::ReviewDismissed { .. }, Self::Reviewed { .. }) => true,
             (Self::Closed { .. }, Self::Reopened)
             | (Self::Reopened, Self::Closed { .. })
             | (Self::Retitled(_), Self::Retitled(_))
@@ -147,7 +174,9 @@ impl fmt::Display for Effect {
             Change::Reviewed { state, .. } => {
                 write!(f, "{by} reviews {item}: {}", state.to_lowercase().replace('_', " "))
             }
+            Change::ReviewDismissed { .. } => write!(f, "{by} dismisses a review of {item}"),
             Change::ReviewRequested(login) => write!(f, "{by} asks {login} to review {item}"),
+            Change::ReviewRequestRemoved(login) => write!(f, "{by} asks {login} no more to review {item}"),
             Change::MarkedReady => write!(f, "{by} marks {item} ready for review"),
             Change::MadeDraft => write!(f, "{by} makes {item} a draft"),
         }?;

@@ -186,11 +186,7 @@ impl Person {
 
     /// `state` is `APPROVED`, `CHANGES_REQUESTED`, `COMMENTED` or `DISMISSED`.
     pub fn reviews(&self, repository: &str, number: u64, state: &str, body: &str) -> &Self {
-        self.does(repository, number, Change::Reviewed { state: state.to_owned(), body: body.to_owned() })
-    }
-
-    pub fn requests_review(&self, repository: &str, number: u64, login: &str) -> &Self {
-        self.does(repository, number, Change::ReviewRequested(login.to_owned()))
+        self.does(repository, number, Change::Reviewed { state: state.to_owned(), body: body.to_owned(), commit: None })
     }
 
     pub fn marks_ready(&self, repository: &str, number: u64) -> &Self {
@@ -230,7 +226,7 @@ impl Person {
         Actor { user: self.github.inner.world().user(&self.login, kind), request: None }
     }
 
-    fn does(&self, repository: &str, number: u64, change: Change) -> &Self {
+    pub(super) fn does(&self, repository: &str, number: u64, change: Change) -> &Self {
         let actor = self.actor();
         let done = self.github.inner.update(|world| world.change(&actor, repository, number, change));
         assert!(done.is_some(), "the fake GitHub has no {repository}#{number}");
@@ -265,6 +261,7 @@ impl Person {
                 files: new.files,
                 reviews: Vec::new(),
                 requested_reviewers: Vec::new(),
+                requested_teams: Vec::new(),
             });
             let item = Item {
                 id,

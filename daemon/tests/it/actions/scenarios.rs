@@ -3,6 +3,7 @@
 use orchd_fake::ItemView;
 use serde_json::{Value, json};
 
+use super::review_scenarios::review_scenarios;
 use super::stage::{Kind, Stage, edit_our_comment, our_comment, our_comment_id};
 use crate::story::WEB;
 
@@ -29,7 +30,7 @@ pub(super) struct Scenario {
 
 /// At least one for every action of the registry.
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let all = [label_scenarios(), comment_scenarios(), assign_scenarios(), state_scenarios()];
+    let all = [label_scenarios(), comment_scenarios(), assign_scenarios(), state_scenarios(), review_scenarios()];
     all.into_iter().flatten().collect()
 }
 
