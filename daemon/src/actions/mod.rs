@@ -93,6 +93,11 @@ impl Bound {
         self.action.read(&self.target, &self.origin, reader).await
     }
 
+    /// Pure: the head commit in `state`, of an action that vouches for it: it must be the one that the event told of.
+    pub fn vouches_for(&self, state: &Value) -> Option<String> {
+        self.action.vouches_for(state)
+    }
+
     /// Pure: what to write, if anything. `hands` are the changes people made to the target, in any order.
     pub fn plan(&self, state: &Value, hands: &[HandChange]) -> Plan {
         self.action.plan(&self.origin, state, hands)

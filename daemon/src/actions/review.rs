@@ -112,7 +112,8 @@ impl Action for Params {
 
     const NAME: &'static str = "review";
     const HELP: &'static str = "Approves the pull request's head commit (`approve`), or reviews it with a comment \
-        (`comment`, which needs a `body`): once for each commit and rule. Its own App's pull request it cannot approve: \
+        (`comment`, which needs a `body`): once for each commit and rule. What was pushed after the event is not \
+        approved: the push has its own event. Its own App's pull request it cannot approve: \
         GitHub lets nobody approve his own. An approval that was dismissed is not given again for the same commit. There \
         is no `request_changes`: it would block merging until the bot thinks otherwise, which a rule that no longer fires \
         never does; use a check or a label for that. Taking back dismisses an approval; a comment stays, as GitHub \
@@ -144,6 +145,10 @@ impl Action for Params {
             head: pull.head,
             ours: ours(given, origin.rule.as_str(), &bot),
         })
+    }
+
+    fn vouches_for<'a>(&self, state: &'a State) -> Option<&'a str> {
+        (self.event == Event::Approve && state.stand == Stand::Open).then_some(&state.head)
     }
 
     fn plan(&self, origin: &Origin, state: &State, _: &[HandChange]) -> Plan<Change> {

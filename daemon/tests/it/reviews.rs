@@ -110,6 +110,22 @@ async fn each_head_is_approved_once_and_a_dismissed_approval_stays_dismissed() {
 }
 
 #[tokio::test]
+async fn what_was_pushed_after_the_event_is_not_approved_for_it() {
+    let rules = "  - name: ok\n    on: pull_request.opened\n    then:\n      - review: {event: approve}\n";
+    let story = Story::begin(Database::Sqlite, rules).await;
+    story.github.pause();
+    let alice = story.github.person("alice");
+    let number = alice.opens_pull(WEB, NewItem::titled("Harmless").file("a.md"));
+    story.github.until("the daemon looks at it", |github| !github.requests().is_empty()).await;
+    alice.pushes(WEB, number, &["evil.sh"]);
+    story.github.resume();
+    story.settles().await;
+    assert!(story.github.issue(WEB, number).reviews().is_empty());
+    let held = story.json_lines(&["effects", "list", "--state", "held"]);
+    assert!(held[0]["note"].as_str().unwrap().contains("was pushed since"), "{held:#?}");
+}
+
+#[tokio::test]
 async fn what_github_refuses_is_told_in_its_words() {
     let rules = "  - name: ask\n    on: pull_request.opened\n    then:\n      - request_review: {from: [acme/gone]}\n";
     let story = Story::begin(Database::Sqlite, rules).await;

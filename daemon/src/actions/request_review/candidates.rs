@@ -59,7 +59,12 @@ pub(super) async fn read(params: &Params, target: &Target, reader: &Reader) -> R
     }
     let author = pull.author.as_deref().and_then(|login| Reviewer::parse(login).ok());
     who.retain(|who| Some(who) != author.as_ref() && !params.exclude.contains(who));
-    state.candidates = who.into_iter().map(|who| Candidate { who, load: 0, stranger: false }).collect();
+    // GitHub takes a team by its slug alone: one of another organisation would be mistaken for one of the owner's.
+    let foreign = |who: &Reviewer| {
+        who.team().is_some_and(|(organisation, _)| !organisation.eq_ignore_ascii_case(target.repository.owner()))
+    };
+    state.candidates =
+        who.into_iter().map(|who| Candidate { stranger: foreign(&who), who, load: 0 }).collect();
     look_up(params.pick, target, &mut state, reader).await?;
     Ok(state)
 }

@@ -15,7 +15,7 @@ pub(in crate::actions) struct Candidate {
     /// Open requests in this repository, where the strategy counts them.
     #[serde(default)]
     pub load: u32,
-    /// No collaborator: GitHub would refuse the whole request.
+    /// No collaborator, or a team of another organisation: GitHub would refuse the whole request.
     #[serde(default)]
     pub stranger: bool,
 }
