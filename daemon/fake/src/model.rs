@@ -77,6 +77,23 @@ pub struct Review {
     pub submitted_at: Time,
 }
 
+/// A team of an organisation, which may write to all of its repositories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    pub id: i64,
+    pub organization: String,
+    pub slug: String,
+    /// Logins.
+    pub members: Vec<String>,
+}
+
+impl Team {
+    /// `org/slug`
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.organization, self.slug)
+    }
+}
+
 /// A file of a pull request.
 #[derive(Clone, Debug)]
 pub struct File {
@@ -134,6 +151,7 @@ pub struct Pull {
     pub files: Vec<File>,
     pub reviews: Vec<Review>,
     pub requested_reviewers: Vec<User>,
+    pub requested_teams: Vec<Team>,
 }
 
 /// One thing that happened on an item, for its timeline.

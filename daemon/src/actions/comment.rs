@@ -20,8 +20,8 @@ use crate::github::{GitHubError, path};
 /// 3,000 comments are looked through, the oldest first.
 const MOST_PAGES: u32 = 30;
 /// GitHub takes 65,536 characters; the hidden line needs some.
-const LONGEST_BODY: usize = 65_000;
-const MARKER: &str = "<!-- orchd:rule=";
+pub(super) const LONGEST_BODY: usize = 65_000;
+pub(super) const MARKER: &str = "<!-- orchd:rule=";
 
 /// What to say. A rule has one comment on an item: when it fires again the comment is changed, not written anew.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -60,7 +60,7 @@ struct User {
 }
 
 /// GitHub may keep line ends as `\r\n`.
-fn unix(text: &str) -> String {
+pub(super) fn unix(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
@@ -93,7 +93,7 @@ pub(super) fn with_marker(text: &str, origin: &Origin) -> String {
 }
 
 /// The text above the hidden line, the rule and the sum in it.
-fn split(body: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn split(body: &str) -> Option<(&str, &str, &str)> {
     let body = body.trim_end();
     let start = body.rfind('\n').map_or(0, |end| end + 1);
     let (text, last) = body.split_at(start);
@@ -103,32 +103,37 @@ fn split(body: &str) -> Option<(&str, &str, &str)> {
     Some((text.trim_end(), rule, sum))
 }
 
+/// The login that the App writes with.
+pub(super) async fn bot(reader: &Reader) -> Result<String, GitHubError> {
+    let slug = reader.app_slug().await.map_err(|error| match error {
+        // Without its name nothing that the App wrote is known: a person must mend that, and then it works.
+        GitHubError::Refused { .. } | GitHubError::NotFound(_) => {
+            GitHubError::Credentials(format!("the App's name cannot be learnt: {error}"))
+        }
+        error => error,
+    })?;
+    Ok(format!("{slug}[bot]"))
+}
+
 /// The first comment on the item that the App wrote and whose text fits.
 pub(super) async fn find(
     target: &Target,
     reader: &Reader,
     fits: impl Fn(&str) -> bool,
 ) -> Result<Option<Comment>, GitHubError> {
-    let slug = reader.app_slug().await.map_err(|error| match error {
-        // Without its name none of the App's comments is known: a person must mend that, and then it works.
-        GitHubError::Refused { .. } | GitHubError::NotFound(_) => {
-            GitHubError::Credentials(format!("the App's name cannot be learnt: {error}"))
-        }
-        error => error,
-    })?;
+    let bot = bot(reader).await?;
     let path = path::repository(&target.repository, format_args!("/issues/{}/comments", target.number));
     let listed = reader.get_all(&path, None, MOST_PAGES).await?;
-    match ours(&listed.items, &slug, fits) {
+    match ours(&listed.items, &bot, fits) {
         Some(ours) => Ok(Some(ours)),
         // Ours may stand among those that were not read: a second one must not be written.
         None => listed.whole("comments").map(|_| None),
     }
 }
 
-/// `slug` is the App's.
-fn ours(listed: &[Listed], slug: &str, fits: impl Fn(&str) -> bool) -> Option<Comment> {
-    let bot = format!("{slug}[bot]");
-    let by_us = |user: &User| user.login.eq_ignore_ascii_case(&bot);
+/// `bot` is the App's login.
+fn ours(listed: &[Listed], bot: &str, fits: impl Fn(&str) -> bool) -> Option<Comment> {
+    let by_us = |user: &User| user.login.eq_ignore_ascii_case(bot);
     listed.iter().find_map(|listed| {
         let body = listed.body.as_deref()?;
         let fits = listed.user.as_ref().is_some_and(by_us) && fits(body);
@@ -276,14 +281,14 @@ mod tests {
     fn a_copied_hidden_line_does_not_make_a_persons_comment_ours() {
         let body = with_marker("Hi", &origin("greet"));
         let of = |rule: &'static str| move |body: &str| is_of(body, rule);
-        let find = |login: &str| ours(&[listed(login, &body)], "orchd", of("greet")).is_some();
+        let find = |login: &str| ours(&[listed(login, &body)], "orchd[bot]", of("greet")).is_some();
         assert!(find("orchd[bot]"));
         assert!(!find("orchd"));
         assert!(!find("mallory"));
         assert!(!find("mallory[bot]"));
         let quoted = format!("> {}\n\nI agree", body.replace('\n', "\n> "));
-        assert_eq!(ours(&[listed("orchd[bot]", &quoted)], "orchd", of("greet")), None);
-        assert_eq!(ours(&[listed("orchd[bot]", &body)], "orchd", of("gre")), None);
+        assert_eq!(ours(&[listed("orchd[bot]", &quoted)], "orchd[bot]", of("greet")), None);
+        assert_eq!(ours(&[listed("orchd[bot]", &body)], "orchd[bot]", of("gre")), None);
     }
 
     #[test]

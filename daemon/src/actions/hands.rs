@@ -7,6 +7,7 @@ pub(super) fn newest<'a>(hands: &'a [HandChange], thing: &Thing, hand: Hand) -> 
     let same = |other: &Thing| match (thing, other) {
         (Thing::Label(a), Thing::Label(b))
         | (Thing::Assignee(a), Thing::Assignee(b))
+        | (Thing::Reviewer(a), Thing::Reviewer(b))
         | (Thing::Milestone(a), Thing::Milestone(b)) => same_name(a, b),
         (thing, other) => thing == other,
     };
@@ -22,6 +23,8 @@ pub(super) fn phrase(change: &HandChange) -> String {
         (Thing::Label(name), Hand::Taken) => format!("label `{name}` was removed"),
         (Thing::Assignee(login), Hand::Put) => format!("`{login}` was assigned"),
         (Thing::Assignee(login), Hand::Taken) => format!("`{login}` was unassigned"),
+        (Thing::Reviewer(name), Hand::Put) => format!("review by `{name}` was requested"),
+        (Thing::Reviewer(name), Hand::Taken) => format!("the review request for `{name}` was removed"),
         (Thing::State, Hand::Put) => "it was reopened".to_owned(),
         (Thing::State, Hand::Taken) => "it was closed".to_owned(),
         (Thing::Lock, Hand::Put) => "it was locked".to_owned(),

@@ -10,6 +10,7 @@ mod registry;
 mod hands;
 mod item;
 mod names;
+mod reviews;
 mod stage;
 
 use chrono::{DateTime, Utc};
@@ -48,7 +49,7 @@ pub enum Plan<C = Value> {
     Held(String),
     /// Write this.
     Change(C),
-    /// Write this, which is not all that was asked for; the text says what a person's hand holds back, as of `Held`.
+    /// Write this, which is not all that was asked for; the text says what is held back and why, as of `Held`.
     Part(C, String),
 }
 
@@ -76,7 +77,8 @@ pub enum Reversal<C = Value> {
 }
 
 actions! {
-    label, comment, assign, close, reopen, stale, lock, milestone, title, draft, ready_for_review, delete_branch
+    label, comment, assign, request_review, review, close, reopen, stale, lock, milestone, title, draft, ready_for_review,
+    delete_branch
     and check_config, react
 }
 
@@ -111,6 +113,11 @@ impl Bound {
     /// As the requests fail.
     pub async fn read(&self, reader: &Reader) -> Result<Value, GitHubError> {
         self.action.read(&self.target, &self.origin, reader).await
+    }
+
+    /// Pure: the head commit in `state`, of an action that vouches for it: it must be the one that the event told of.
+    pub fn vouches_for(&self, state: &Value) -> Option<String> {
+        self.action.vouches_for(state)
     }
 
     /// Pure: what to write, if anything. `hands` are the changes people made to the target, in any order.

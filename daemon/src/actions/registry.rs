@@ -50,6 +50,11 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         reader: &Reader,
     ) -> impl Future<Output = Result<Self::State, GitHubError>> + Send;
 
+    /// The head commit, where writing vouches for it: then the engine holds it back unless the event told of that commit.
+    fn vouches_for<'a>(&self, _state: &'a Self::State) -> Option<&'a str> {
+        None
+    }
+
     fn plan(&self, origin: &Origin, state: &Self::State, hands: &[HandChange]) -> Plan<Self::Change>;
 
     fn settle(&self, before: &Self::State, change: &Self::Change, now: &Self::State) -> Settled;
@@ -70,6 +75,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send 
 pub(super) trait Erased: Send + Sync {
     fn touches(&self) -> Vec<(Thing, Hand)>;
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
+    fn vouches_for(&self, state: &Value) -> Option<String>;
     fn plan(&self, origin: &Origin, state: &Value, hands: &[HandChange]) -> Plan;
     fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled;
     fn write<'a>(&'a self, target: &'a Target, writer: &'a Writer, change: &'a Value) -> Answer<'a, ()>;
@@ -89,6 +95,10 @@ impl<A: Action> Erased for A {
             let state = Action::read(self, target, origin, reader).await?;
             serde_json::to_value(state).map_err(|error| GitHubError::Unreadable(error.to_string()))
         })
+    }
+
+    fn vouches_for(&self, state: &Value) -> Option<String> {
+        Action::vouches_for(self, &A::State::deserialize(state).ok()?).map(str::to_owned)
     }
 
     fn plan(&self, origin: &Origin, state: &Value, hands: &[HandChange]) -> Plan {

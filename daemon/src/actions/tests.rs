@@ -64,6 +64,8 @@ fn every_action_takes_its_own_example_and_has_a_schema() {
             "label",
             "comment",
             "assign",
+            "request_review",
+            "review",
             "close",
             "reopen",
             "stale",

@@ -151,7 +151,16 @@ impl Event {
             payload,
         }
     }
+
+    /// The head commit that the event told of; `None`: it is about none (a comment).
+    pub fn head_commit(&self) -> Option<&str> {
+        HEAD_POINTERS.iter().find_map(|pointer| self.payload.pointer(pointer).and_then(Value::as_str))
+    }
 }
+
+/// Where GitHub puts the head commit of the pull request an event is about.
+const HEAD_POINTERS: [&str; 4] =
+    ["/pull_request/head/sha", "/check_run/head_sha", "/check_suite/head_sha", "/workflow_run/head_sha"];
 
 /// Where GitHub puts the number of the issue or pull request an event is about, most specific first.
 /// Check and workflow events name the pull requests of their head commit; the first one is the item.

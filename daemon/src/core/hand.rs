@@ -12,6 +12,8 @@ use super::event::{Event, EventKind, RepoName};
 pub enum Thing {
     Label(String),
     Assignee(String),
+    /// Whose review is requested: a login, or a team as `org/slug`.
+    Reviewer(String),
     /// Open or closed.
     State,
     /// Whether its conversation is locked.
@@ -23,7 +25,7 @@ pub enum Thing {
     Draft,
 }
 
-/// Which way it was changed: put there (added, reopened, locked, made a draft) or taken away (removed, closed, unlocked,
+/// Which way it was changed: put there (added, requested, reopened, locked, made a draft) or taken away (removed, closed, unlocked,
 /// marked ready).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,7 +53,7 @@ pub fn may_tell(kind: &EventKind) -> bool {
 }
 
 /// Actions of `issues` and `pull_request` that can tell of a change by hand. `edited` tells of one when the title changed.
-pub const TELLING: [&str; 13] = [
+pub const TELLING: [&str; 15] = [
     "labeled",
     "unlabeled",
     "assigned",
@@ -65,6 +67,8 @@ pub const TELLING: [&str; 13] = [
     "edited",
     "converted_to_draft",
     "ready_for_review",
+    "review_requested",
+    "review_request_removed",
 ];
 
 /// When it was changed by GitHub's clock, so that an event that comes late does not pass for news.
@@ -73,6 +77,15 @@ pub fn changed_at(event: &Event) -> DateTime<Utc> {
         ["/issue/updated_at", "/pull_request/updated_at"].iter().find_map(|at| event.payload.pointer(at)?.as_str());
     let updated = updated.and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|at| at.with_timezone(&Utc));
     updated.map_or(event.received_at, |at| at.min(event.received_at))
+}
+
+/// The person or team of a review request. Teams are of the organisation that owns the repository.
+fn reviewer(event: &Event) -> Option<String> {
+    let text = |pointer: &str| event.payload.pointer(pointer).and_then(Value::as_str);
+    match text("/requested_reviewer/login") {
+        Some(login) => Some(login.to_owned()),
+        None => Some(format!("{}/{}", event.repository.as_ref()?.owner(), text("/requested_team/slug")?)),
+    }
 }
 
 /// What an event tells that a person did. Bots' changes are not a person's: neither ours nor another's.
@@ -101,6 +114,8 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         "edited" => (Thing::Title(text("/changes/title/from")?), Hand::Taken),
         "converted_to_draft" => (Thing::Draft, Hand::Put),
         "ready_for_review" => (Thing::Draft, Hand::Taken),
+        "review_requested" => (Thing::Reviewer(reviewer(event)?), Hand::Put),
+        "review_request_removed" => (Thing::Reviewer(reviewer(event)?), Hand::Taken),
         _ => return None,
     };
     Some(HandChange {
@@ -167,6 +182,18 @@ mod tests {
                 assert_eq!((&change.thing, change.hand), (&thing, hand), "{name}.{action}");
                 assert_eq!((change.repository.as_str(), change.number, change.by.as_str()), ("acme/site", 9, "alice"));
             }
+        }
+    }
+
+    #[test]
+    fn whose_review_a_person_requested_or_did_without() {
+        for (action, hand) in [("review_requested", Hand::Put), ("review_request_removed", Hand::Taken)] {
+            let asked =
+                change("pull_request", action, alice(), json!({"requested_reviewer": {"login": "bob"}})).unwrap();
+            assert_eq!((asked.thing, asked.hand), (Thing::Reviewer("bob".to_owned()), hand));
+            let team = change("pull_request", action, alice(), json!({"requested_team": {"slug": "docs"}})).unwrap();
+            assert_eq!((team.thing, team.hand), (Thing::Reviewer("acme/docs".to_owned()), hand));
+            assert_eq!(change("pull_request", action, alice(), json!({})), None);
         }
     }
 

@@ -6,6 +6,7 @@
 //!
 //! Invariant 3: the same rules and facts give the same decisions, byte for byte.
 
+pub mod codeowners;
 pub mod command;
 pub mod condition;
 pub mod decide;
@@ -18,5 +19,6 @@ pub mod installation;
 pub mod intent;
 pub mod pattern;
 pub mod permission;
+pub mod reviewer;
 pub mod role;
 pub mod rule;

@@ -110,6 +110,9 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
+    if let Some(note) = pushed_since(engine, intent, action.vouches_for(&now)).await? {
+        return Ok(ended(EffectState::Held, now, note));
+    }
     let (change, note) = match action.plan(&now, &hands(engine, intent).await?) {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
@@ -133,6 +136,20 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     let after = action.read(&writer).await?;
     let before = effect.before.clone().unwrap_or(now);
     Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note })
+}
+
+/// What to say where the head is another commit by now than the one that was decided on. An event that tells of no commit
+/// was about whatever is the head.
+async fn pushed_since(engine: &Engine, intent: &Intent, head: Option<String>) -> Result<Option<String>, JobError> {
+    let Some(head) = head else { return Ok(None) };
+    let rows = engine.db.events_by_id(&[intent.event]).await?;
+    let payload = engine.db.payloads(&[intent.event]).await?.into_iter().next().map(|(_, payload)| payload);
+    let Some(row) = rows.first() else { return Ok(None) };
+    let event = event_from(row, payload)?;
+    let other = event.head_commit().filter(|seen| *seen != head);
+    Ok(other.map(|seen| {
+        format!("the event told of the commit {seen:.10}, and {head:.10} was pushed since, which has its own event")
+    }))
 }
 
 /// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect. Nothing

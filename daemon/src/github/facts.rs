@@ -53,7 +53,7 @@ async fn fetch_of_pull(
         put_item(facts, item);
     }
     if needs.contains(&FactKind::Files) {
-        facts.files = known(files(reader, &pull).await)?;
+        facts.files = known(changed_files(reader, pull.name, pull.number).await)?;
     }
     if needs.contains(&FactKind::Reviews) {
         facts.reviews = known(reviews(reader, &pull).await)?;
@@ -132,12 +132,16 @@ fn known<T>(result: Result<T, GitHubError>) -> Result<Known<T>, GitHubError> {
     }
 }
 
-async fn files(reader: &Reader, pull: &Address<'_>) -> Result<Vec<String>, GitHubError> {
+/// Paths that a pull request changes. One request for each 100.
+///
+/// # Errors
+/// As [`Reader::get`]; `Refused`, status 0, when there may be more than GitHub lists.
+pub async fn changed_files(reader: &Reader, name: &RepoName, number: u64) -> Result<Vec<String>, GitHubError> {
     #[derive(Deserialize)]
     struct File {
         filename: String,
     }
-    let mut files = reader.get_all::<File>(&pull.below("/files"), None, MOST_FILE_PAGES).await?;
+    let mut files = reader.get_all::<File>(&Address { name, number }.below("/files"), None, MOST_FILE_PAGES).await?;
     files.complete &= files.items.len() < MOST_FILES;
     Ok(files.whole("files")?.into_iter().map(|file| file.filename).collect())
 }

@@ -54,15 +54,17 @@ impl<'a> Item<'a> {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 22] = [
+const COLLECTIONS: [&str; 31] = [
     "access_tokens",
     "assignees",
     "attempts",
     "check-runs",
+    "collaborators",
     "comments",
     "commits",
     "contents",
     "deliveries",
+    "dismissals",
     "events",
     "files",
     "git",
@@ -71,11 +73,18 @@ const COLLECTIONS: [&str; 22] = [
     "issues",
     "labels",
     "lock",
+    "members",
     "milestones",
+    "orgs",
+    "permission",
     "pulls",
+    "reactions",
     "repositories",
+    "requested_reviewers",
     "reviews",
     "status",
+    "teams",
+    "timeline",
     "repos",
 ];
 
@@ -143,6 +152,8 @@ mod tests {
             ("/api/v3/repos/a/b/commits/abc/check-runs", "/repos/:owner/:repo/commits/:id/check-runs"),
             ("/app/installations/5/access_tokens", "/app/installations/:id/access_tokens"),
             ("/app/hook/deliveries/7/attempts", "/app/hook/deliveries/:id/attempts"),
+            ("/orgs/acme/teams/docs/members", "/orgs/:id/teams/:id/members"),
+            ("/repos/a/b/pulls/7/reviews/9/dismissals", "/repos/:owner/:repo/pulls/:id/reviews/:id/dismissals"),
             ("/meta", "/meta"),
             ("/graphql", "/graphql"),
             ("/repos/acme/web/git/ref/heads%2Flabels", "/repos/:owner/:repo/git/ref/:id"),

@@ -14,6 +14,7 @@ fn thing_columns(thing: &Thing) -> (&'static str, &str) {
     match thing {
         Thing::Label(name) => ("label", name),
         Thing::Assignee(login) => ("assignee", login),
+        Thing::Reviewer(name) => ("reviewer", name),
         Thing::State => ("state", ""),
         Thing::Lock => ("lock", ""),
         Thing::Milestone(title) => ("milestone", title),
@@ -26,6 +27,7 @@ fn thing(kind: &str, name: String) -> Result<Thing, StoreError> {
     match kind {
         "label" => Ok(Thing::Label(name)),
         "assignee" => Ok(Thing::Assignee(name)),
+        "reviewer" => Ok(Thing::Reviewer(name)),
         "state" => Ok(Thing::State),
         "lock" => Ok(Thing::Lock),
         "milestone" => Ok(Thing::Milestone(name)),
@@ -68,7 +70,8 @@ const UNDECIDED: &str = "SELECT e.id FROM repositories r
      WHERE lower(r.full_name) = lower($1) AND j.state IN ('queued', 'running')
         AND e.event_type IN ('issues', 'pull_request')
         AND e.event_action IN ('labeled', 'unlabeled', 'assigned', 'unassigned', 'reopened', 'closed', 'locked',
-            'unlocked', 'milestoned', 'demilestoned', 'edited', 'converted_to_draft', 'ready_for_review')
+            'unlocked', 'milestoned', 'demilestoned', 'edited', 'converted_to_draft', 'ready_for_review',
+            'review_requested', 'review_request_removed')
      ORDER BY e.id LIMIT 100";
 
 impl Db {

@@ -29,6 +29,7 @@ mod published;
 mod recover;
 mod repository_config;
 mod retention;
+mod reviews;
 mod road;
 mod site;
 mod stale;

@@ -5,6 +5,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::journal::{Change, Effect};
+use super::reviewing;
 use super::world::World;
 use crate::model::{Comment, File, Item, Label, Moment, Repository, Review, User, UserKind};
 use crate::payload::events::{Envelope, Push};
@@ -18,12 +19,12 @@ pub(crate) struct Actor {
 }
 
 /// What a delivery of the change says.
-enum News {
+pub(super) enum News {
     Silent,
     /// `issues.*` or `pull_request.*` with fields of its own.
     Item(&'static str, Value),
     Comment(&'static str, Comment),
-    Review(Review),
+    Review(&'static str, Review),
     Push {
         before: String,
         paths: Vec<String>,
@@ -36,15 +37,20 @@ impl World {
     /// Makes the change. `None`: there is no such item; `Some(false)`: it was so already.
     pub(crate) fn change(&mut self, actor: &Actor, full_name: &str, number: u64, change: Change) -> Option<bool> {
         let subject = match &change {
-            Change::Assigned(login) | Change::Unassigned(login) | Change::ReviewRequested(login) => {
-                Some(self.user(login, UserKind::User))
-            }
+            Change::Assigned(login) | Change::Unassigned(login) => Some(self.user(login, UserKind::User)),
             _ => None,
         };
         let id = self.seed.id();
+        let reviewer = self.reviewer_of(&change);
         let repository = self.repository_mut(full_name)?;
         let mut item = repository.items.remove(&number)?;
-        let news = alter(repository, &mut item, actor, &change, subject, id);
+        let news = match &change {
+            Change::ReviewRequested(_)
+            | Change::ReviewRequestRemoved(_)
+            | Change::Reviewed { .. }
+            | Change::ReviewDismissed { .. } => reviewing::alter(&mut item, actor, &change, reviewer, id),
+            _ => alter(repository, &mut item, actor, &change, subject, id),
+        };
         let changed = !matches!(news, News::Silent);
         if changed {
             item.updated_at = self.now();
@@ -91,7 +97,7 @@ impl World {
             News::Silent => {}
             News::Item(action, extra) => told.push(end.item(action, item, extra)),
             News::Comment(action, comment) => told.push(end.comment(action, item, &comment)),
-            News::Review(review) => told.extend(end.review(item, &review)),
+            News::Review(action, review) => told.extend(end.review(action, item, &review)),
             News::Branch(name) => told.extend(item.pull.as_ref().map(|pull| end.reference(name, &pull.head_ref))),
             News::Push { before, paths } => {
                 let Some(pull) = &item.pull else { return };
@@ -133,7 +139,7 @@ fn alter(
             let label = item.labels.remove(place);
             News::Item("unlabeled", json!({"label": objects::label(repo, &label)}))
         }
-        Change::Assigned(_) | Change::Unassigned(_) | Change::ReviewRequested(_) => {
+        Change::Assigned(_) | Change::Unassigned(_) => {
             subject.map_or(News::Silent, |user| alter_people(item, change, user))
         }
         Change::Closed { .. } | Change::Reopened | Change::Merged => alter_state(item, actor, change),
@@ -163,11 +169,11 @@ fn alter(
         Change::Locked { .. } | Change::Unlocked => alter_lock(item, change),
         Change::BranchDeleted | Change::BranchRestored { .. } => alter_branch(repo, item, change),
         Change::Pushed { .. } => {
-            let news = alter_pull(item, actor, change, id);
+            let news = alter_pull(item, change);
             repo.note_head(item);
             news
         }
-        _ => alter_pull(item, actor, change, id),
+        _ => alter_pull(item, change),
     }
 }
 
@@ -216,13 +222,6 @@ fn alter_people(item: &mut Item, change: &Change, user: User) -> News {
             item.assignees.remove(place);
             News::Item("unassigned", json!({"assignee": shown}))
         }
-        (Change::ReviewRequested(_), _) => match &mut item.pull {
-            Some(pull) if !pull.requested_reviewers.contains(&user) => {
-                pull.requested_reviewers.push(user);
-                News::Item("review_requested", json!({"requested_reviewer": shown}))
-            }
-            _ => News::Silent,
-        },
         _ => News::Silent,
     }
 }
@@ -283,7 +282,7 @@ fn alter_comments(item: &mut Item, actor: &Actor, change: &Change) -> News {
     }
 }
 
-fn alter_pull(item: &mut Item, actor: &Actor, change: &Change, id: i64) -> News {
+fn alter_pull(item: &mut Item, change: &Change) -> News {
     let Some(pull) = &mut item.pull else { return News::Silent };
     match change {
         Change::Pushed { sha, paths } => {
@@ -295,19 +294,6 @@ fn alter_pull(item: &mut Item, actor: &Actor, change: &Change, id: i64) -> News 
                 }
             }
             News::Push { before, paths: paths.clone() }
-        }
-        Change::Reviewed { state, body } => {
-            let review = Review {
-                id,
-                author: actor.user.clone(),
-                state: state.clone(),
-                body: body.clone(),
-                commit: pull.head_sha.clone(),
-                submitted_at: Utc::now(),
-            };
-            pull.requested_reviewers.retain(|each| each.login != actor.user.login);
-            pull.reviews.push(review.clone());
-            News::Review(review)
         }
         Change::MarkedReady if pull.draft => {
             pull.draft = false;
@@ -336,7 +322,9 @@ fn moment(change: &Change, actor: &Actor, id: i64) -> Option<Moment> {
         Change::Commented { id, .. } => ("commented", Some(id.to_string())),
         Change::Pushed { sha, .. } => ("committed", Some(sha.clone())),
         Change::Reviewed { state, .. } => ("reviewed", Some(state.clone())),
+        Change::ReviewDismissed { id, .. } => ("review_dismissed", Some(id.to_string())),
         Change::ReviewRequested(login) => ("review_requested", Some(login.clone())),
+        Change::ReviewRequestRemoved(login) => ("review_request_removed", Some(login.clone())),
         Change::MarkedReady => ("ready_for_review", None),
         Change::MadeDraft => ("convert_to_draft", None),
         Change::Locked { reason } => ("locked", reason.clone()),

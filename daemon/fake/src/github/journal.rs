@@ -64,11 +64,19 @@ pub enum Change {
         sha: String,
         paths: Vec<String>,
     },
+    /// `None` as commit: the head.
     Reviewed {
         state: String,
         body: String,
+        commit: Option<String>,
     },
+    ReviewDismissed {
+        id: i64,
+        message: String,
+    },
+    /// Of a login, or of a team (`org/slug`).
     ReviewRequested(String),
+    ReviewRequestRemoved(String),
     MarkedReady,
     MadeDraft,
     Locked {
@@ -94,7 +102,10 @@ impl Change {
             | (Self::MarkedReady, Self::MadeDraft)
             | (Self::MadeDraft, Self::MarkedReady)
             | (Self::BranchDeleted, Self::BranchRestored { .. })
-            | (Self::BranchRestored { .. }, Self::BranchDeleted) => true,
+            | (Self::BranchRestored { .. }, Self::BranchDeleted)
+            | (Self::ReviewDismissed { .. }, Self::Reviewed { .. }) => true,
+            (Self::ReviewRequested(a), Self::ReviewRequestRemoved(b))
+            | (Self::ReviewRequestRemoved(a), Self::ReviewRequested(b)) => same(a, b),
             (Self::Closed { .. }, Self::Reopened)
             | (Self::Reopened, Self::Closed { .. })
             | (Self::Retitled(_), Self::Retitled(_))
@@ -179,7 +190,9 @@ impl fmt::Display for Effect {
             Change::Reviewed { state, .. } => {
                 write!(f, "{by} reviews {item}: {}", state.to_lowercase().replace('_', " "))
             }
+            Change::ReviewDismissed { .. } => write!(f, "{by} dismisses a review of {item}"),
             Change::ReviewRequested(login) => write!(f, "{by} asks {login} to review {item}"),
+            Change::ReviewRequestRemoved(login) => write!(f, "{by} asks {login} no more to review {item}"),
             Change::MarkedReady => write!(f, "{by} marks {item} ready for review"),
             Change::MadeDraft => write!(f, "{by} makes {item} a draft"),
             Change::Locked { reason: Some(reason) } => write!(f, "{by} locks {item} as {reason}"),

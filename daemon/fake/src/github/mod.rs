@@ -16,6 +16,7 @@ mod installing;
 pub mod journal;
 pub mod limits;
 pub mod people;
+mod reviewing;
 mod routes;
 mod server;
 mod setup;

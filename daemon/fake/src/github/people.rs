@@ -186,11 +186,7 @@ impl Person {
 
     /// `state` is `APPROVED`, `CHANGES_REQUESTED`, `COMMENTED` or `DISMISSED`.
     pub fn reviews(&self, repository: &str, number: u64, state: &str, body: &str) -> &Self {
-        self.does(repository, number, Change::Reviewed { state: state.to_owned(), body: body.to_owned() })
-    }
-
-    pub fn requests_review(&self, repository: &str, number: u64, login: &str) -> &Self {
-        self.does(repository, number, Change::ReviewRequested(login.to_owned()))
+        self.does(repository, number, Change::Reviewed { state: state.to_owned(), body: body.to_owned(), commit: None })
     }
 
     pub fn marks_ready(&self, repository: &str, number: u64) -> &Self {
@@ -273,6 +269,7 @@ impl Person {
                 files: new.files,
                 reviews: Vec::new(),
                 requested_reviewers: Vec::new(),
+                requested_teams: Vec::new(),
             });
             let item = Item {
                 id,

@@ -1,6 +1,6 @@
 //! What a test asks about an issue or pull request.
 
-use crate::model::Item;
+use crate::model::{Item, Review};
 
 /// An issue or pull request as it was when asked.
 #[derive(Clone, Debug)]
@@ -75,6 +75,18 @@ impl ItemView {
     /// Of a pull request.
     pub fn head_sha(&self) -> Option<String> {
         self.0.pull.as_ref().map(|pull| pull.head_sha.clone())
+    }
+
+    /// Logins and teams (`org/slug`) whose review is requested.
+    pub fn requested_reviewers(&self) -> Vec<String> {
+        let Some(pull) = &self.0.pull else { return Vec::new() };
+        let people = pull.requested_reviewers.iter().map(|user| user.login.clone());
+        people.chain(pull.requested_teams.iter().map(crate::model::Team::full_name)).collect()
+    }
+
+    /// The reviews, oldest first.
+    pub fn reviews(&self) -> &[Review] {
+        self.0.pull.as_ref().map_or(&[], |pull| &pull.reviews)
     }
 
     /// Events of the timeline, oldest first.

@@ -10,7 +10,7 @@ use super::faults::Fault;
 use super::journal::{Effect, Request};
 use super::limits::Meter;
 use crate::key::AppKey;
-use crate::model::{Repository, Time, User, UserKind};
+use crate::model::{Repository, Team, Time, User, UserKind};
 use crate::seed::Seed;
 
 #[derive(Debug)]
@@ -86,6 +86,8 @@ pub(crate) struct World {
     pub(crate) users: BTreeMap<String, User>,
     /// By lower-case full name.
     pub(crate) repositories: BTreeMap<String, Repository>,
+    /// By lower-case `org/slug`.
+    pub(crate) teams: BTreeMap<String, Team>,
     pub(crate) installations: BTreeMap<i64, Installation>,
     pub(crate) tokens: BTreeMap<String, Token>,
     pub(crate) journal: Vec<Request>,
@@ -122,6 +124,7 @@ impl World {
             secret,
             app_quota: Quota::new(),
             repositories: BTreeMap::new(),
+            teams: BTreeMap::new(),
             installations: BTreeMap::new(),
             tokens: BTreeMap::new(),
             journal: Vec::new(),

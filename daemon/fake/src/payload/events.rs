@@ -50,12 +50,13 @@ impl Envelope<'_> {
         ("issue_comment", self.close(fields))
     }
 
-    pub(crate) fn review(&self, item: &Item, text: &Review) -> Option<(&'static str, Value)> {
+    /// `pull_request_review.submitted` or `.dismissed`.
+    pub(crate) fn review(&self, action: &str, item: &Item, text: &Review) -> Option<(&'static str, Value)> {
         let pull = item.pull.as_ref()?;
         let mut shown = review(self.repository, item, text);
         shown["state"] = text.state.to_lowercase().into();
         let fields = json!({
-            "action": "submitted",
+            "action": action,
             "review": shown,
             "pull_request": pull_in_list(self.repository, item, pull),
         });

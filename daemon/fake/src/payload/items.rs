@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::objects::{API, WEB, label, maybe_time, milestone, node_id, repository, time, user, with};
+use super::objects::{API, WEB, label, maybe_time, milestone, node_id, repository, team, time, user, with};
 use crate::model::{Comment, File, Item, Moment, Pull, Repository, Review, User};
 
 /// The fields an issue and a pull request have in common.
@@ -97,7 +97,7 @@ pub(crate) fn pull_in_list(repo: &Repository, item: &Item, pull: &Pull) -> Value
             "merged_at": maybe_time(pull.merged_at),
             "merge_commit_sha": pull.merged_at.map(|_| pull.head_sha.clone()),
             "requested_reviewers": reviewers,
-            "requested_teams": [],
+            "requested_teams": pull.requested_teams.iter().map(team).collect::<Vec<_>>(),
             "draft": pull.draft,
             "commits_url": format!("{url}/commits"),
             "review_comments_url": format!("{url}/comments"),

@@ -92,7 +92,7 @@ fn of_kind(name: &str, seed: &mut Seed) -> Value {
         ("issue_comment", Some(item)) => end.comment("created", item, &random::comment(seed, at)).1,
         ("pull_request_review", Some(item)) => {
             let review = random::review(seed, at);
-            end.review(item, &review).map_or(Value::Null, |(_, payload)| payload)
+            end.review("submitted", item, &review).map_or(Value::Null, |(_, payload)| payload)
         }
         ("push", _) => pushed(seed, &end),
         ("installation", _) => installed(seed, &repo),

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
-use crate::model::{Label, Milestone, Repository, Time, User, UserKind};
+use crate::model::{Label, Milestone, Repository, Team, Time, User, UserKind};
 
 pub(crate) const API: &str = "https://api.github.com";
 pub(crate) const WEB: &str = "https://github.com";
@@ -228,5 +228,24 @@ pub(crate) fn milestone(repository: &Repository, milestone: &Milestone) -> Value
         "updated_at": time(repository.created_at),
         "due_on": null,
         "closed_at": null,
+    })
+}
+
+pub(crate) fn team(team: &Team) -> Value {
+    let url = format!("{API}/organizations/1/team/{}", team.id);
+    json!({
+        "id": team.id,
+        "node_id": node_id("T", team.id),
+        "name": team.slug,
+        "slug": team.slug,
+        "description": null,
+        "privacy": "closed",
+        "notification_setting": "notifications_enabled",
+        "permission": "push",
+        "url": url,
+        "html_url": format!("{WEB}/orgs/{}/teams/{}", team.organization, team.slug),
+        "members_url": format!("{url}/members{{/member}}"),
+        "repositories_url": format!("{url}/repos"),
+        "parent": null,
     })
 }

@@ -246,6 +246,7 @@ pub(crate) fn pull(seed: &mut Seed, repo: &Repository) -> Item {
         files: paths(seed).into_iter().map(File::modified).collect(),
         reviews: Vec::new(),
         requested_reviewers: (0..seed.below(2)).map(|_| person(seed)).collect(),
+        requested_teams: Vec::new(),
     });
     item
 }

@@ -1,6 +1,7 @@
 //! Every action of the registry against the simulated GitHub, through the real client: done twice it is one change,
 //! taken back it leaves the item as it was, and a crash between any two steps ends in the same state.
 
+mod review_scenarios;
 mod scenarios;
 mod schema;
 mod stage;
@@ -17,7 +18,7 @@ use crate::story::WEB;
 /// What the action is about.
 fn kinds(action: &str) -> &'static [Kind] {
     match action {
-        "draft" | "ready_for_review" | "delete_branch" => &[Kind::Pull],
+        "draft" | "ready_for_review" | "delete_branch" | "request_review" | "review" => &[Kind::Pull],
         _ => &[Kind::Issue, Kind::Pull],
     }
 }

@@ -3,6 +3,7 @@
 use orchd_fake::ItemView;
 use serde_json::{Value, json};
 
+use super::review_scenarios::review_scenarios;
 use super::stage::{Kind, Stage, edit_our_comment, our_comment, our_comment_id};
 use super::tidying;
 use crate::story::WEB;
@@ -37,6 +38,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         state_scenarios(),
         stale_scenarios(),
         tidying::scenarios(),
+        review_scenarios(),
     ];
     all.into_iter().flatten().collect()
 }

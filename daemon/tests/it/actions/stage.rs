@@ -139,7 +139,14 @@ pub(super) fn sight(item: &ItemView) -> impl PartialEq + std::fmt::Debug + use<>
         (sorted(item.labels()), sorted(item.assignees()), item.comments()),
         (item.is_open(), item.is_merged(), item.state_reason().filter(|_| !item.is_open()).map(str::to_owned)),
         (item.is_locked(), item.lock_reason().map(str::to_owned), item.is_draft(), item.branch().map(str::to_owned)),
+        (sorted(item.requested_reviewers()), standing_reviews(item)),
     )
+}
+
+/// Author and state of each review that counts: a dismissed one does not.
+fn standing_reviews(item: &ItemView) -> Vec<(String, String)> {
+    let counts = item.reviews().iter().filter(|review| review.state != "DISMISSED");
+    counts.map(|review| (review.author.login.clone(), review.state.clone())).collect()
 }
 
 pub(super) fn our_comment(item: &ItemView) -> Option<String> {

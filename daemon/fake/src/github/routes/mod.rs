@@ -6,6 +6,7 @@ mod issues;
 mod labels;
 mod pulls;
 mod reactions;
+mod reviews;
 
 use std::collections::BTreeSet;
 
@@ -71,6 +72,9 @@ pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer 
             app::repositories(world, call, *id, repositories.as_ref())
         }
         (["graphql"], Caller::Installation { id, .. }) if call.method == "POST" => graphql::handle(world, call, *id),
+        (["orgs", organization, "teams", slug, "members"], Caller::Installation { id, .. }) if call.method == "GET" => {
+            reviews::members(world, call, *id, organization, slug)
+        }
         (["repos", owner, name, rest @ ..], Caller::Installation { id, repositories }) => {
             let full_name = format!("{owner}/{name}");
             match access(world, &full_name, *id, repositories.as_ref()) {
@@ -122,7 +126,8 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
         ("GET", ["collaborators", login, "permission"]) => reactions::permission(world, &at, login),
         (_, ["issues", "comments", id, "reactions", rest @ ..]) => reactions::of_comment(world, &at, id, rest),
         ("GET", ["collaborators", login] | ["assignees", login]) => at.repository(world, |repo| {
-            if repo.collaborators.contains(*login) { Answer::empty(204) } else { Answer::not_found() }
+            let known = repo.collaborators.iter().any(|each| each.eq_ignore_ascii_case(login));
+            if known { Answer::empty(204) } else { Answer::not_found() }
         }),
         (_, ["issues", "comments", id]) => comments::one(world, &at, id),
         (_, ["issues", number, "comments"]) => at.numbered(number, |n| comments::of_item(world, &at, n)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Place, texts};
+use super::{Place, reviews};
 use crate::github::call::Answer;
 use crate::github::contents;
 use crate::github::journal::Change;
@@ -28,7 +28,7 @@ pub(super) fn handle(world: &mut World, at: &Place<'_>, rest: &[&str]) -> Answer
         ("GET", [number, "reviews"]) => one(world, at, number, |repo, item, pull| {
             Answer::page(at.call, pull.reviews.iter().map(|each| items::review(repo, item, each)).collect())
         }),
-        ("POST", [number, "requested_reviewers"]) => at.numbered(number, |n| request_review(world, at, n)),
+        (_, [number, rest @ ..]) => at.numbered(number, |n| reviews::handle(world, at, n, rest)),
         _ => Answer::not_found(),
     }
 }
@@ -79,23 +79,6 @@ fn list(world: &World, at: &Place<'_>) -> Answer {
             (in_state && on_base && of_head).then(|| items::pull_in_list(repo, item, pull))
         });
         Answer::page(at.call, fits.collect())
-    })
-}
-
-fn request_review(world: &mut World, at: &Place<'_>, number: u64) -> Answer {
-    let logins = at.call.body.get("reviewers").and_then(texts).unwrap_or_default();
-    let Some(repo) = world.repository(at.full_name) else { return Answer::not_found() };
-    if !logins.iter().all(|login| repo.collaborators.contains(login)) {
-        return Answer::error(422, "Reviews may only be requested from collaborators.");
-    }
-    for login in logins {
-        if world.change(&at.actor, at.full_name, number, Change::ReviewRequested(login)).is_none() {
-            return Answer::not_found();
-        }
-    }
-    at.item(world, number, |repo, item| match &item.pull {
-        Some(pull) => Answer::new(201, items::pull_in_list(repo, item, pull)),
-        None => Answer::not_found(),
     })
 }
 
