@@ -91,6 +91,8 @@ pub struct CheckRun {
     /// `queued`, `in_progress` or `completed`.
     pub status: String,
     pub conclusion: Option<String>,
+    /// What the App that made it calls it.
+    pub external_id: Option<String>,
     pub started_at: Time,
     /// What an App said with it; `None`: GitHub's own CI made it.
     pub output: Option<serde_json::Value>,
@@ -104,7 +106,33 @@ pub struct Status {
     /// `pending`, `success`, `failure` or `error`.
     pub state: String,
     pub description: String,
+    pub target_url: Option<String>,
     pub at: Time,
+}
+
+/// A run of a workflow that somebody started by hand or by the API.
+#[derive(Clone, Debug)]
+pub struct WorkflowRun {
+    pub id: i64,
+    pub file: String,
+    /// Branch or tag.
+    pub branch: String,
+    pub sha: String,
+    pub actor: User,
+    pub at: Time,
+}
+
+/// GitHub Actions of a repository.
+#[derive(Clone, Debug, Default)]
+pub struct Actions {
+    /// Files that have an `on: workflow_dispatch`.
+    pub workflows: BTreeSet<String>,
+    /// Oldest first.
+    pub runs: Vec<WorkflowRun>,
+    /// Runs are not listed yet.
+    pub late: bool,
+    /// What was dispatched, workflows and events, as it was asked for.
+    pub dispatched: Vec<serde_json::Value>,
 }
 
 /// What only a pull request has.
@@ -188,6 +216,7 @@ pub struct Repository {
     pub items: BTreeMap<u64, Item>,
     pub checks: Vec<CheckRun>,
     pub statuses: Vec<Status>,
+    pub actions: Actions,
     /// By branch or commit, then by path.
     pub files: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -214,6 +243,7 @@ impl Repository {
             items: BTreeMap::new(),
             checks: Vec::new(),
             statuses: Vec::new(),
+            actions: Actions::default(),
             files: BTreeMap::new(),
         };
         for (name, color) in USUAL_LABELS {

@@ -7,6 +7,8 @@
 
 #[macro_use]
 mod registry;
+mod check_runs;
+mod commit;
 mod hands;
 mod item;
 mod names;
@@ -62,7 +64,7 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
-actions! { label, comment, assign, close, reopen and check_config }
+actions! { label, comment, assign, close, reopen, check, status, dispatch, create_issue and check_config }
 
 /// An action of the registry with parsed parameters, bound to its target.
 pub struct Bound {
@@ -106,6 +108,11 @@ impl Bound {
     /// As the requests fail; what was done of a change of several requests stays done.
     pub async fn write(&self, writer: &Writer, change: &Value) -> Result<(), GitHubError> {
         self.action.write(&self.target, writer, change).await
+    }
+
+    /// Whether each of its changes is one request: when GitHub refuses that, nothing was done.
+    pub fn is_one_request(&self) -> bool {
+        self.action.is_one_request()
     }
 
     /// Pure: how to get from `now` back to `before`, given what we made of it (`after`). The change is one that

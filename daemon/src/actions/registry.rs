@@ -12,6 +12,7 @@ use super::{Origin, Plan, Reversal, Settled};
 use crate::core::hand::HandChange;
 use crate::core::intent::{ActionKind, Target};
 use crate::core::permission::Needs;
+use crate::core::subject::SubjectKind;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -27,12 +28,21 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The parameters, as YAML that fits on the line of the name.
     const EXAMPLE: &'static str;
     const UNDOABLE: bool;
-    /// The permission it takes. Nearly every action is about an issue or a pull request.
+    /// What it acts on, which an event must name. Nearly every action is about an issue or a pull request.
+    const ACTS_ON: SubjectKind = SubjectKind::Item;
+    /// The permission it takes.
     const NEEDS: Needs = Needs::Item;
+    /// Whether each change is one request, so that a refusal says that nothing was done.
+    const ONE_REQUEST: bool = false;
 
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// As `NEEDS`, where the parameters decide.
+    fn needs(&self) -> Needs {
+        Self::NEEDS
     }
 
     fn read(
@@ -60,6 +70,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send 
 
 /// An [`Action`] whose state and change are JSON, as the store keeps them.
 pub(super) trait Erased: Send + Sync {
+    fn is_one_request(&self) -> bool;
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
     fn plan(&self, origin: &Origin, state: &Value, hands: &[HandChange]) -> Plan;
     fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled;
@@ -71,6 +82,10 @@ pub(super) trait Erased: Send + Sync {
 const UNREADABLE: &str = "what was stored of the earlier state cannot be read by this version";
 
 impl<A: Action> Erased for A {
+    fn is_one_request(&self) -> bool {
+        A::ONE_REQUEST
+    }
+
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value> {
         Box::pin(async move {
             let state = Action::read(self, target, origin, reader).await?;
@@ -137,7 +152,8 @@ pub(super) const fn kind<A: Action>() -> ActionKind {
         help: A::HELP,
         example: A::EXAMPLE,
         undoable: A::UNDOABLE,
-        needs: A::NEEDS,
+        acts_on: A::ACTS_ON,
+        needs: |params| read_params::<A>(params).map_or(A::NEEDS, |action| action.needs()),
         check: |params| read_params::<A>(params).map(|_| ()),
         schema: schema::<A>,
     }

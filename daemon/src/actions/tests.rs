@@ -16,7 +16,7 @@ use crate::github::stand_in::{self, Reply, Seen, StandIn, reply};
 
 fn bound(action: &str, params: &Value) -> Bound {
     let repository = RepoName::parse("acme/app").unwrap();
-    let target = Target { repository, installation: Some(InstallationId(5)), number: 7 };
+    let target = Target::item(repository, Some(InstallationId(5)), 7);
     let origin = Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(Uuid::nil()) };
     Bound::new(action, params, target, origin).unwrap()
 }
@@ -59,7 +59,7 @@ fn merged() -> Value {
 fn every_action_takes_its_own_example_and_has_a_schema() {
     assert_eq!(
         kinds().iter().map(|kind| kind.name).collect::<Vec<_>>(),
-        ["label", "comment", "assign", "close", "reopen"]
+        ["label", "comment", "assign", "close", "reopen", "check", "status", "dispatch", "create_issue"]
     );
     for kind in kinds() {
         let example: Value = serde_yaml::from_str(kind.example).unwrap();

@@ -18,3 +18,4 @@ pub mod intent;
 pub mod pattern;
 pub mod permission;
 pub mod rule;
+pub mod subject;

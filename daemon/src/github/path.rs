@@ -54,8 +54,9 @@ impl<'a> Item<'a> {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 18] = [
+const COLLECTIONS: [&str; 21] = [
     "access_tokens",
+    "actions",
     "assignees",
     "attempts",
     "check-runs",
@@ -63,6 +64,7 @@ const COLLECTIONS: [&str; 18] = [
     "commits",
     "contents",
     "deliveries",
+    "dispatches",
     "files",
     "hook",
     "installations",
@@ -72,6 +74,7 @@ const COLLECTIONS: [&str; 18] = [
     "repositories",
     "reviews",
     "status",
+    "statuses",
     "repos",
 ];
 
@@ -137,6 +140,8 @@ mod tests {
             ("/api/v3/repos/a/b/commits/abc/check-runs", "/repos/:owner/:repo/commits/:id/check-runs"),
             ("/app/installations/5/access_tokens", "/app/installations/:id/access_tokens"),
             ("/app/hook/deliveries/7/attempts", "/app/hook/deliveries/:id/attempts"),
+            ("/repos/a/b/statuses/abc", "/repos/:owner/:repo/statuses/:id"),
+            ("/repos/a/b/dispatches", "/repos/:owner/:repo/dispatches"),
             ("/meta", "/meta"),
             ("/repositories/55/issues", "/repositories/:id/issues"),
             ("/installation/repositories", "/installation/repositories"),

@@ -33,5 +33,6 @@ mod site;
 mod store;
 mod story;
 mod sweep;
+mod targets;
 mod tls;
 mod webhook;

@@ -18,6 +18,7 @@ mod routes;
 mod server;
 mod setup;
 pub mod views;
+mod workflows;
 mod world;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use contents::MadeCheck;
+pub use workflows::SetStatus;
 
 use config::Config;
 use deliveries::Delivery;

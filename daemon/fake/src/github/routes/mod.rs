@@ -5,6 +5,7 @@ mod comments;
 mod issues;
 mod labels;
 mod pulls;
+mod repository;
 
 use std::collections::BTreeSet;
 
@@ -118,6 +119,9 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
         ("GET", ["collaborators", login] | ["assignees", login]) => at.repository(world, |repo| {
             if repo.collaborators.contains(*login) { Answer::empty(204) } else { Answer::not_found() }
         }),
+        ("POST", ["issues"]) | (_, ["actions" | "check-runs" | "dispatches" | "statuses", ..]) => {
+            repository::handle(world, &at, rest)
+        }
         (_, ["issues", "comments", id]) => comments::one(world, &at, id),
         (_, ["issues", number, "comments"]) => at.numbered(number, |n| comments::of_item(world, &at, n)),
         (_, ["issues", number, "labels", rest @ ..]) => at.numbered(number, |n| labels::handle(world, &at, n, rest)),
@@ -125,7 +129,6 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
         (_, ["pulls", rest @ ..]) => pulls::handle(world, &at, rest),
         ("GET", ["commits", sha, "check-runs"]) => pulls::check_runs(world, &at, sha),
         ("GET", ["contents", path @ ..]) => at.repository(world, |repo| contents::show(repo, call, &path.join("/"))),
-        ("POST", ["check-runs"]) => contents::create_check(world, call, full_name),
         ("GET", ["commits", sha, "status"]) => pulls::status(world, &at, sha),
         _ => Answer::not_found(),
     }
