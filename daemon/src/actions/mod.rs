@@ -80,9 +80,14 @@ pub struct NotAnAction(pub String);
 
 impl Bound {
     /// # Errors
-    /// When no action has the name, or the parameters are not its.
+    /// When no action has the name, the parameters are not its, or it does not act on such a target.
     pub fn new(action: &str, params: &Value, target: Target, origin: Origin) -> Result<Self, NotAnAction> {
-        let action = parse(action, params).map_err(NotAnAction)?;
+        let name = action;
+        let action = parse(name, params).map_err(NotAnAction)?;
+        let acts_on = action.acts_on();
+        if target.subject.kind() != acts_on {
+            return Err(NotAnAction(format!("`{name}` acts on {acts_on}, which {target} is not")));
+        }
         Ok(Self { action, target, origin })
     }
 

@@ -70,6 +70,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send 
 
 /// An [`Action`] whose state and change are JSON, as the store keeps them.
 pub(super) trait Erased: Send + Sync {
+    fn acts_on(&self) -> SubjectKind;
     fn is_one_request(&self) -> bool;
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
     fn plan(&self, origin: &Origin, state: &Value, hands: &[HandChange]) -> Plan;
@@ -82,6 +83,10 @@ pub(super) trait Erased: Send + Sync {
 const UNREADABLE: &str = "what was stored of the earlier state cannot be read by this version";
 
 impl<A: Action> Erased for A {
+    fn acts_on(&self) -> SubjectKind {
+        A::ACTS_ON
+    }
+
     fn is_one_request(&self) -> bool {
         A::ONE_REQUEST
     }

@@ -10,6 +10,7 @@ use super::*;
 use crate::core::event::{InstallationId, RepoName};
 use crate::core::hand::{Hand, Thing};
 use crate::core::rule::Mode;
+use crate::core::subject::Subject;
 use crate::github::client::GitHub;
 use crate::github::client::WriteTerms;
 use crate::github::stand_in::{self, Reply, Seen, StandIn, reply};
@@ -68,6 +69,19 @@ fn every_action_takes_its_own_example_and_has_a_schema() {
         assert_eq!(schema["type"], "object", "{}", kind.name);
         assert_eq!(schema["additionalProperties"], false, "{}", kind.name);
     }
+}
+
+#[test]
+fn an_action_is_bound_to_nothing_but_what_it_acts_on() {
+    let bind = |action: &str, params: Value, subject: Subject| {
+        let target = Target { subject, ..Target::item(RepoName::parse("acme/app").unwrap(), None, 0) };
+        let origin = Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(Uuid::nil()) };
+        Bound::new(action, &params, target, origin).err().map(|error| error.to_string())
+    };
+    let refused = "`close` acts on an issue or pull request, which acme/app is not";
+    assert_eq!(bind("close", json!({}), Subject::Repository).as_deref(), Some(refused));
+    assert!(bind("dispatch", json!({"event_type": "x"}), Subject::Item).is_some());
+    assert!(bind("dispatch", json!({"event_type": "x"}), Subject::Repository).is_none());
 }
 
 #[test]

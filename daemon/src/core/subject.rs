@@ -69,6 +69,14 @@ impl Subject {
     pub fn is_item(&self) -> bool {
         *self == Self::Item
     }
+
+    pub fn kind(&self) -> SubjectKind {
+        match self {
+            Self::Item => SubjectKind::Item,
+            Self::Commit(_) => SubjectKind::Commit,
+            Self::Repository => SubjectKind::Repository,
+        }
+    }
 }
 
 /// What an action needs to know of an event before it can act.
