@@ -11,6 +11,7 @@ use orchd::core::facts::{Check, CheckState, Facts, Known, Review, ReviewState};
 use orchd::core::intent::ActionSpec;
 use orchd::core::pattern::{Case, Globs};
 use orchd::core::rule::{Limits, Mode, Repositories, Rule, RuleName, Trigger};
+use orchd::core::subject::SubjectKind;
 use serde_json::{Value, json};
 
 /// The daemon's.
@@ -38,7 +39,11 @@ fn rules() -> Vec<Rule> {
             ),
             on: vec![Trigger::parse("pull_request.*").expect("a plain trigger")],
             when: Some(Condition::parse(&shapes[index % shapes.len()]).expect("a plain condition")),
-            then: vec![ActionSpec { name: "label".to_owned(), params: json!({"add": ["seen"]}) }],
+            then: vec![ActionSpec {
+                name: "label".to_owned(),
+                params: json!({"add": ["seen"]}),
+                acts_on: SubjectKind::Item,
+            }],
             mode: Mode::Active,
             limits: Limits::default(),
         })

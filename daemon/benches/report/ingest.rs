@@ -15,7 +15,7 @@ const RULES: &str = r#"rules:
   - {name: docs, mode: shadow, on: [pull_request.*], if: {title: "^never written"}, then: [{label: {add: [docs]}}]}
   - {name: triage, mode: shadow, on: [issues.opened, issues.edited], if: {body: "never written"}, then: [{label: {add: [x]}}]}
   - {name: answer, mode: shadow, on: [issue_comment.created], if: {comment: "^/never"}, then: [{label: {add: [x]}}]}
-  - {name: ship, mode: shadow, on: [push], if: {author: nobody-at-all}, then: [{label: {add: [x]}}]}
+  - {name: ship, mode: shadow, on: [push], if: {author: nobody-at-all}, then: [{dispatch: {event_type: ship}}]}
 "#;
 
 struct Row {

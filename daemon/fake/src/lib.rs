@@ -13,6 +13,7 @@ pub mod seed;
 
 pub use github::GitHub;
 pub use github::MadeCheck;
+pub use github::SetStatus;
 pub use github::config::Config;
 pub use github::deliveries::Delivery;
 pub use github::faults::Fault;

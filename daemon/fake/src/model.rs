@@ -118,6 +118,8 @@ pub struct CheckRun {
     /// `queued`, `in_progress` or `completed`.
     pub status: String,
     pub conclusion: Option<String>,
+    /// What the App that made it calls it.
+    pub external_id: Option<String>,
     pub started_at: Time,
     /// What an App said with it; `None`: GitHub's own CI made it.
     pub output: Option<serde_json::Value>,
@@ -131,7 +133,33 @@ pub struct Status {
     /// `pending`, `success`, `failure` or `error`.
     pub state: String,
     pub description: String,
+    pub target_url: Option<String>,
     pub at: Time,
+}
+
+/// A run of a workflow that somebody started by hand or by the API.
+#[derive(Clone, Debug)]
+pub struct WorkflowRun {
+    pub id: i64,
+    pub file: String,
+    /// Branch or tag.
+    pub branch: String,
+    pub sha: String,
+    pub actor: User,
+    pub at: Time,
+}
+
+/// GitHub Actions of a repository.
+#[derive(Clone, Debug, Default)]
+pub struct Actions {
+    /// Files that have an `on: workflow_dispatch`.
+    pub workflows: BTreeSet<String>,
+    /// Oldest first.
+    pub runs: Vec<WorkflowRun>,
+    /// Runs are not listed yet.
+    pub late: bool,
+    /// What was dispatched, workflows and events, as it was asked for.
+    pub dispatched: Vec<serde_json::Value>,
 }
 
 /// What only a pull request has.
@@ -223,6 +251,7 @@ pub struct Repository {
     pub statuses: Vec<Status>,
     /// The commit of each branch that a pull request named.
     pub branches: BTreeMap<String, String>,
+    pub actions: Actions,
     /// By branch or commit, then by path.
     pub files: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -252,6 +281,7 @@ impl Repository {
             checks: Vec::new(),
             statuses: Vec::new(),
             branches: BTreeMap::new(),
+            actions: Actions::default(),
             files: BTreeMap::new(),
         };
         for (name, color) in USUAL_LABELS {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::registry::Action;
+use super::check_runs;
 use super::{Origin, Plan, Reversal, Settled};
 use crate::config::{FileTerms, Problems, repository};
 use crate::core::hand::HandChange;
@@ -22,8 +23,6 @@ use crate::github::{GitHubError, path};
 const CHECK: &str = "orchd config";
 /// GitHub takes no more annotations in one request; a summary tells how many there are.
 const MOST_ANNOTATIONS: usize = 50;
-/// 200 runs of this name on one commit, by all Apps.
-const MOST_PAGES: u32 = 2;
 
 /// What to check.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -72,19 +71,6 @@ pub(super) struct Change {
     annotations: Vec<Annotation>,
 }
 
-#[derive(Deserialize)]
-struct Run {
-    id: u64,
-    name: String,
-    /// Null when the App is gone.
-    app: Option<App>,
-}
-
-#[derive(Deserialize)]
-struct App {
-    slug: Option<String>,
-}
-
 impl Params {
     fn judge(&self, target: &Target, found: Found) -> Verdict {
         let judged = match found {
@@ -113,23 +99,6 @@ impl Params {
     }
 }
 
-/// Our run on a commit.
-async fn ours(target: &Target, head: &str, reader: &Reader) -> Result<Option<u64>, GitHubError> {
-    let slug = reader.app_slug().await?;
-    let name = path::segment(CHECK);
-    let runs = format_args!("/commits/{head}/check-runs?check_name={name}&filter=all").to_string();
-    let runs = path::repository(&target.repository, runs);
-    let runs = reader.get_all::<Run>(&runs, Some("check_runs"), MOST_PAGES).await?;
-    let is_ours = |run: &&Run| {
-        let app = run.app.as_ref().and_then(|app| app.slug.as_deref());
-        run.name == CHECK && app.is_some_and(|app| app.eq_ignore_ascii_case(&slug))
-    };
-    match runs.items.iter().find(is_ours) {
-        Some(run) => Ok(Some(run.id)),
-        None => runs.whole("check runs").map(|_| None),
-    }
-}
-
 /// The head commit, which goes into paths: nothing but hexadecimal digits.
 async fn head_of(target: &Target, reader: &Reader) -> Result<String, GitHubError> {
     let path = path::repository(&target.repository, format_args!("/pulls/{}", target.number));
@@ -151,7 +120,7 @@ impl Action for Params {
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {
         let head = head_of(target, reader).await?;
-        let check = ours(target, &head, reader).await?;
+        let check = check_runs::ours(target, &head, CHECK, reader, |_| true).await?.map(|run| run.id);
         let found =
             contents::file(reader, &target.repository, &self.path, Some(&head), self.terms.max_size).await?;
         Ok(State { head, check, verdict: self.judge(target, found) })
@@ -235,7 +204,7 @@ mod tests {
 
     fn state(text: &str) -> State {
         let repository = RepoName::parse("acme/web").unwrap();
-        let target = Target { repository, installation: None, number: 1 };
+        let target = Target::item(repository, None, 1);
         let found = Found::Text { sha: "a".to_owned(), text: text.to_owned() };
         State { head: "c0ffee".to_owned(), check: None, verdict: params().judge(&target, found) }
     }

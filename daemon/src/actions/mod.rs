@@ -7,6 +7,8 @@
 
 #[macro_use]
 mod registry;
+mod check_runs;
+mod commit;
 mod hands;
 mod item;
 mod names;
@@ -78,7 +80,7 @@ pub enum Reversal<C = Value> {
 
 actions! {
     label, comment, assign, request_review, review, close, reopen, stale, lock, milestone, title, draft, ready_for_review,
-    delete_branch
+    delete_branch, check, status, dispatch, create_issue
     and check_config, react
 }
 
@@ -101,9 +103,14 @@ pub struct NotAnAction(pub String);
 
 impl Bound {
     /// # Errors
-    /// When no action has the name, or the parameters are not its.
+    /// When no action has the name, the parameters are not its, or it does not act on such a target.
     pub fn new(action: &str, params: &Value, target: Target, origin: Origin) -> Result<Self, NotAnAction> {
-        let action = parse(action, params).map_err(NotAnAction)?;
+        let name = action;
+        let action = parse(name, params).map_err(NotAnAction)?;
+        let acts_on = action.acts_on();
+        if target.subject.kind() != acts_on {
+            return Err(NotAnAction(format!("`{name}` acts on {acts_on}, which {target} is not")));
+        }
         Ok(Self { action, target, origin })
     }
 
@@ -134,6 +141,11 @@ impl Bound {
     /// As the requests fail; what was done of a change of several requests stays done.
     pub async fn write(&self, writer: &Writer, change: &Value) -> Result<(), GitHubError> {
         self.action.write(&self.target, writer, change).await
+    }
+
+    /// Whether each of its changes is one request: when GitHub refuses that, nothing was done.
+    pub fn is_one_request(&self) -> bool {
+        self.action.is_one_request()
     }
 
     /// Pure: how to get from `now` back to `before`, given what we made of it (`after`). The change is one that

@@ -13,6 +13,7 @@ use crate::core::command::Command;
 use crate::core::hand::{Hand, HandChange, Thing};
 use crate::core::intent::{ActionKind, Target};
 use crate::core::permission::Needs;
+use crate::core::subject::SubjectKind;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -30,8 +31,12 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const UNDOABLE: bool;
     /// How people ask for it in a comment.
     const COMMANDS: &'static [Command] = &[];
-    /// The permission it takes. Nearly every action is about an issue or a pull request.
+    /// What it acts on, which an event must name. Nearly every action is about an issue or a pull request.
+    const ACTS_ON: SubjectKind = SubjectKind::Item;
+    /// The permission it takes.
     const NEEDS: Needs = Needs::Item;
+    /// Whether each change is one request, so that a refusal says that nothing was done.
+    const ONE_REQUEST: bool = false;
 
     /// What the parameters ask for, as what a person would have touched by hand.
     fn touches(&self) -> Vec<(Thing, Hand)> {
@@ -41,6 +46,11 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// As `NEEDS`, where the parameters decide.
+    fn needs(&self) -> Needs {
+        Self::NEEDS
     }
 
     fn read(
@@ -74,6 +84,8 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send 
 /// An [`Action`] whose state and change are JSON, as the store keeps them.
 pub(super) trait Erased: Send + Sync {
     fn touches(&self) -> Vec<(Thing, Hand)>;
+    fn acts_on(&self) -> SubjectKind;
+    fn is_one_request(&self) -> bool;
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
     fn vouches_for(&self, state: &Value) -> Option<String>;
     fn plan(&self, origin: &Origin, state: &Value, hands: &[HandChange]) -> Plan;
@@ -88,6 +100,14 @@ const UNREADABLE: &str = "what was stored of the earlier state cannot be read by
 impl<A: Action> Erased for A {
     fn touches(&self) -> Vec<(Thing, Hand)> {
         Action::touches(self)
+    }
+
+    fn acts_on(&self) -> SubjectKind {
+        A::ACTS_ON
+    }
+
+    fn is_one_request(&self) -> bool {
+        A::ONE_REQUEST
     }
 
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value> {
@@ -161,7 +181,8 @@ pub(super) const fn kind<A: Action>() -> ActionKind {
         example: A::EXAMPLE,
         undoable: A::UNDOABLE,
         commands: A::COMMANDS,
-        needs: A::NEEDS,
+        acts_on: A::ACTS_ON,
+        needs: |params| read_params::<A>(params).map_or(A::NEEDS, |action| action.needs()),
         check: |params| read_params::<A>(params).map(|_| ()),
         schema: schema::<A>,
     }

@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::*;
 use crate::core::event::{InstallationId, RepoName};
 use crate::core::hand::{Hand, Thing};
 use crate::core::rule::Mode;
+use crate::core::subject::Subject;
 use crate::github::client::GitHub;
 use crate::github::client::WriteTerms;
 use crate::github::stand_in::{self, Reply, Seen, StandIn, reply};
 
 fn bound(action: &str, params: &Value) -> Bound {
     let repository = RepoName::parse("acme/app").unwrap();
-    let target = Target { repository, installation: Some(InstallationId(5)), number: 7 };
-    let origin =
-        Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(Uuid::nil()), at: chrono::DateTime::UNIX_EPOCH };
+    let target = Target::item(repository, Some(InstallationId(5)), 7);
+    let origin = Origin::of("r");
     Bound::new(action, params, target, origin).unwrap()
 }
 
@@ -74,7 +73,11 @@ fn every_action_takes_its_own_example_and_has_a_schema() {
             "title",
             "draft",
             "ready_for_review",
-            "delete_branch"
+            "delete_branch",
+            "check",
+            "status",
+            "dispatch",
+            "create_issue"
         ]
     );
     for kind in kinds() {
@@ -84,6 +87,19 @@ fn every_action_takes_its_own_example_and_has_a_schema() {
         assert_eq!(schema["type"], "object", "{}", kind.name);
         assert_eq!(schema["additionalProperties"], false, "{}", kind.name);
     }
+}
+
+#[test]
+fn an_action_is_bound_to_nothing_but_what_it_acts_on() {
+    let bind = |action: &str, params: Value, subject: Subject| {
+        let target = Target { subject, ..Target::item(RepoName::parse("acme/app").unwrap(), None, 0) };
+        let origin = Origin::of("r");
+        Bound::new(action, &params, target, origin).err().map(|error| error.to_string())
+    };
+    let refused = "`close` acts on an issue or pull request, which acme/app is not";
+    assert_eq!(bind("close", json!({}), Subject::Repository).as_deref(), Some(refused));
+    assert!(bind("dispatch", json!({"event_type": "x"}), Subject::Item).is_some());
+    assert!(bind("dispatch", json!({"event_type": "x"}), Subject::Repository).is_none());
 }
 
 #[test]
@@ -103,7 +119,8 @@ fn unknown_parameters_and_actions_are_refused_in_clear_words() {
     assert!(check("close", json!({"reason": "bored"})).contains("`completed` or `not_planned`"));
     assert!(check("reopen", json!({"x": 1})).contains("unknown field `x`"));
     assert!(check("comment", json!({})).contains("missing field `body`"));
-    assert!((kinds()[3].check)(&Value::Null).is_ok());
+    let close = kinds().iter().find(|kind| kind.name == "close").unwrap();
+    assert!((close.check)(&Value::Null).is_ok());
     let refused = parse("explode", &Value::Null).err().unwrap();
     assert_eq!(refused, "there is no action `explode`");
 }

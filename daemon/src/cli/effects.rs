@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output::{self, Rows, or_dash, word};
+use crate::actions;
 use crate::core::event::RepoName;
 use crate::core::rule::RuleName;
-use crate::store::effects::EffectRow;
+use crate::store::effects::{EffectRow, EffectState};
 
 /// As the API spells them.
 const STATES: [&str; 10] =
@@ -98,7 +99,18 @@ fn show(effect: Value, json: bool) -> Result<(), Failure> {
         ("parameters", effect.intent.params.to_string()),
         ("state", word(&effect.state)),
     ];
+    let kind = actions::kinds().iter().find(|kind| kind.name == effect.intent.action);
+    if kind.is_some_and(|kind| !kind.undoable) {
+        facts.push(("undo", "what this action did cannot be taken back".to_owned()));
+    }
     facts.extend(effect.note.map(|note| ("note", note)));
+    if effect.state == EffectState::Quarantined {
+        facts.push(("to settle it", format!(
+            "look at GitHub; `orchd jobs list --state dead --event {}` names the job: `orchd jobs discard` it if the effect \
+             happened, `orchd jobs retry` it to have it done",
+            effect.intent.event
+        )));
+    }
     facts.extend(effect.before.map(|before| ("before", before.to_string())));
     facts.extend(effect.change.map(|change| ("change", change.to_string())));
     facts.extend(effect.after.map(|after| ("after", after.to_string())));

@@ -35,11 +35,16 @@ pub(super) enum Command {
         id: Uuid,
     },
     /// Put a dead letter back into the queue, with fresh attempts.
+    ///
+    /// Where its effect is `quarantined`, GitHub is looked at once more; unless it shows there that it happened, it is done.
+    /// So look yourself first: what cannot be told apart from here may happen a second time.
     Retry {
         /// The job's id.
         id: Uuid,
     },
     /// Put a dead letter away.
+    ///
+    /// Where its effect is `quarantined`, it stays so, and nothing more is done: right when it happened, or is not wanted.
     Discard {
         /// The job's id.
         id: Uuid,

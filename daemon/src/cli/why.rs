@@ -14,14 +14,15 @@ use super::failure::Failure;
 use super::output::{self, Rows, harmless, word};
 use crate::core::event::RepoName;
 use crate::core::rule::Mode;
+use crate::core::subject as target;
 use crate::store::decisions::DecisionRow;
 use crate::store::effects::EffectRow;
 use crate::store::events::EventRow;
 
 #[derive(Debug, Args)]
 pub(super) struct Why {
-    /// An event, or an issue or pull request; without it, a table of the latest events.
-    #[arg(value_name = "EVENT_ID|OWNER/REPO#N")]
+    /// An event, or an issue or pull request; a repository, or nothing, for a table of its or all latest events.
+    #[arg(value_name = "EVENT_ID|OWNER/REPO#N|OWNER/REPO")]
     subject: Option<Subject>,
     /// How many events the table tells of.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
@@ -32,6 +33,7 @@ pub(super) struct Why {
 enum Subject {
     Event(Uuid),
     Item { repository: RepoName, number: u64 },
+    Repository(RepoName),
 }
 
 impl FromStr for Subject {
@@ -41,10 +43,13 @@ impl FromStr for Subject {
         if let Ok(id) = Uuid::parse_str(text) {
             return Ok(Self::Event(id));
         }
-        let item = text.rsplit_once('#').and_then(|(repository, number)| {
-            Some(Self::Item { repository: RepoName::parse(repository).ok()?, number: number.parse().ok()? })
-        });
-        item.ok_or("write the id of an event, or owner/repository#number")
+        let found = match text.rsplit_once('#') {
+            Some((repository, number)) => RepoName::parse(repository)
+                .ok()
+                .and_then(|repository| Some(Self::Item { repository, number: number.parse().ok()? })),
+            None => RepoName::parse(text).ok().map(Self::Repository),
+        };
+        found.ok_or("write the id of an event, owner/repository#number, or owner/repository")
     }
 }
 
@@ -63,17 +68,19 @@ struct Answer {
 
 impl Why {
     pub(super) async fn run(&self, daemon: &Daemon, json: bool) -> Result<(), Failure> {
-        let parameter = match &self.subject {
-            None => ("latest", Some(self.latest.to_string())),
-            Some(Subject::Event(id)) => ("event", Some(id.to_string())),
-            Some(Subject::Item { repository, number }) => ("item", Some(format!("{repository}#{number}"))),
+        let latest = ("latest", Some(self.latest.to_string()));
+        let parameters = match &self.subject {
+            None => vec![latest],
+            Some(Subject::Repository(repository)) => vec![("repo", Some(repository.to_string())), latest],
+            Some(Subject::Event(id)) => vec![("event", Some(id.to_string()))],
+            Some(Subject::Item { repository, number }) => vec![("item", Some(format!("{repository}#{number}")))],
         };
-        let answer = daemon.get("/api/why", vec![parameter]).await?;
+        let answer = daemon.get("/api/why", parameters).await?;
         if json {
             return output::print_json(&answer);
         }
         let answer: Answer = output::read(answer)?;
-        if self.subject.is_none() {
+        if matches!(self.subject, None | Some(Subject::Repository(_))) {
             return table(&answer.events).print();
         }
         output::print(&answer.events.iter().map(tell).collect::<Vec<_>>().join("\n"))
@@ -138,14 +145,18 @@ pub(super) fn tell(story: &Story) -> String {
     text
 }
 
-/// `→ label {add: [documentation]}: applied`.
+/// `→ label {add: [documentation]}: applied`, `→ check {…} on commit 6dcb09b5b578: applied`.
 fn effect_line(effect: &EffectRow) -> String {
     let note = effect.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
     let params = match as_written(&effect.intent.params).as_str() {
         "" | "{}" => String::new(),
         params => format!(" {params}"),
     };
-    format!("→ {}{params}: {}{note}", effect.intent.action, word(&effect.state))
+    let on = match &effect.intent.target.subject {
+        target::Subject::Commit(id) => format!(" on commit {:.12}", id.as_str()),
+        target::Subject::Item | target::Subject::Repository => String::new(),
+    };
+    format!("→ {}{params}{on}: {}{note}", effect.intent.action, word(&effect.state))
 }
 
 /// Parameters as a rule has them, long texts shortened.
@@ -169,12 +180,13 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_subject_is_an_event_or_an_item() {
+    fn a_subject_is_an_event_an_item_or_a_repository() {
         let id = Uuid::from_u128(7);
         assert_eq!(id.to_string().parse(), Ok(Subject::Event(id)));
         let item = Subject::Item { repository: RepoName::parse("acme/api").unwrap(), number: 12 };
         assert_eq!("acme/api#12".parse(), Ok(item));
-        for odd in ["", "acme/api", "acme#12", "acme/api#x", "acme/api#-1", "acme/a pi#1"] {
+        assert_eq!("acme/api".parse(), Ok(Subject::Repository(RepoName::parse("acme/api").unwrap())));
+        for odd in ["", "acme", "acme/a/b", "acme#12", "acme/api#x", "acme/api#-1", "acme/a pi#1"] {
             assert!(odd.parse::<Subject>().is_err(), "{odd}");
         }
     }

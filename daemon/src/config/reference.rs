@@ -111,13 +111,15 @@ pub fn markdown(actions: &[ActionKind]) -> String {
     for kind in condition::kinds() {
         push_entry(&mut page, kind.name, kind.help, kind.example);
     }
-    page.push_str("\n## Actions\n\nAn action is a map with one key; its value is the parameters.\n");
+    page.push_str(
+        "\n## Actions\n\nAn action is a map with one key; its value is the parameters. A rule acts on events \
+         that name what each of its actions acts on, and says of others that it was skipped.\n",
+    );
     for kind in actions {
         push_entry(&mut page, kind.name, kind.help, kind.example);
         let undo = if kind.undoable { "Can be taken back." } else { "Cannot be taken back." };
-        page.push('\n');
-        page.push_str(undo);
-        page.push('\n');
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(page, "\nActs on {}. {undo}", kind.acts_on);
     }
     push_commands(&mut page, actions);
     page

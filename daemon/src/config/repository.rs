@@ -76,14 +76,14 @@ mod tests {
                 ".github/orchd.yml:5:5: the server allows no `close` here: its `repository_config.allow.actions` are label",
             ),
             (
-                "rules:\n- {name: a, on: push, repositories: [\"**\"], then: [{label: {add: [x]}}]}\n",
+                "rules:\n- {name: a, on: issues, repositories: [\"**\"], then: [{label: {add: [x]}}]}\n",
                 "the rules of this file look at acme/web only",
             ),
             (
-                "rules:\n- &a {name: a, on: push, then: [{label: {add: [x]}}]}\n- {name: b, on: push, then: [{label: {add: [x]}}]}\n- *a\n",
+                "rules:\n- &a {name: a, on: issues, then: [{label: {add: [x]}}]}\n- {name: b, on: issues, then: [{label: {add: [x]}}]}\n- *a\n",
                 "more than 2 rules",
             ),
-            ("rules:\n- {name: \"acme/api:a\", on: push, then: [{label: {add: [x]}}]}\n", "is not a rule name"),
+            ("rules:\n- {name: \"acme/api:a\", on: issues, then: [{label: {add: [x]}}]}\n", "is not a rule name"),
             ("a: [", "not YAML"),
         ] {
             let told = problems(text);

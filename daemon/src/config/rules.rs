@@ -17,6 +17,7 @@ use crate::core::event_names::{EVENTS, actions_of, is_known};
 use crate::core::intent::{ActionKind, ActionSpec};
 use crate::core::pattern::{Case, Globs};
 use crate::core::rule::{Limits, Mode, Repositories, Rule, RuleName, Trigger};
+use crate::core::subject::can_be_about;
 
 /// The rules of all files so far.
 pub(super) struct Rulebook<'a> {
@@ -81,7 +82,10 @@ impl<'a> Rulebook<'a> {
         // Written and wrong is not the same as not written.
         let has_condition = fields.written("if").is_some();
         let when = fields.read("if", findings, condition);
-        let then = fields.read("then", findings, |node, key, findings| self.actions(node, key, findings));
+        let then = fields.read("then", findings, |node, key, findings| {
+            let then = self.actions(node, key, findings)?;
+            suits_a_trigger(node, &then, on.as_deref().unwrap_or_default(), findings).then_some(then)
+        });
         if let Some(then) = &then {
             fields.shown.insert("then".to_owned(), then.iter().map(|spec| json!({&spec.name: spec.params})).collect());
         }
@@ -135,6 +139,30 @@ impl<'a> Rulebook<'a> {
             _ => Some(spec),
         }
     }
+}
+
+/// Whether a trigger can give every action what it acts on; else the first action that none can is told.
+fn suits_a_trigger(node: &Node, then: &[ActionSpec], on: &[Trigger], findings: &mut Findings) -> bool {
+    let Tree::List(items) = &node.tree else { return true };
+    let mut left: Vec<&Trigger> = on.iter().collect();
+    for (item, ActionSpec { name, acts_on, .. }) in items.iter().zip(then) {
+        let suits = |trigger: &&Trigger| can_be_about(trigger.event_name(), *acts_on);
+        let any = on.iter().any(|trigger| suits(&trigger));
+        left.retain(suits);
+        if on.is_empty() || !left.is_empty() {
+            continue;
+        }
+        let message = if any {
+            format!(
+                "`{name}` acts on {acts_on}, the actions before it on something else, and no event of `on` names both: write two rules"
+            )
+        } else {
+            format!("`{name}` acts on {acts_on}, and no event of `on` names one")
+        };
+        findings.report(item.place, message);
+        return false;
+    }
+    true
 }
 
 fn mode(word: &str) -> Mode {
@@ -248,7 +276,7 @@ fn action(kinds: &[ActionKind], node: &Node, findings: &mut Findings) -> Option<
     };
     let written = if params.is_null() { Value::Object(Map::new()) } else { params.to_json() };
     match (kind.check)(&written) {
-        Ok(()) => Some(ActionSpec { name: name.clone(), params: written }),
+        Ok(()) => Some(ActionSpec { name: name.clone(), params: written, acts_on: kind.acts_on }),
         Err(reason) => refuse(params, findings, format!("`{name}`: {reason}")),
     }
 }

@@ -92,6 +92,10 @@ pub(super) const ACTIONS: &[ActionKind] = &[
     fake("assign", "Assigns people.", "assign: {add: [octocat]}", |p| known(p, &["add", "remove"])),
     fake("close", "Closes it.", "close: {reason: not_planned}", |p| known(p, &["reason"])),
     fake("reopen", "Opens it again.", "reopen: {}", |p| known(p, &[])),
+    ActionKind {
+        acts_on: crate::core::subject::SubjectKind::Commit,
+        ..fake("build", "Builds a commit.", "build: {}", |p| known(p, &[]))
+    },
 ];
 
 const fn fake(
@@ -106,7 +110,8 @@ const fn fake(
         example,
         undoable: true,
         commands: &[],
-        needs: crate::core::permission::Needs::Item,
+        acts_on: crate::core::subject::SubjectKind::Item,
+        needs: |_| crate::core::permission::Needs::Item,
         check,
         schema: || json!({"type": "object"}),
     }

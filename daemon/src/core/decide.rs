@@ -8,14 +8,15 @@ use super::explain::{Explanation, Truth};
 use super::facts::{FactKinds, Facts};
 use super::intent::{Intent, Target};
 use super::rule::{Mode, Rule, RuleName};
+use super::subject::{SubjectKind, subject_of};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Matched,
     NotMatched,
-    /// Triggered, but not to be decided on: the rule is off, the repository is not selected, the event is about no
-    /// item, or a fact it needs cannot be had.
+    /// Triggered, but not to be decided on: the rule is off, the repository is not selected, the event names nothing
+    /// that the rule's actions act on, or a fact it needs cannot be had.
     Skipped,
 }
 
@@ -92,21 +93,28 @@ fn why_not_considered(rule: &Rule, event: &Event) -> Option<String> {
         None if !rule.repositories.0.texts().is_empty() => return Some("the event names no repository".to_owned()),
         _ => {}
     }
-    let has_target = event.repository.is_some() && event.item.is_some();
-    if !rule.then.is_empty() && !has_target {
-        return Some("the event is about no issue or pull request that the rule could act on".to_owned());
-    }
-    None
+    // All of the actions or none: a rule is not carried out by halves.
+    let kinds = rule.then.iter().map(|spec| spec.acts_on);
+    kinds.into_iter().find(|kind| subject_of(event, *kind).is_none()).map(|missing| {
+        let what = match missing {
+            SubjectKind::Item => "is about no issue or pull request",
+            SubjectKind::Commit => "names no commit",
+            SubjectKind::Repository => "names no repository",
+        };
+        format!("the event {what} that the rule could act on")
+    })
 }
 
 /// What a matched rule wants done; the same thing written twice is wanted once.
 fn intents(rule: &Rule, event: &Event) -> Vec<Intent> {
-    let (Some(repository), Some(number)) = (&event.repository, event.item) else {
+    let Some(repository) = &event.repository else {
         return Vec::new();
     };
     let mut intents: Vec<Intent> = Vec::with_capacity(rule.then.len());
     for spec in &rule.then {
-        let target = Target { repository: repository.clone(), installation: event.installation, number };
+        let Some(subject) = subject_of(event, spec.acts_on) else { continue };
+        let number = event.item.unwrap_or(0);
+        let target = Target { repository: repository.clone(), installation: event.installation, number, subject };
         let intent = Intent::new(event.id, &rule.name, spec, target);
         if intents.iter().all(|other| other.id != intent.id) {
             intents.push(intent);
@@ -130,13 +138,17 @@ mod tests {
     use crate::core::pattern::{Case, Globs};
     use crate::core::rule::{Limits, Repositories, Trigger};
 
+    fn spec(name: &str, params: Value, acts_on: SubjectKind) -> ActionSpec {
+        ActionSpec { name: name.to_owned(), params, acts_on }
+    }
+
     fn rule(name: &str, when: Value) -> Rule {
         Rule {
             name: RuleName::parse(name).unwrap(),
             repositories: Repositories(Globs::parse(&["acme/*", "!acme/secret"], Case::Insensitive).unwrap()),
             on: vec![Trigger::parse("pull_request.*").unwrap(), Trigger::parse("push").unwrap()],
             when: (!when.is_null()).then(|| Condition::parse(&when).unwrap()),
-            then: vec![ActionSpec { name: "label".to_owned(), params: json!({"add": ["documentation"]}) }],
+            then: vec![spec("label", json!({"add": ["documentation"]}), SubjectKind::Item)],
             mode: Mode::Active,
             limits: Limits::default(),
         }
@@ -172,6 +184,35 @@ mod tests {
         let push = event("push", json!({"repository": {"full_name": "acme/site"}}));
         let nothing = "the event is about no issue or pull request that the rule could act on".to_owned();
         assert_eq!(verdict(rule("a", json!(null)), &push), (Verdict::Skipped, nothing, 0));
+    }
+
+    #[test]
+    fn actions_act_on_what_the_event_names_all_of_them_or_none() {
+        const SHA: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+        let on = |kinds: &[SubjectKind], name: &str, payload: Value| {
+            let then = kinds.iter().map(|kind| spec("act", json!({"on": kind}), *kind)).collect();
+            let [decision] =
+                &decisions(&[Rule { then, ..rule("a", json!(null)) }], &event(name, payload), &facts())[..]
+            else {
+                panic!("one decision")
+            };
+            let targets: Vec<String> = decision.intents.iter().map(|intent| intent.target.to_string()).collect();
+            (targets, decision.explanation.reason().to_owned())
+        };
+        let (item, commit, repository) = (SubjectKind::Item, SubjectKind::Commit, SubjectKind::Repository);
+        let named = || json!({"full_name": "acme/site"});
+        let push = || json!({"after": SHA, "repository": named()});
+        assert_eq!(on(&[commit, repository], "push", push()).0, [format!("acme/site@{SHA}"), "acme/site".to_owned()]);
+        let (none, why) = on(&[commit, item], "push", push());
+        assert_eq!(
+            (none.len(), why.as_str()),
+            (0, "the event is about no issue or pull request that the rule could act on")
+        );
+        let deleted = json!({"after": "0".repeat(40), "repository": named()});
+        assert_eq!(on(&[commit], "push", deleted).1, "the event names no commit that the rule could act on");
+        let pull = json!({"pull_request": {"number": 7, "head": {"sha": SHA}}, "repository": named()});
+        let both = on(&[item, commit], "pull_request", pull).0;
+        assert_eq!(both, ["acme/site#7".to_owned(), format!("acme/site@{SHA}")]);
     }
 
     #[test]
@@ -214,7 +255,7 @@ mod tests {
     fn shadow_rules_tell_what_they_would_do_and_nothing_is_wanted_twice() {
         let mut twice = Rule { mode: Mode::Shadow, ..rule("a", json!(null)) };
         twice.then.extend(twice.then.clone());
-        twice.then.push(ActionSpec { name: "close".to_owned(), params: json!({}) });
+        twice.then.push(spec("close", json!({}), SubjectKind::Item));
         let decided = decisions(&[twice], &pull_request(), &facts());
         let wanted: Vec<_> = decided[0].intents.iter().map(|intent| intent.action.as_str()).collect();
         assert_eq!(wanted, ["label", "close"]);

@@ -174,7 +174,10 @@ const ITEM_POINTERS: [&str; 5] = [
 ];
 
 fn item_number(payload: &Value) -> Option<u64> {
-    ITEM_POINTERS.iter().find_map(|pointer| payload.pointer(pointer).and_then(Value::as_u64))
+    ITEM_POINTERS
+        .iter()
+        .find_map(|pointer| payload.pointer(pointer).and_then(Value::as_u64))
+        .filter(|number| *number > 0)
 }
 
 #[cfg(test)]

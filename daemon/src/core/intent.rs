@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
@@ -11,6 +11,7 @@ use super::command::Command;
 use super::event::{EventId, InstallationId, RepoName};
 use super::permission::Needs;
 use super::rule::RuleName;
+use super::subject::{Subject, SubjectKind};
 
 /// Stable id of an intent: the same event, rule, action, target and parameters always give the same id, so a crash, a
 /// redelivery or a second daemon can never turn one intent into two.
@@ -32,14 +33,41 @@ const INTENT_NAMESPACE: Uuid = Uuid::from_u128(0x6f72_6368_642d_8e9b_9c1a_696e_7
 pub struct Target {
     pub repository: RepoName,
     pub installation: Option<InstallationId>,
-    /// Issue or pull request.
+    /// The issue or pull request: the subject itself, or the one that the event was about. 0, which GitHub gives to none,
+    /// when there is none; `null` in JSON. An action whose subject is an item always has one.
+    #[serde(default, serialize_with = "number_or_null", deserialize_with = "null_or_number")]
     pub number: u64,
+    /// What of the repository the action acts on.
+    #[serde(default, skip_serializing_if = "Subject::is_item")]
+    pub subject: Subject,
 }
 
+impl Target {
+    /// An issue or pull request.
+    pub fn item(repository: RepoName, installation: Option<InstallationId>, number: u64) -> Self {
+        Self { repository, installation, number, subject: Subject::Item }
+    }
+}
+
+/// `owner/name#7`, `owner/name@COMMIT` or `owner/name`. Ids of intents are made of it: it must never change.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.repository, self.number)
+        match &self.subject {
+            Subject::Item => write!(f, "{}#{}", self.repository, self.number),
+            Subject::Commit(id) => write!(f, "{}@{id}", self.repository),
+            Subject::Repository => self.repository.fmt(f),
+        }
     }
+}
+
+// serde wants the reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn number_or_null<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    (*number > 0).then_some(number).serialize(serializer)
+}
+
+fn null_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(0))
 }
 
 /// An action as a rule names it: checked against the catalogue when the config was loaded.
@@ -47,6 +75,9 @@ impl fmt::Display for Target {
 pub struct ActionSpec {
     pub name: String,
     pub params: Value,
+    /// What it acts on, as the catalogue says.
+    #[serde(default)]
+    pub acts_on: SubjectKind,
 }
 
 /// An action name, a target, parameters, and the event and rule that want it.
@@ -65,7 +96,7 @@ impl Intent {
         let params = Canonical(&spec.params);
         // Room for most names at once. Writing to a `String` cannot fail.
         let mut name = String::with_capacity(256);
-        let _ = write!(name, "{event}\n{rule}\n{}\n{}#{}\n{params}", spec.name, target.repository, target.number);
+        let _ = write!(name, "{event}\n{rule}\n{}\n{target}\n{params}", spec.name);
         Self {
             id: intent_id(name.as_bytes()),
             event,
@@ -127,8 +158,10 @@ pub struct ActionKind {
     pub undoable: bool,
     /// How people ask for it in a comment.
     pub commands: &'static [Command],
-    /// The permission it takes.
-    pub needs: Needs,
+    /// What it acts on: an event that names none is none for it.
+    pub acts_on: SubjectKind,
+    /// The permission it takes with these parameters.
+    pub needs: fn(&Value) -> Needs,
     /// Checks parameters; the text says what is wrong and what to write.
     pub check: fn(&Value) -> Result<(), String>,
     /// JSON Schema of the parameters.
@@ -143,11 +176,20 @@ mod tests {
 
     use super::*;
     use crate::core::condition::properties::any_json;
+    use crate::core::subject::CommitId;
+
+    const SHA: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+
+    fn target(number: u64) -> Target {
+        Target::item(RepoName::parse("acme/site").unwrap(), Some(InstallationId(1)), number)
+    }
 
     fn intent(event: u128, rule: &str, name: &str, params: Value, number: u64) -> IntentId {
-        let spec = ActionSpec { name: name.to_owned(), params };
-        let repository = RepoName::parse("acme/site").unwrap();
-        let target = Target { repository, installation: Some(InstallationId(1)), number };
+        intent_on(event, rule, name, params, target(number))
+    }
+
+    fn intent_on(event: u128, rule: &str, name: &str, params: Value, target: Target) -> IntentId {
+        let spec = ActionSpec { name: name.to_owned(), params, acts_on: SubjectKind::Item };
         Intent::new(EventId(Uuid::from_u128(event)), &RuleName::parse(rule).unwrap(), &spec, target).id
     }
 
@@ -156,6 +198,36 @@ mod tests {
     fn the_id_is_the_same_for_ever() {
         let id = intent(7, "docs-label", "label", json!({"remove": ["b"], "add": ["a"]}), 7);
         assert_eq!(id.to_string(), "0df7167f-7328-585b-a930-977f3513ad4d");
+        for (subject, expected) in [
+            (Subject::Repository, "76292918-43f8-54c1-a84f-e2ea68d65e17"),
+            (Subject::Commit(CommitId::parse(SHA).unwrap()), "3b524a13-6dbd-5cc5-aaf4-0681832f189e"),
+        ] {
+            let id = intent_on(7, "nightly", "x", json!({}), Target { subject, ..target(0) });
+            assert_eq!(id.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_target_reads_and_prints_as_what_it_is() {
+        let commit = || Subject::Commit(CommitId::parse(SHA).unwrap());
+        let (item, nowhere) = (json!({"repository": "acme/site", "installation": 1, "number": 7}), json!(null));
+        for (target, printed, number, subject) in [
+            (target(7), "acme/site#7".to_owned(), json!(7), nowhere.clone()),
+            (Target { subject: commit(), ..target(7) }, format!("acme/site@{SHA}"), json!(7), json!({"commit": SHA})),
+            (Target { subject: commit(), ..target(0) }, format!("acme/site@{SHA}"), nowhere, json!({"commit": SHA})),
+            (
+                Target { subject: Subject::Repository, ..target(0) },
+                "acme/site".to_owned(),
+                json!(null),
+                json!("repository"),
+            ),
+        ] {
+            assert_eq!(target.to_string(), printed);
+            let written = serde_json::to_value(&target).unwrap();
+            assert_eq!((&written["number"], &written["subject"]), (&number, &subject));
+            assert_eq!(serde_json::from_value::<Target>(written).unwrap(), target);
+        }
+        assert_eq!(serde_json::to_value(target(7)).unwrap(), item, "as it always was");
     }
 
     #[test]

@@ -22,3 +22,4 @@ pub mod permission;
 pub mod reviewer;
 pub mod role;
 pub mod rule;
+pub mod subject;

@@ -64,7 +64,7 @@ pub fn missing(rules: &[Rule], kinds: &[ActionKind], granted: &BTreeMap<String, 
 fn needed(rule: &Rule, kinds: &[ActionKind]) -> BTreeSet<&'static str> {
     let mut needed = BTreeSet::new();
     for spec in &rule.then {
-        match kinds.iter().find(|kind| kind.name == spec.name).map(|kind| kind.needs) {
+        match kinds.iter().find(|kind| kind.name == spec.name).map(|kind| (kind.needs)(&spec.params)) {
             Some(Needs::Item) => needed.extend(rule.on.iter().flat_map(|trigger| items_of(trigger.event_name()))),
             Some(Needs::Write(permission)) => {
                 needed.insert(permission);
@@ -88,20 +88,23 @@ fn items_of(event: Option<&str>) -> &'static [&'static str] {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::core::intent::ActionSpec;
     use crate::core::pattern::{Case, Globs};
     use crate::core::rule::{Limits, Repositories, Trigger};
+    use crate::core::subject::SubjectKind;
 
-    fn kind(name: &'static str, needs: Needs) -> ActionKind {
+    fn kind(name: &'static str, needs: fn(&Value) -> Needs) -> ActionKind {
+        let (help, example, acts_on) = ("", "", SubjectKind::Item);
         ActionKind {
             name,
-            help: "",
-            example: "",
+            help,
+            example,
             undoable: true,
             commands: &[],
+            acts_on,
             needs,
             check: |_| Ok(()),
             schema: || json!({}),
@@ -114,7 +117,7 @@ mod tests {
             repositories: Repositories(Globs::parse(&["**"], Case::Insensitive).unwrap()),
             on: vec![Trigger::parse(on).unwrap()],
             when: None,
-            then: vec![ActionSpec { name: action.to_owned(), params: json!({}) }],
+            then: vec![ActionSpec { name: action.to_owned(), params: json!({}), acts_on: SubjectKind::Item }],
             mode: Mode::Active,
             limits: Limits::default(),
         }
@@ -122,8 +125,8 @@ mod tests {
 
     #[test]
     fn what_rules_need_follows_from_their_triggers_and_actions() {
-        let all = Needs::WriteAll(&["checks", "contents"]);
-        let kinds = [kind("label", Needs::Item), kind("check", Needs::Write("checks")), kind("all", all)];
+        let all = |_: &Value| Needs::WriteAll(&["checks", "contents"]);
+        let kinds = [kind("label", |_| Needs::Item), kind("check", |_| Needs::Write("checks")), kind("all", all)];
         let granted =
             BTreeMap::from([("issues".to_owned(), "write".to_owned()), ("checks".to_owned(), "read".to_owned())]);
         let lacks = |rules: &[Rule]| -> Vec<String> {

@@ -79,7 +79,8 @@ fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {
         event_id = %intent.event,
         delivery_id,
         repository = %intent.target.repository,
-        item = intent.target.number,
+        target = %intent.target,
+        item = (intent.target.number > 0).then_some(intent.target.number),
         rule = %intent.rule,
         action = intent.action,
         effect_id = %intent.id,
@@ -104,7 +105,7 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     let reader = github.reader(intent.target.installation).at(priority);
     let now = action.read(&reader).await?;
     if effect.state == EffectState::Writing {
-        if let Some(outcome) = settle(&action, effect, &now)? {
+        if let Some(outcome) = settle(&action, effect, job, &now)? {
             return Ok(outcome);
         }
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
@@ -155,10 +156,10 @@ async fn pushed_since(engine: &Engine, intent: &Intent, head: Option<String>) ->
 /// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect. Nothing
 /// where a person asks for it: that is a hand too, and the newest.
 async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobError> {
-    if intent.rule.is_of_command() {
+    let Target { repository, number, subject, .. } = &intent.target;
+    if intent.rule.is_of_command() || !subject.is_item() {
         return Ok(Vec::new());
     }
-    let Target { repository, number, .. } = &intent.target;
     let mut hands = engine.db.hands_on(repository, *number).await?;
     let waiting = engine.db.undecided_hands(repository, *number).await?;
     if waiting.is_empty() {
@@ -190,12 +191,21 @@ async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) 
     };
     engine.db.begin_write(&begun, now).await?;
     let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(()) };
-    // A definite no: when nothing shows, there is nothing to settle later.
-    if matches!(error, GitHubError::Refused { .. } | GitHubError::NotFound(_))
-        && effect.state != EffectState::Writing
-        && let Ok(seen) = step.action.read(step.writer).await
-        && step.action.settle(step.before, step.change, &seen) == Settled::DidNot
-    {
+    // A definite no leaves nothing to settle later. A limit is one too, and so is a sign-in that failed before.
+    let refused = matches!(error, GitHubError::Refused { .. } | GitHubError::NotFound(_));
+    let not_sent = matches!(error, GitHubError::Limited { .. } | GitHubError::Credentials(_));
+    let untouched = if step.action.is_one_request() {
+        refused || not_sent
+    } else {
+        // Of several requests the first may have been carried out.
+        refused
+            && match step.action.read(step.writer).await {
+                Ok(seen) => step.action.settle(step.before, step.change, &seen) == Settled::DidNot,
+                Err(_) => false,
+            }
+    };
+    // An earlier try that nobody has settled may still show.
+    if untouched && (effect.state != EffectState::Writing || effect.write_again) {
         engine.db.abandon_write(effect.intent.id).await?;
     }
     Err(error.into())
@@ -209,8 +219,8 @@ struct Step<'a> {
     change: &'a Value,
 }
 
-/// What an interrupted write came to; `None`: it does not show.
-fn settle(action: &Bound, effect: &EffectRow, now: &Value) -> Result<Option<EffectOutcome>, JobError> {
+/// What an interrupted write came to; `None`: it does not show, or a person says that it did not happen.
+fn settle(action: &Bound, effect: &EffectRow, job: JobId, now: &Value) -> Result<Option<EffectOutcome>, JobError> {
     let (Some(before), Some(change)) = (&effect.before, &effect.change) else { return Ok(None) };
     match action.settle(before, change, now) {
         Settled::DidNot => Ok(None),
@@ -221,7 +231,11 @@ fn settle(action: &Bound, effect: &EffectRow, now: &Value) -> Result<Option<Effe
             note: Some("an interruption hid the answer; read back, it had happened".into()),
         })),
         // The dead letters are where a person settles it; the effect shows as quarantined.
-        Settled::CannotTell(why) => Err(JobError::Hopeless(why)),
+        Settled::CannotTell(_) if effect.write_again => Ok(None),
+        Settled::CannotTell(why) => Err(JobError::Hopeless(format!(
+            "{why}; look at GitHub: if it happened, `orchd jobs discard {0}`, if not, `orchd jobs retry {0}` does it",
+            job.0
+        ))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What people tell orchd in comments. A command is a rule of orchd's own, made of the comment: its condition is the role of
 //! whoever wrote it, its actions are what was asked for. So it is decided, explained and carried out as any other.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::actions;
 use crate::config::Config;
@@ -14,6 +14,7 @@ use crate::core::intent::ActionSpec;
 use crate::core::pattern::{Case, Globs};
 use crate::core::role::Role;
 use crate::core::rule::{Limits, Mode, Repositories, Rule, RuleName, Trigger};
+use crate::core::subject::SubjectKind;
 
 const TRIGGER: &str = "issue_comment.created";
 
@@ -27,8 +28,8 @@ pub(super) fn may_tell(config: &Config, kind: &EventKind, repository: Option<&Re
 /// The rules that a comment is. An App's comment is none: two of them could talk to each other for ever.
 pub(super) fn rules_of(config: &Config, event: &Event) -> Vec<Rule> {
     let Some(actor) = event.actor.as_ref().filter(|actor| !actor.is_bot) else { return Vec::new() };
-    let comment = event.payload.pointer("/comment/id").and_then(serde_json::Value::as_u64);
-    let text = event.payload.pointer("/comment/body").and_then(serde_json::Value::as_str);
+    let comment = event.payload.pointer("/comment/id").and_then(Value::as_u64);
+    let text = event.payload.pointer("/comment/body").and_then(Value::as_str);
     let (Some(repository), Some(comment), Some(text)) = (&event.repository, comment, text) else { return Vec::new() };
     if !may_tell(config, &event.kind, Some(repository)) {
         return Vec::new();
@@ -87,7 +88,7 @@ impl Heard<'_> {
         let Some((kind, command)) = found else { return };
         let params = (command.read)(Asked { arguments: said.arguments, by: self.by });
         match params.and_then(|params| (kind.check)(&params).map(|()| params)) {
-            Ok(params) => self.want(command, ActionSpec { name: kind.name.to_owned(), params }),
+            Ok(params) => self.want(command, ActionSpec { name: kind.name.to_owned(), params, acts_on: kind.acts_on }),
             Err(why) => self.wrong.push(format!("`/{}`: {why}. Write it like `{}`.", said.word, command.usage)),
         }
     }
@@ -101,7 +102,7 @@ impl Heard<'_> {
     }
 
     fn react(&self, content: &str) -> ActionSpec {
-        ActionSpec { name: "react".to_owned(), params: json!({"comment": self.comment, "content": content}) }
+        on_item("react", json!({"comment": self.comment, "content": content}))
     }
 
     fn finish(mut self) -> Vec<Rule> {
@@ -110,7 +111,7 @@ impl Heard<'_> {
             specs.push(heard.clone());
         }
         if !self.wrong.is_empty() {
-            let spec = ActionSpec { name: "comment".to_owned(), params: json!({"body": self.wrong.join("\n\n")}) };
+            let spec = on_item("comment", json!({"body": self.wrong.join("\n\n")}));
             self.rules.push((RuleName::answer(self.comment), Role::Triage, vec![spec]));
         }
         let highest = self.rules.iter().map(|(_, least, _)| *least).max();
@@ -139,6 +140,10 @@ fn rule(name: RuleName, repository: &RepoName, least: Role, then: Vec<ActionSpec
         mode: Mode::Active,
         limits: Limits::default(),
     })
+}
+
+fn on_item(name: &str, params: Value) -> ActionSpec {
+    ActionSpec { name: name.to_owned(), params, acts_on: SubjectKind::Item }
 }
 
 fn help() -> String {

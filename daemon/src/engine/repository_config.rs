@@ -17,6 +17,7 @@ use crate::core::condition::Condition;
 use crate::core::event::{Event, EventKind, RepoName};
 use crate::core::intent::ActionSpec;
 use crate::core::rule::{Limits, Mode, Rule, RuleName, Trigger};
+use crate::core::subject::SubjectKind;
 use crate::github::GitHubError;
 use crate::github::contents::{self, Found};
 use crate::store::StoreError;
@@ -244,7 +245,8 @@ pub(super) fn check_rules(config: &Config, repository: Option<&RepoName>) -> Vec
     }
     let triggers =
         ["opened", "synchronize", "reopened"].map(|action| Trigger::parse(&format!("pull_request.{action}")));
-    let spec = ActionSpec { name: CHECK.to_owned(), params: json!({"path": own.path, "terms": own.terms}) };
+    let params = json!({"path": own.path, "terms": own.terms});
+    let spec = ActionSpec { name: CHECK.to_owned(), params, acts_on: SubjectKind::Item };
     // The path has no meaning as a glob: each of its characters stands for itself.
     let exactly: String =
         own.path.chars().flat_map(|c| (!c.is_alphanumeric()).then_some('\\').into_iter().chain([c])).collect();

@@ -54,8 +54,9 @@ impl<'a> Item<'a> {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 31] = [
+const COLLECTIONS: [&str; 34] = [
     "access_tokens",
+    "actions",
     "assignees",
     "attempts",
     "check-runs",
@@ -65,6 +66,7 @@ const COLLECTIONS: [&str; 31] = [
     "contents",
     "deliveries",
     "dismissals",
+    "dispatches",
     "events",
     "files",
     "git",
@@ -83,6 +85,7 @@ const COLLECTIONS: [&str; 31] = [
     "requested_reviewers",
     "reviews",
     "status",
+    "statuses",
     "teams",
     "timeline",
     "repos",
@@ -154,6 +157,8 @@ mod tests {
             ("/app/hook/deliveries/7/attempts", "/app/hook/deliveries/:id/attempts"),
             ("/orgs/acme/teams/docs/members", "/orgs/:id/teams/:id/members"),
             ("/repos/a/b/pulls/7/reviews/9/dismissals", "/repos/:owner/:repo/pulls/:id/reviews/:id/dismissals"),
+            ("/repos/a/b/statuses/abc", "/repos/:owner/:repo/statuses/:id"),
+            ("/repos/a/b/dispatches", "/repos/:owner/:repo/dispatches"),
             ("/meta", "/meta"),
             ("/graphql", "/graphql"),
             ("/repos/acme/web/git/ref/heads%2Flabels", "/repos/:owner/:repo/git/ref/:id"),

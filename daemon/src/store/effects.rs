@@ -11,6 +11,7 @@ use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::{EventId, InstallationId, RepoName};
 use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::RuleName;
+use crate::core::subject::{CommitId, Subject};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +48,10 @@ pub struct EffectRow {
     pub before: Option<Value>,
     pub after: Option<Value>,
     pub note: Option<String>,
+    /// A person looked after it was quarantined, and asked for it to be done: what cannot be told is taken for "it did
+    /// not happen", once.
+    #[serde(default)]
+    pub write_again: bool,
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
@@ -95,6 +100,7 @@ struct EffectSql {
     repository: String,
     installation: Option<i64>,
     number: i64,
+    subject: Option<String>,
     params: String,
     state: String,
     config_revision: String,
@@ -102,13 +108,34 @@ struct EffectSql {
     before_state: Option<String>,
     after_state: Option<String>,
     note: Option<String>,
+    write_again: bool,
     created_at: Micros,
     started_at: Option<Micros>,
     finished_at: Option<Micros>,
 }
 
-const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, params, state,
-    config_revision, change, before_state, after_state, note, created_at, started_at, finished_at FROM effects";
+const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, subject, params,
+    state, config_revision, change, before_state, after_state, note, write_again, created_at, started_at, finished_at
+    FROM effects";
+
+const REPOSITORY: &str = "repository";
+
+/// What stands in the column `subject`: nothing for an item, the id of a commit, or the word for the repository as such.
+pub(super) fn subject_text(subject: &Subject) -> Option<&str> {
+    match subject {
+        Subject::Item => None,
+        Subject::Commit(id) => Some(id.as_str()),
+        Subject::Repository => Some(REPOSITORY),
+    }
+}
+
+fn read_subject(text: Option<&str>) -> Result<Subject, StoreError> {
+    match text {
+        None => Ok(Subject::Item),
+        Some(REPOSITORY) => Ok(Subject::Repository),
+        Some(id) => CommitId::parse(id).map(Subject::Commit).map_err(|error| StoreError::Corrupt(error.to_string())),
+    }
+}
 
 impl TryFrom<EffectSql> for EffectRow {
     type Error = StoreError;
@@ -125,6 +152,7 @@ impl TryFrom<EffectSql> for EffectRow {
                     repository: repo_name(&row.repository)?,
                     installation: row.installation.map(InstallationId),
                     number: unsigned("number", row.number)?,
+                    subject: read_subject(row.subject.as_deref())?,
                 },
                 params: from_json("params", &row.params)?,
             },
@@ -134,6 +162,7 @@ impl TryFrom<EffectSql> for EffectRow {
             before: json("before_state", row.before_state)?,
             after: json("after_state", row.after_state)?,
             note: row.note,
+            write_again: row.write_again,
             created_at: row.created_at.try_into()?,
             started_at: time(row.started_at)?,
             finished_at: time(row.finished_at)?,
@@ -213,7 +242,7 @@ impl Db {
             // What was there before the first try is what undo goes back to.
             let begun = sqlx::query(
                 "UPDATE effects SET state = 'writing', before_state = COALESCE(before_state, $2), change = $3,
-                    started_at = $4
+                    started_at = $4, write_again = FALSE
                  WHERE id = $1 AND state IN ('planned', 'writing')",
             )
             .bind(write.effect.0)

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::columns::{Micros, signed, to_json};
 use super::dialect::Tx;
+use super::effects::subject_text;
 use super::jobs::JobId;
 use crate::core::intent::{Intent, IntentId};
 
@@ -69,8 +70,8 @@ async fn insert_effect(tx: &mut Tx, plan: &Plan<'_>, now: Micros) -> Result<(), 
     let params = to_json(&intent.params)?;
     on_tx!(tx, conn => {
         sqlx::query(
-            "INSERT INTO effects (id, cursor, event_id, rule, action, repository, installation, number, params, state,
-                config_revision, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            "INSERT INTO effects (id, cursor, event_id, rule, action, repository, installation, number, subject, params,
+                state, config_revision, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(intent.id.0)
         .bind(Uuid::now_v7())
@@ -80,6 +81,7 @@ async fn insert_effect(tx: &mut Tx, plan: &Plan<'_>, now: Micros) -> Result<(), 
         .bind(intent.target.repository.as_str())
         .bind(intent.target.installation.map(|id| id.0))
         .bind(signed(intent.target.number))
+        .bind(subject_text(&intent.target.subject))
         .bind(params)
         .bind(if plan.shadow { "shadow" } else { "planned" })
         .bind(plan.config_revision)
@@ -124,13 +126,13 @@ async fn put_away_dead(tx: &mut Tx, id: IntentId, now: Micros) -> Result<(), sql
 }
 
 /// An effect that was given up or held back is to be tried again. One whose write had begun goes on as `writing`: whoever carries it out must
-/// first check whether it happened (invariant 5).
+/// first check whether it happened (invariant 5). Only a person's word brings a quarantined one here.
 pub(super) async fn reopen_effect(tx: &mut Tx, id: Uuid) -> Result<(), sqlx::Error> {
     // effects: primary key.
     on_tx!(tx, conn => {
         sqlx::query(
             "UPDATE effects SET state = CASE WHEN started_at IS NULL THEN 'planned' ELSE 'writing' END,
-                finished_at = NULL
+                write_again = (state = 'quarantined'), finished_at = NULL
              WHERE id = $1 AND state IN ('failed', 'quarantined', 'gated', 'held', 'shadow')",
         )
         .bind(id)

@@ -1,7 +1,11 @@
 //! Every payload that GitHub publishes as an example goes the whole road.
 
+use chrono::DateTime;
 use hmac::{Hmac, KeyInit, Mac};
+use orchd::core::event::{Event, EventId};
+use orchd::core::subject::{SubjectKind, can_be_about, subject_of};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::npm;
 use crate::on_both_databases;
@@ -36,10 +40,34 @@ fn signature(body: &[u8]) -> String {
     format!("sha256={hex}")
 }
 
-on_both_databases!(all_329_published_payloads_are_stored_decided_and_listed, |database: Database| async move {
+fn published() -> Vec<Value> {
     let index =
         npm::install("@octokit/webhooks-examples@7.6.1").join("@octokit/webhooks-examples/api.github.com/index.json");
-    let index: Vec<Value> = serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap();
+    serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap()
+}
+
+/// A config that can never act is refused: what no event of a name is about must be known rightly.
+#[test]
+fn no_published_payload_is_about_what_its_event_cannot_be() {
+    let mut about = [0; 3];
+    for event in published() {
+        let name = event["name"].as_str().unwrap();
+        for example in event["examples"].as_array().unwrap() {
+            let event = Event::from_payload(EventId(Uuid::nil()), name, DateTime::UNIX_EPOCH, example.clone());
+            for (place, kind) in
+                [SubjectKind::Item, SubjectKind::Commit, SubjectKind::Repository].into_iter().enumerate()
+            {
+                let named = subject_of(&event, kind).is_some();
+                assert!(!named || can_be_about(Some(name), kind), "{name} is about {kind}: {example}");
+                about[place] += usize::from(named);
+            }
+        }
+    }
+    assert!(about.iter().all(|count| *count > 50), "{about:?}");
+}
+
+on_both_databases!(all_329_published_payloads_are_stored_decided_and_listed, |database: Database| async move {
+    let index = published();
     let story = Story::begin(database, RULES).await;
     let client = reqwest::Client::new();
     let mut sent = 0;

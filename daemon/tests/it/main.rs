@@ -36,6 +36,7 @@ mod stale;
 mod store;
 mod story;
 mod sweep;
+mod targets;
 mod tidying;
 mod tls;
 mod webhook;

@@ -198,8 +198,7 @@ fn client(port: u16) -> GitHub {
 async fn what_the_deletion_of_a_branch_asks_can_be_read_too() {
     let published = Arc::new(Published { closed: true, ..Published::load() });
     let port = serve(Arc::clone(&published)).await;
-    let target =
-        Target { repository: RepoName::parse("octocat/Hello-World").unwrap(), installation: None, number: 1347 };
+    let target = Target::item(RepoName::parse("octocat/Hello-World").unwrap(), None, 1347);
     let origin =
         Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(uuid::Uuid::nil()), at: chrono::Utc::now() };
     let bound = Bound::new("delete_branch", &Value::Null, target, origin).unwrap();

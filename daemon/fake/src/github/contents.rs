@@ -26,6 +26,7 @@ pub struct MadeCheck {
     pub name: String,
     pub sha: String,
     pub conclusion: Option<String>,
+    pub external_id: Option<String>,
     /// `title`, `summary` and `annotations`, as they were sent.
     pub output: Value,
 }
@@ -87,17 +88,41 @@ pub(super) fn create_check(world: &mut World, call: &Call, full_name: &str) -> A
     let id = world.seed.id();
     let conclusion = text("conclusion");
     let status = if conclusion.is_some() { "completed" } else { "queued" }.to_owned();
-    let run = CheckRun { id, name, sha, status, conclusion, started_at: Utc::now(), output: Some(output) };
-    let sender = world.app.bot();
-    let installation = world.installation_of(full_name);
+    let external_id = Some(text("external_id").unwrap_or_default());
+    let run = CheckRun { id, name, sha, status, conclusion, external_id, started_at: Utc::now(), output: Some(output) };
     let Some(repo) = world.repository_mut(full_name) else { return Answer::not_found() };
     repo.checks.push(run.clone());
+    tell_check(world, full_name, &run, 201)
+}
+
+/// `PATCH /repos/O/R/check-runs/ID`: only the App that made it may.
+pub(super) fn edit_check(world: &mut World, call: &Call, full_name: &str, id: i64) -> Answer {
+    let text = |key: &str| call.body.get(key).and_then(Value::as_str).map(str::to_owned);
+    let Some(repo) = world.repository_mut(full_name) else { return Answer::not_found() };
+    let Some(run) = repo.checks.iter_mut().find(|run| run.id == id) else { return Answer::not_found() };
+    if run.output.is_none() {
+        let message = "Invalid app_id: check run can only be modified by the GitHub App that created it.";
+        return Answer::error(403, message);
+    }
+    if let Some(conclusion) = text("conclusion") {
+        run.conclusion = Some(conclusion);
+        "completed".clone_into(&mut run.status);
+    }
+    run.external_id = text("external_id").or(run.external_id.take());
+    run.output = call.body.get("output").cloned().or(run.output.take());
+    let run = run.clone();
+    tell_check(world, full_name, &run, 200)
+}
+
+fn tell_check(world: &mut World, full_name: &str, run: &CheckRun, status: u16) -> Answer {
+    let sender = world.app.bot();
+    let installation = world.installation_of(full_name);
     let Some(repo) = world.repository(full_name) else { return Answer::not_found() };
-    let shown = shown_check(world, repo, &run);
-    let (event, payload) = Envelope { repository: repo, sender: &sender, installation }.check_run("completed", &run);
+    let shown = shown_check(world, repo, run);
+    let (event, payload) = Envelope { repository: repo, sender: &sender, installation }.check_run("completed", run);
     let payload = with(payload, json!({"check_run": shown}));
     world.deliver(event, &payload);
-    Answer::new(201, shown)
+    Answer::new(status, shown)
 }
 
 impl GitHub {
@@ -121,7 +146,7 @@ impl GitHub {
         let runs = world.repository(repository).into_iter().flat_map(|repo| &repo.checks);
         runs.filter_map(|run| {
             let (name, sha, conclusion) = (run.name.clone(), run.sha.clone(), run.conclusion.clone());
-            Some(MadeCheck { name, sha, conclusion, output: run.output.clone()? })
+            Some(MadeCheck { name, sha, conclusion, external_id: run.external_id.clone(), output: run.output.clone()? })
         })
         .collect()
     }

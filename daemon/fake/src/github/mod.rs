@@ -21,6 +21,7 @@ mod routes;
 mod server;
 mod setup;
 pub mod views;
+mod workflows;
 mod world;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use contents::MadeCheck;
+pub use workflows::SetStatus;
 
 use config::Config;
 use deliveries::Delivery;

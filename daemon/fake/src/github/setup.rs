@@ -29,6 +29,7 @@ impl GitHub {
                 meter: None,
                 permissions: json!({
                     "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "write",
+                    "statuses": "write", "actions": "write",
                 }),
                 suspended_at: None,
                 updated_at: Utc::now(),
@@ -124,6 +125,7 @@ impl GitHub {
                 sha: sha.clone(),
                 status: status.to_owned(),
                 conclusion: conclusion.map(str::to_owned),
+                external_id: None,
                 started_at: Utc::now(),
                 output: None,
             };
@@ -147,6 +149,7 @@ impl GitHub {
                 sha,
                 state: state.to_owned(),
                 description: format!("{context}: {state}"),
+                target_url: Some(format!("https://ci.example.com/{id}")),
                 at: Utc::now(),
             };
             if let Some(repo) = world.repository_mut(repository) {
@@ -193,7 +196,11 @@ impl GitHub {
 }
 
 /// Delivers what GitHub's own CI says about a repository.
-fn tell(world: &mut World, full_name: &str, payload: impl FnOnce(&Envelope<'_>) -> (&'static str, serde_json::Value)) {
+pub(super) fn tell(
+    world: &mut World,
+    full_name: &str,
+    payload: impl FnOnce(&Envelope<'_>) -> (&'static str, serde_json::Value),
+) {
     let sender = world.user("github-actions[bot]", UserKind::Bot);
     let installation = world.installation_of(full_name);
     let Some(repository) = world.repository(full_name) else { return };

@@ -92,7 +92,7 @@ impl Envelope<'_> {
         let fields = json!({
             "id": status.id, "sha": status.sha, "name": repo.full_name(), "context": status.context,
             "description": status.description, "state": status.state,
-            "target_url": format!("https://ci.example.com/{}", status.id),
+            "target_url": status.target_url,
             "commit": ci::commit(repo, self.sender, &status.sha, "Say what the setting does", &[], status.at),
             "branches": [{"name": repo.default_branch, "commit": {"sha": status.sha}, "protected": false}],
             "created_at": objects::time(status.at), "updated_at": objects::time(status.at),

@@ -280,18 +280,21 @@ pub(crate) fn check_run(seed: &mut Seed, at: Time) -> CheckRun {
         sha: seed.sha(),
         status: if done { "completed" } else { "in_progress" }.to_owned(),
         conclusion: done.then(|| conclusion.to_owned()),
+        external_id: None,
         started_at: at,
         output: None,
     }
 }
 
 pub(crate) fn status(seed: &mut Seed, at: Time) -> Status {
+    let id = seed.id();
     Status {
-        id: seed.id(),
+        id,
         context: format!("ci/{}", seed.pick(&CHECKS)),
         sha: seed.sha(),
         state: seed.pick(&["pending", "success", "failure", "error"]).to_owned(),
         description: seed.pick(&TITLES).to_owned(),
+        target_url: Some(format!("https://ci.example.com/{id}")),
         at,
     }
 }

@@ -79,7 +79,7 @@ fn secrets() {
         ("no key", "github: {private_key: {credential: hook}, webhook_secrets: [{credential: hook}]}"),
         (
             "an active rule without an App",
-            "rules:\n  - {name: a, on: push, then: [reopen: ]}\ngithub:\n  webhook_secrets: [{credential: hook}]"
+            "rules:\n  - {name: a, on: issues, then: [reopen: ]}\ngithub:\n  webhook_secrets: [{credential: hook}]"
         ),
     ]));
 }
@@ -88,8 +88,11 @@ fn secrets() {
 fn rules() {
     insta::assert_snapshot!(told_with_app(&[
         ("missing", "rules:\n  - {}"),
-        ("name", "rules: [{name: 'a b', on: push, then: [reopen: ]}, {name: 12, on: push, then: [reopen: ]}]"),
-        ("name twice", "rules:\n  - {name: a, on: push, then: [reopen: ]}\n  - {name: a, on: push, then: [reopen: ]}"),
+        ("name", "rules: [{name: 'a b', on: issues, then: [reopen: ]}, {name: 12, on: issues, then: [reopen: ]}]"),
+        (
+            "name twice",
+            "rules:\n  - {name: a, on: issues, then: [reopen: ]}\n  - {name: a, on: issues, then: [reopen: ]}"
+        ),
         (
             "triggers",
             "rules:\n  - name: a\n    on: [pull_requests.opened, Push, weather, 7, pull_request.opend, issues.dance, push.any]\n    then: [reopen: ]"
@@ -99,12 +102,16 @@ fn rules() {
             "actions",
             "rules:\n  - name: a\n    on: push\n    then:\n      - lable: {add: [x]}\n      - dance: {}\n      - reopen\n      - {close: , reopen: }\n      - label:\n          ad: [x]"
         ),
-        ("repositories", "rules: [{name: a, on: push, then: [reopen: ], repositories: [acme, 'acme/[', '!x']}]"),
+        ("repositories", "rules: [{name: a, on: issues, then: [reopen: ], repositories: [acme, 'acme/[', '!x']}]"),
         (
             "mode",
-            "rules: [{name: a, on: push, then: [reopen: ], mode: shade, limits: {actions_per_hour: 0, per_day: 1}}]"
+            "rules: [{name: a, on: issues, then: [reopen: ], mode: shade, limits: {actions_per_hour: 0, per_day: 1}}]"
         ),
-        ("blank if", "rules:\n  - name: a\n    on: push\n    if:\n      # - label: bug\n    then: [reopen: ]"),
+        ("blank if", "rules:\n  - name: a\n    on: issues\n    if:\n      # - label: bug\n    then: [reopen: ]"),
+        (
+            "actions that no trigger gives what they act on",
+            "rules:\n  - name: a\n    on: [push, release.published]\n    then:\n      - build: {}\n      - label: {add: [x]}\n  - name: b\n    on: [push, issues]\n    then:\n      - build: {}\n      - reopen:\n  - name: fine\n    on: [push, pull_request]\n    then: [build: {}, reopen: ]\n  - name: any\n    on: \"*\"\n    then: [build: {}, reopen: ]"
+        ),
         ("not a list", "rules: {name: a}"),
     ]));
 }
@@ -113,7 +120,7 @@ fn rules() {
 fn everything_that_is_wrong_in_all_files_is_told_at_once() {
     let home = Home::new();
     home.write("rules.d/10.yaml", "rules:\n  - {name: same, on: psh, then: [{lable: {}}]}\nserver: {}\n");
-    home.write("rules.d/20.yaml", "rules:\n  - {name: same, on: push, then: [close: {reasn: x}]}\n");
+    home.write("rules.d/20.yaml", "rules:\n  - {name: same, on: issues, then: [close: {reasn: x}]}\n");
     home.write("rules.d/30.yaml", "rules: [\n");
     home.write("rules.d/40.yaml", b"rules: []\n# caf\xe9\n");
     let text = "include: [rules.d/*.yaml, gone.yaml]
@@ -121,7 +128,7 @@ server: {listen: 80}
 retentoin: {}
 github: {webhook_secrets: [clear], timeout: never}
 rules:
-  - {name: same, on: push, then: [reopen: ]}
+  - {name: same, on: issues, then: [reopen: ]}
 ";
     insta::assert_snapshot!(home.problems(text));
 }
@@ -163,7 +170,7 @@ fn a_mistake_in_a_condition_is_told_where_it_stands() {
     let text = format!(
         "{APP}rules:
   - name: a
-    on: push
+    on: issues
     if:
       all:
         - lable: bug

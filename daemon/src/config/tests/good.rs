@@ -76,7 +76,7 @@ rules:
 #[test]
 fn included_rules_follow_those_of_the_file_in_the_order_of_their_names() {
     let home = Home::new();
-    let rule = |name: &str| format!("rules: [{{name: {name}, on: push, mode: shadow, then: [reopen: ]}}]\n");
+    let rule = |name: &str| format!("rules: [{{name: {name}, on: issues, mode: shadow, then: [reopen: ]}}]\n");
     home.write("rules.d/20-b.yaml", rule("b"));
     home.write("rules.d/10-a.yaml", rule("a"));
     home.write("rules.d/.hidden.yaml", "not: read");
@@ -94,7 +94,7 @@ fn anchors_save_typing() {
     let home = Home::new();
     let text = format!(
         "{APP}rules:
-  - {{name: one, on: &both [push, star], then: [close: &why {{reason: completed}}]}}
+  - {{name: one, on: &both [issues, pull_request], then: [close: &why {{reason: completed}}]}}
   - {{name: two, on: *both, then: [close: *why]}}
 "
     );

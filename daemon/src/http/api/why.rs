@@ -1,4 +1,4 @@
-//! `/api/why`: what was decided on an event, or on an issue or pull request, and why.
+//! `/api/why`: what was decided on an event, on an issue or pull request, or lately in a repository, and why.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ const LATEST: u32 = 20;
 /// Each costs three queries.
 const MOST_LATEST: u32 = 200;
 
-/// The same shape for an event and for an item: events, newest first, each with its decisions and effects.
+/// The same shape whatever is asked about: events, newest first, each with its decisions and effects.
 #[derive(Serialize)]
 struct Why {
     events: Vec<EventStory>,
@@ -40,23 +40,24 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn why(mut query: Query, app: App) -> Result<Response, HttpError> {
     let event = query.parsed::<Uuid>("event")?.map(EventId);
     let item = query.text("item")?;
+    let repository = query.repository("repo")?;
     let latest = query.parsed::<u32>("latest")?;
     query.finish()?;
     let events = match (event, item) {
-        (None, None) => latest_stories(&app, latest.unwrap_or(LATEST).min(MOST_LATEST)).await?,
-        (Some(id), None) => {
+        (None, None) => latest_stories(&app, repository, latest.unwrap_or(LATEST).min(MOST_LATEST)).await?,
+        (Some(id), None) if repository.is_none() => {
             let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
             vec![story_of(&app, event).await?]
         }
-        (None, Some(item)) => stories_of_item(&app, &item).await?,
-        _ => return Err(HttpError::BadRequest("pass `event`, `item` or `latest`, one of them".to_owned())),
+        (None, Some(item)) if repository.is_none() => stories_of_item(&app, &item).await?,
+        _ => return Err(HttpError::BadRequest("pass `event`, `item`, or `repo` and `latest`".to_owned())),
     };
     reply::json(&Why { events })
 }
 
-/// The newest events, whatever they are about.
-async fn latest_stories(app: &App, limit: u32) -> Result<Vec<EventStory>, HttpError> {
-    let filter = EventFilter { limit, ..EventFilter::default() };
+/// The newest events, of one repository or of all, whatever they are about.
+async fn latest_stories(app: &App, repository: Option<RepoName>, limit: u32) -> Result<Vec<EventStory>, HttpError> {
+    let filter = EventFilter { repository, limit, ..EventFilter::default() };
     let mut stories = Vec::new();
     for event in app.db.events(&filter).await?.rows {
         stories.push(story_of(app, event).await?);

@@ -1,6 +1,7 @@
 //! Every action of the registry against the simulated GitHub, through the real client: done twice it is one change,
 //! taken back it leaves the item as it was, and a crash between any two steps ends in the same state.
 
+mod elsewhere;
 mod review_scenarios;
 mod scenarios;
 mod schema;
@@ -37,9 +38,11 @@ async fn each(test: impl AsyncFn(&Scenario, Kind, &str)) {
 fn every_action_of_the_registry_has_a_scenario() {
     let scenarios = scenarios();
     for kind in actions::kinds() {
+        let on_items = scenarios.iter().any(|scenario| scenario.action == kind.name);
         assert!(
-            scenarios.iter().any(|scenario| scenario.action == kind.name),
-            "the action `{}` has no scenario: add one to `scenarios` in daemon/tests/it/actions/scenarios.rs",
+            on_items || elsewhere::deeds().iter().any(|deed| deed.action == kind.name),
+            "the action `{}` has no scenario: add one to `scenarios` in daemon/tests/it/actions/scenarios.rs, \
+             or, when it acts on a commit or a repository, to `deeds` in elsewhere.rs beside it",
             kind.name
         );
     }

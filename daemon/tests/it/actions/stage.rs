@@ -7,6 +7,7 @@ use orchd::actions::{Bound, Origin, Plan, Reversal};
 use orchd::core::event::{InstallationId, RepoName};
 use orchd::core::intent::{IntentId, Target};
 use orchd::core::rule::{Mode, RuleName};
+use orchd::core::subject::Subject;
 use orchd::github::client::{self, Settings, WriteTerms, Writer};
 use orchd::github::heard::Heard;
 use orchd::github::limits::{BreakerTerms, Budgets, Terms};
@@ -76,8 +77,13 @@ impl Stage {
 
     /// The action as the rule `r` would bind it for its `nth` event.
     pub(super) fn bind(&self, action: &str, params: &Value, nth: u128) -> Bound {
+        self.bind_to(Subject::Item, action, params, nth)
+    }
+
+    /// The same for an action that acts on something else; the event was about the item.
+    pub(super) fn bind_to(&self, subject: Subject, action: &str, params: &Value, nth: u128) -> Bound {
         let repository = RepoName::parse(WEB).unwrap();
-        let target = Target { repository, installation: Some(self.installation), number: self.number };
+        let target = Target { subject, ..Target::item(repository, Some(self.installation), self.number) };
         let origin = Origin {
             rule: RuleName::parse("r").unwrap(),
             intent: IntentId(Uuid::from_u128(nth)),

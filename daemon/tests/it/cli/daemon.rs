@@ -21,7 +21,7 @@ async fn exit_codes_say_what_went_wrong() {
         &["events", "list", "--repo", "acme"],
         &["events", "show", "12"],
         &["effects", "list", "--state", "gone"],
-        &["why", "acme/web"],
+        &["why", "acme"],
         &["no-such-command"],
         &[],
     ] {

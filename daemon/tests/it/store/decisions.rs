@@ -3,6 +3,7 @@ use orchd::core::explain::Explanation;
 use orchd::core::hand::{Hand, HandChange, Thing};
 use orchd::core::intent::{ActionSpec, Intent, IntentId, Target};
 use orchd::core::rule::{Mode, RuleName};
+use orchd::core::subject::SubjectKind;
 use orchd::store::StoreError;
 use orchd::store::decisions::Processed;
 use orchd::store::effects::{EffectFilter, EffectOutcome, EffectState, Write};
@@ -14,8 +15,9 @@ use super::*;
 pub(super) fn decision(event: EventId, rule: &str, mode: Mode, verdict: Verdict, labels: &[&str]) -> Decision {
     let rule = RuleName::parse(rule).unwrap();
     let intents = labels.iter().map(|label| {
-        let target = Target { repository: name("acme/web"), installation: Some(InstallationId(9)), number: 1 };
-        Intent::new(event, &rule, &ActionSpec { name: "label".to_owned(), params: json!({"add": [label]}) }, target)
+        let target = Target::item(name("acme/web"), Some(InstallationId(9)), 1);
+        let params = json!({"add": [label]});
+        Intent::new(event, &rule, &ActionSpec { name: "label".to_owned(), params, acts_on: SubjectKind::Item }, target)
     });
     let explanation = Explanation::leaf(verdict == Verdict::Matched, "title is `a\0b`");
     Decision { intents: intents.collect(), rule, mode, verdict, explanation }

@@ -47,7 +47,8 @@ fn list(world: &World, at: &Place<'_>) -> Answer {
         let fits = repo.items.values().rev().filter(|item| {
             let has = |name: &&str| item.labels.iter().any(|label| label.name.eq_ignore_ascii_case(name));
             let recent = since.is_none_or(|since| item.updated_at.timestamp() >= since.timestamp());
-            (state == "all" || item.open == (state == "open")) && labels.iter().all(has) && recent
+            let by = query.get("creator").is_none_or(|login| item.author.login.eq_ignore_ascii_case(login));
+            by && (state == "all" || item.open == (state == "open")) && labels.iter().all(has) && recent
         });
         let mut fits: Vec<&Item> = fits.collect();
         if query.get("sort").is_some_and(|sort| sort == "updated") {

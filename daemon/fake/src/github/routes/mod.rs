@@ -6,6 +6,7 @@ mod issues;
 mod labels;
 mod pulls;
 mod reactions;
+mod repository;
 mod reviews;
 
 use std::collections::BTreeSet;
@@ -129,6 +130,9 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
             let known = repo.collaborators.iter().any(|each| each.eq_ignore_ascii_case(login));
             if known { Answer::empty(204) } else { Answer::not_found() }
         }),
+        ("POST", ["issues"]) | (_, ["actions" | "check-runs" | "dispatches" | "statuses", ..]) => {
+            repository::handle(world, &at, rest)
+        }
         (_, ["issues", "comments", id]) => comments::one(world, &at, id),
         (_, ["issues", number, "comments"]) => at.numbered(number, |n| comments::of_item(world, &at, n)),
         (_, ["issues", number, "labels", rest @ ..]) => at.numbered(number, |n| labels::handle(world, &at, n, rest)),
@@ -136,7 +140,6 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
         (_, ["pulls", rest @ ..]) => pulls::handle(world, &at, rest),
         ("GET", ["commits", sha, "check-runs"]) => pulls::check_runs(world, &at, sha),
         ("GET", ["contents", path @ ..]) => at.repository(world, |repo| contents::show(repo, call, &path.join("/"))),
-        ("POST", ["check-runs"]) => contents::create_check(world, call, full_name),
         ("GET", ["git", "ref", reference @ ..]) => {
             at.repository(world, |repo| branches::show(repo, &reference.join("/")))
         }

@@ -95,7 +95,7 @@ pub(super) fn status(world: &World, at: &Place<'_>, sha: &str) -> Answer {
     at.repository(world, |repo| {
         let mut latest: Vec<&Status> = Vec::new();
         for status in repo.statuses.iter().filter(|status| status.sha == sha) {
-            latest.retain(|each| each.context != status.context);
+            latest.retain(|each| !each.context.eq_ignore_ascii_case(&status.context));
             latest.push(status);
         }
         let any = |state: &str| latest.iter().any(|each| each.state == state);
