@@ -25,8 +25,9 @@ use crate::actions;
 use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Config};
+use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, installations, recover, retention, system_clock, work};
+use crate::engine::{Engine, audit, installations, recover, retention, system_clock, work};
 use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -123,6 +124,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let mut tasks = listeners.serve(&site, limits, &stop);
     tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(retention::keep(engine.clone(), stop.clone())));
+    tasks.push(tokio::spawn(audit::keep(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(recover::run(engine.clone(), orders, stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
@@ -241,6 +243,7 @@ async fn steer(
 }
 
 async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: &Notify) {
+    let refused_before = engine.config.status().refused.map(|refusal| refusal.problems);
     let (live, github, shared) = (Arc::clone(&engine.config), Arc::clone(&engine.github), shared.clone());
     // Before the config: whoever sees its rules must not reach GitHub on the terms of the old one.
     let prepare = move |new: &Config| {
@@ -256,6 +259,10 @@ async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: 
         Ok(ReloadOutcome::Refused(problems)) => {
             let running = engine.config.current().revision.hash.clone();
             tracing::error!(running, "the changed config is refused and the old one goes on:\n{problems}");
+            // An editor's save is often several changes of the file.
+            if refused_before.as_ref() != Some(&problems) {
+                record_refusal(&engine.db, running, problems.to_string()).await;
+            }
         }
         Ok(ReloadOutcome::Swapped { old, new, needs_restart }) => {
             if wants_ranges(&new) && !wants_ranges(&old) {
@@ -290,6 +297,14 @@ async fn announce_config(db: &Db, config: &Config) {
     };
     if let Err(error) = db.record_config(&row).await {
         tracing::warn!(%error, "the config revision could not be recorded");
+    }
+}
+
+async fn record_refusal(db: &Db, running: String, problems: String) {
+    let cause = Cause { config_revision: Some(running), ..Cause::default() };
+    let entry = Entry::new(Kind::ConfigRefused, Actor::Orchd, Utc::now());
+    if let Err(error) = db.audit(vec![Entry { cause, note: Some(problems), ..entry }]).await {
+        tracing::warn!(%error, "the refusal of the config could not be recorded");
     }
 }
 

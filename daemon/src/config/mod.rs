@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::event::RepoName;
 use crate::core::rule::{Repositories, Rule};
 
+mod audit;
 mod database;
 mod fields;
 mod findings;
@@ -54,6 +55,7 @@ pub struct Config {
     pub database: Database,
     pub github: GitHub,
     pub retention: Retention,
+    pub audit: Audit,
     pub queue: Queue,
     pub repository_config: RepositoryConfig,
     pub recovery: Recovery,
@@ -163,6 +165,17 @@ pub struct Retention {
     pub decisions: Duration,
     /// How often what is over its age is looked for; default an hour.
     pub every: Duration,
+}
+
+/// The audit chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Of rows; default 1095 days.
+    pub retention: Duration,
+    /// Default 365 days.
+    pub pseudonymise_after: Duration,
+    /// The file that the chain's head is appended to.
+    pub anchor: Option<PathBuf>,
 }
 
 /// How jobs are run.

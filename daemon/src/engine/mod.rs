@@ -1,5 +1,5 @@
 //! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`);
-//! beside it, what never arrived is found and fetched (`recover`).
+//! beside it, what never arrived is found and fetched (`recover`), and the audit chain is kept and proved (`audit`).
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
 //! act (`installations`), which rules a repository has of its own (`repository_config`). Refuses to know HTTP, and leaves
@@ -9,6 +9,7 @@
 //! its write, and an interrupted write is checked, never repeated blindly (5); a lane runs one job at a time, in order (6).
 
 pub mod apply;
+pub mod audit;
 pub mod ingest;
 pub mod installations;
 pub mod process;

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
 use super::jobs::JobId;
 use super::{Db, Page, StoreError, page_limit};
+use crate::core::audit::Actor;
 use crate::core::event::{EventId, InstallationId, RepoName};
 use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::RuleName;
@@ -247,7 +249,7 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// The receipt, and the job done, in one transaction. A before-state that the outcome leaves out stays.
+    /// The receipt, the job done, and the audit row, in one transaction. A before-state that the outcome leaves out stays.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
@@ -279,20 +281,23 @@ impl Db {
         if done == 0 {
             return Err(StoreError::LeaseLost);
         }
-        on_tx!(tx, conn => {
-            sqlx::query(
+        let ended: Option<EndedEffect> = on_tx!(tx, conn => {
+            let sql = format!(
                 "UPDATE effects SET state = $2, before_state = COALESCE($3, before_state), after_state = $4, note = $5,
-                    finished_at = $6 WHERE id = $1",
-            )
+                    finished_at = $6 WHERE id = $1 RETURNING {EFFECT_COLUMNS}"
+            );
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(id.0)
             .bind(state)
             .bind(before)
             .bind(after)
             .bind(outcome.note.as_deref().map(clean))
             .bind(Micros::from(now))
-            .execute(&mut *conn)
-            .await?;
+            .fetch_optional(&mut *conn)
+            .await?
         });
+        let told = ended.and_then(|effect| effect.entry(Actor::Orchd, now.into()));
+        append(&mut tx, told.into_iter().collect()).await?;
         Ok(tx.commit().await?)
     }
 
@@ -303,20 +308,22 @@ impl Db {
     pub async fn mark_undone(&self, id: IntentId, note: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         // effects: primary key.
-        let undone = on_tx!(tx, conn => {
-            sqlx::query(
-                "UPDATE effects SET state = 'undone', note = $2, finished_at = $3 WHERE id = $1 AND state = 'applied'",
-            )
-            .bind(id.0)
-            .bind(clean(note))
-            .bind(Micros::from(now))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected()
+        let undone: Option<EndedEffect> = on_tx!(tx, conn => {
+            let sql = format!(
+                "UPDATE effects SET state = 'undone', note = $2, finished_at = $3 WHERE id = $1 AND state = 'applied'
+                 RETURNING {EFFECT_COLUMNS}"
+            );
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(id.0)
+                .bind(clean(note))
+                .bind(Micros::from(now))
+                .fetch_optional(&mut *conn)
+                .await?
         });
-        if undone == 0 {
+        let Some(undone) = undone else {
             return Err(StoreError::Failed(format!("effect {id} is not an applied one")));
-        }
+        };
+        append(&mut tx, undone.entry(Actor::Orchd, now.into()).into_iter().collect()).await?;
         Ok(tx.commit().await?)
     }
 

@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
 mod actions;
+mod audit;
 mod busy;
 mod cli;
 mod crash;
