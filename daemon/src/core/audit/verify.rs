@@ -128,7 +128,7 @@ impl Verifier {
     /// `cut` and `pseudonymised` are what the newest rows of these kinds say; the chain itself proves them. `after` of the
     /// latter is its text.
     pub fn begin(cut: Option<Cut>, pseudonymised: Option<&str>, mut anchors: Vec<Anchor>) -> Self {
-        let (next, before) = cut.as_ref().map_or((1, Digest::START), |cut| (cut.until + 1, cut.hash));
+        let (next, before) = cut.as_ref().map_or((1, Digest::START), |cut| (cut.until.saturating_add(1), cut.hash));
         let found = anchors.len();
         anchors.retain(|anchor| anchor.seq >= next);
         anchors.sort_by_key(|anchor| std::cmp::Reverse(anchor.seq));
