@@ -17,6 +17,8 @@ use crate::store::{Db, StoreError};
 /// How often the head is anchored and old rows are looked for, beside once at start.
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
+const LAST_ANCHOR: &str = "orchd_audit_last_anchor_timestamp_seconds";
+
 /// The least rest between two batches.
 const LEAST_REST: Duration = Duration::from_millis(2);
 
@@ -28,6 +30,7 @@ const ATTEMPTS: u32 = 3;
 
 /// Does what has to be done every day, until told to stop.
 pub async fn keep(engine: Engine, stop: CancellationToken) {
+    metrics::describe_gauge!(LAST_ANCHOR, "When the head of the audit chain was last anchored");
     loop {
         match tidy(&engine, &stop).await {
             Ok(()) => {}
@@ -88,7 +91,7 @@ async fn anchor(engine: &Engine) -> Result<(), ProofError> {
     if let Some(path) = engine.config.current().audit.anchor.clone() {
         anchors::write(path, Anchor { at, seq, hash }).await?;
     }
-    metrics::gauge!("orchd_audit_last_anchor_timestamp_seconds").set(at.timestamp() as f64);
+    metrics::gauge!(LAST_ANCHOR).set(at.timestamp() as f64);
     Ok(())
 }
 

@@ -145,6 +145,7 @@ on_both_databases!(an_end_that_was_cut_off_is_found_by_the_anchor_file, |databas
     story.start();
     story.wait_for("the head is anchored again", |story| anchors(story) == 2);
     assert!(story.log().contains("audit anchor"), "in the log too");
+    story.until_metric("orchd_audit_last_anchor_timestamp_seconds ", |at| at > 0.0).await;
     let (code, said) = verify(&story);
     assert!(code == 0 && said.contains("anchors        2 compared"), "{said}");
 

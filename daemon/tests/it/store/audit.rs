@@ -1,7 +1,7 @@
 use orchd::core::audit::{Cause, Entry, Fault, Kind, Report};
 use orchd::core::decide::Verdict;
 use orchd::core::rule::Mode;
-use orchd::engine::audit::verify;
+use orchd::engine::audit::{Step, verify};
 use orchd::store::StoreError;
 use orchd::store::audit::{AuditFilter, AuditRow};
 use orchd::store::config_revisions::ConfigRevisionRow;
@@ -244,8 +244,17 @@ on_both! {
         for _ in 0..20 {
             db.audit((0..1_000).map(full).collect()).await.unwrap();
         }
-        let whole = report(&db).await;
+        let steps = std::sync::Mutex::new(Vec::new());
+        let tell = |step| {
+            steps.lock().unwrap().push(step);
+            std::future::ready(true)
+        };
+        let whole = verify(&db, None, &tell).await.unwrap().unwrap();
         assert!(whole.is_proved() && whole.rows == 20_000, "{whole:?}");
+        let steps = steps.into_inner().unwrap();
+        assert_eq!((steps.len(), steps.last()), (5, Some(&Step::Progress { rows: 20_000, of: 20_000 })));
+        let nobody = verify(&db, None, &|_| std::future::ready(false)).await.unwrap();
+        assert_eq!(nobody, None, "who asked has gone");
         execute(place, "DELETE FROM audit WHERE seq IN (4096, 4097, 9000)").await;
         for (from, to) in [(12_288, 0), (12_289, 12_288), (0, 12_289)] {
             execute(place, &format!("UPDATE audit SET seq = {to} WHERE seq = {from}")).await;
