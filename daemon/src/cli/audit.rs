@@ -10,7 +10,7 @@ use super::daemon::{Daemon, Parameters};
 use super::failure::{Code, Failure};
 use super::output::{self, Rows, or_dash};
 use super::when;
-use crate::core::audit::{Kind, Report};
+use crate::core::audit::{Anchor, Kind, Report};
 use crate::core::event::RepoName;
 use crate::engine::audit::Step;
 use crate::store::audit::AuditRow;
@@ -43,7 +43,11 @@ pub(super) enum Command {
     },
     /// Prove that no row was changed, removed or put elsewhere.
     #[command(after_help = EXIT_CODES)]
-    Verify,
+    Verify {
+        /// Also compare with this head of the chain, from the log of an earlier day; may be repeated.
+        #[arg(long = "anchor", value_name = "NUMBER:HASH")]
+        anchors: Vec<Anchor>,
+    },
     /// Write all rows, oldest first.
     Export {
         /// A JSON document a line, or a table for a spreadsheet [default: jsonl].
@@ -108,7 +112,7 @@ impl Command {
                 output::print_page(page, json, table)
             }
             Self::Show { number } => show(daemon.get(&format!("/api/audit/{number}"), vec![]).await?, json),
-            Self::Verify => verify(daemon, json).await,
+            Self::Verify { anchors } => verify(daemon, anchors, json).await,
             Self::Export { format, filters, limit, after } => {
                 let format = match (format, json) {
                     (Some(Format::Csv), true) => {
@@ -177,10 +181,11 @@ fn show(row: Value, json: bool) -> Result<(), Failure> {
     output::print(&output::facts(&facts))
 }
 
-async fn verify(daemon: &Daemon, json: bool) -> Result<(), Failure> {
+async fn verify(daemon: &Daemon, anchors: &[Anchor], json: bool) -> Result<(), Failure> {
+    let anchors = anchors.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let mut last = None;
     let heard = daemon
-        .lines("/api/audit/verify", |line| {
+        .lines(&format!("/api/audit/verify?anchors={anchors}"), |line| {
             match Step::deserialize(&line) {
                 Ok(Step::Progress { rows, of }) => output::progress(&format!("{rows} of {of} rows")),
                 _ => last = Some(line),

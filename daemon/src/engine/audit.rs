@@ -3,7 +3,7 @@
 mod anchors;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -89,7 +89,7 @@ async fn anchor(engine: &Engine) -> Result<(), ProofError> {
     let at = (engine.clock)();
     tracing::info!(seq, %hash, "audit anchor: the chain's last row and its hash");
     if let Some(path) = engine.config.current().audit.anchor.clone() {
-        anchors::write(path, Anchor { at, seq, hash }).await?;
+        anchors::write(path, Anchor { at: Some(at), seq, hash }).await?;
     }
     metrics::gauge!(LAST_ANCHOR).set(at.timestamp() as f64);
     Ok(())
@@ -119,19 +119,29 @@ pub enum ProofError {
     Broken(#[from] tokio::task::JoinError),
 }
 
+/// What the chain is compared with.
+#[derive(Clone, Debug, Default)]
+pub struct Anchors {
+    /// The file of the config.
+    pub file: Option<PathBuf>,
+    /// Typed in, from a log.
+    pub given: Vec<Anchor>,
+}
+
 /// Proves the chain from its beginning to the row that is the last one now. `tell` hears how far it is, and says false when
 /// nobody wants to know any more: then there is no report.
-pub async fn verify<F>(db: &Db, anchors: Option<&Path>, tell: &impl Fn(Step) -> F) -> Result<Option<Report>, ProofError>
+pub async fn verify<F>(db: &Db, anchors: &Anchors, tell: &impl Fn(Step) -> F) -> Result<Option<Report>, ProofError>
 where
     F: Future<Output = bool>,
 {
     let mut attempt = 1;
     loop {
         // In this order: an anchor is never of a later row than the last one looked at.
-        let known = match anchors {
-            Some(path) => anchors::read(path.to_owned()).await?,
+        let mut known = match &anchors.file {
+            Some(path) => anchors::read(path.clone()).await?,
             None => Vec::new(),
         };
+        known.extend_from_slice(&anchors.given);
         let begins = db.audit_bounds().await?;
         let after = begins.cut.as_ref().map_or(i64::MIN, |cut| cut.until);
         let verifier = Verifier::begin(begins.cut.clone(), begins.pseudonymised.as_deref(), known);

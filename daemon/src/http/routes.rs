@@ -9,7 +9,7 @@
 //! | admin | `GET /api/events`, `GET /api/events/ID`, `GET /api/events/tail`, `POST /api/events/ID/replay` | events |
 //! | admin | `GET /api/jobs`, `GET /api/jobs/ID`, `POST /api/jobs/ID/retry`, `POST /api/jobs/ID/discard` | jobs |
 //! | admin | `GET /api/effects`, `GET /api/effects/ID` | effects |
-//! | admin | `GET /api/audit`, `GET /api/audit/SEQ`, `GET /api/audit/verify` | the audit chain |
+//! | admin | `GET /api/audit`, `GET /api/audit/SEQ`, `GET /api/audit/verify?anchors=SEQ:HASH,…` | the audit chain |
 //! | admin | `GET /api/installations`, `GET /api/installations/ID`, `POST /api/installations/refresh` | installations |
 //! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |
 //! | admin | `GET /api/why?event=ID`, `?item=OWNER/REPO%23N`, `?latest=N` | explanations |

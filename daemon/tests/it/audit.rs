@@ -149,6 +149,15 @@ on_both_databases!(an_end_that_was_cut_off_is_found_by_the_anchor_file, |databas
     let (code, said) = verify(&story);
     assert!(code == 0 && said.contains("anchors        2 compared"), "{said}");
 
+    // As the log of another machine has it.
+    let head = story.json(&["audit", "show", "3"])["hash"].as_str().unwrap().to_owned();
+    let given = |hash: &str| story.cli(&["audit", "verify", "--anchor", &format!("3:{hash}")]);
+    assert!(given(&head).status.success());
+    let output = given(&"0".repeat(64));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("row 3 is not the one that was anchored: the chain was written anew\n"), "{said}");
+    assert_eq!(story.cli(&["audit", "verify", "--anchor", "3"]).status.code(), Some(2));
+
     execute(&story, "DELETE FROM audit WHERE seq >= 3").await;
     let (code, said) = verify(&story);
     assert!(code == 1 && said.contains("the chain ends at row 2, but row 4 was anchored at "), "{said}");

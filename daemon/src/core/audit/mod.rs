@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use chain::{Digest, NotADigest, Personal, Row};
-pub use verify::{Anchor, Cut, Fault, Report, Verifier};
+pub use verify::{Anchor, Cut, Fault, NotAnAnchor, Report, Verifier};
 
 /// Declares [`Kind`] with the word of each kind, as it is stored, hashed and shown.
 macro_rules! kinds {

@@ -53,7 +53,7 @@ fn faults(rows: &[Row]) -> Vec<Fault> {
 }
 
 fn anchor(row: &Row) -> Anchor {
-    Anchor { at: at(row.seq), seq: row.seq, hash: row.hash }
+    Anchor { at: Some(at(row.seq)), seq: row.seq, hash: row.hash }
 }
 
 /// Every way to change one column of a row.
@@ -152,13 +152,13 @@ fn invariant_10_a_cut_end_and_a_chain_written_anew_are_found_by_anchors() {
     let rows = chain(10);
     let anchors = vec![anchor(&rows[3]), anchor(&rows[9])];
     assert!(faults(&rows[..7]).is_empty(), "nothing in the chain shows it");
-    let cut_off = Fault::CutOff { last: 7, anchored: 10, anchored_at: at(10) };
+    let cut_off = Fault::CutOff { last: 7, anchored: 10, anchored_at: Some(at(10)) };
     assert_eq!(verified(&rows[..7], anchors.clone()).faults, [cut_off]);
     assert_eq!(verified(&[], anchors.clone()).faults.len(), 1);
 
     let forged = sealed((1..=12).map(|seq| Entry { note: None, ..entry(seq) }).collect());
     assert!(faults(&forged).is_empty(), "it is consistent in itself");
-    let rewritten = |seq| Fault::Rewritten { seq, anchored_at: at(seq) };
+    let rewritten = |seq| Fault::Rewritten { seq, anchored_at: Some(at(seq)) };
     assert_eq!(verified(&forged, anchors).faults, [rewritten(4), rewritten(10)]);
 }
 
@@ -226,6 +226,9 @@ fn words_are_read_back() {
         assert_eq!(kind.word().parse::<Kind>().as_ref(), Ok(kind));
     }
     assert!("login".parse::<Kind>().unwrap_err().to_string().contains("decision, effect_applied"));
+    let typed = Anchor { at: None, ..anchor(&chain(1)[0]) };
+    assert_eq!(typed.to_string().parse(), Ok(typed));
+    assert!("7".parse::<Anchor>().is_err() && "7:00".parse::<Anchor>().is_err());
     let digest = chain(1)[0].hash;
     assert_eq!(digest.to_string().parse(), Ok(digest));
     for bad in ["", "00", &"é".repeat(32), &"+1".repeat(32)] {

@@ -1,6 +1,7 @@
 //! The verdict over a chain: rows go in one by one, in order; what is wrong comes out by name.
 
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,9 +15,31 @@ const MOST_FAULTS: usize = 100;
 /// The head of the chain at some time, kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anchor {
-    pub at: DateTime<Utc>,
+    /// `None`: it was typed in, and does not say.
+    pub at: Option<DateTime<Utc>>,
     pub seq: i64,
     pub hash: Digest,
+}
+
+/// Why a text is not an anchor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an anchor: write NUMBER:HASH, as the log has them under `seq` and `hash`")]
+pub struct NotAnAnchor(String);
+
+impl FromStr for Anchor {
+    type Err = NotAnAnchor;
+    fn from_str(text: &str) -> Result<Self, NotAnAnchor> {
+        let refuse = || NotAnAnchor(text.chars().take(100).collect());
+        let (seq, hash) = text.split_once(':').ok_or_else(refuse)?;
+        let (seq, hash) = (seq.parse().map_err(|_| refuse())?, hash.parse().map_err(|_| refuse())?);
+        Ok(Self { at: None, seq, hash })
+    }
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.seq, self.hash)
+    }
 }
 
 /// Where the chain begins since its oldest rows were dropped: what a row of kind `audit_cut` says.
@@ -46,9 +69,9 @@ pub enum Fault {
     /// What is personal in it is gone, and no pseudonymisation covers it.
     Erased { seq: i64 },
     /// Consistent in itself, but not what an anchor saw: the chain was written anew.
-    Rewritten { seq: i64, anchored_at: DateTime<Utc> },
+    Rewritten { seq: i64, anchored_at: Option<DateTime<Utc>> },
     /// An anchor saw more rows than there are.
-    CutOff { last: i64, anchored: i64, anchored_at: DateTime<Utc> },
+    CutOff { last: i64, anchored: i64, anchored_at: Option<DateTime<Utc>> },
 }
 
 impl fmt::Display for Fault {
@@ -62,23 +85,23 @@ impl fmt::Display for Fault {
             Self::Rewritten { seq, anchored_at } => {
                 write!(
                     f,
-                    "row {seq} is not the one that was anchored at {}: the chain was written anew",
-                    utc(*anchored_at)
+                    "row {seq} is not the one that was anchored{}: the chain was written anew",
+                    when(*anchored_at)
                 )
             }
             Self::CutOff { last, anchored, anchored_at } => {
                 write!(
                     f,
-                    "the chain ends at row {last}, but row {anchored} was anchored at {}: its end was cut off",
-                    utc(*anchored_at)
+                    "the chain ends at row {last}, but row {anchored} was anchored{}: its end was cut off",
+                    when(*anchored_at)
                 )
             }
         }
     }
 }
 
-fn utc(at: DateTime<Utc>) -> impl fmt::Display {
-    at.format("%Y-%m-%d %H:%M:%S UTC")
+fn when(at: Option<DateTime<Utc>>) -> String {
+    at.map_or_else(String::new, |at| at.format(" at %Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 /// What verifying came to.

@@ -67,7 +67,7 @@ mod tests {
 
     fn anchor(seq: i64) -> Anchor {
         let at = chrono::DateTime::from_timestamp(1_700_000_000 + seq, 0).unwrap();
-        Anchor { at, seq, hash: Digest::START }
+        Anchor { at: Some(at), seq, hash: Digest::START }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use orchd::core::audit::{Cause, Entry, Fault, Kind, Report};
 use orchd::core::decide::Verdict;
 use orchd::core::rule::Mode;
-use orchd::engine::audit::{Step, verify};
+use orchd::engine::audit::{Anchors, Step, verify};
 use orchd::store::StoreError;
 use orchd::store::audit::{AuditFilter, AuditRow};
 use orchd::store::config_revisions::ConfigRevisionRow;
@@ -34,7 +34,7 @@ async fn kinds(db: &Db) -> Vec<String> {
 }
 
 async fn report(db: &Db) -> Report {
-    verify(db, None, &|_| std::future::ready(true)).await.unwrap().unwrap()
+    verify(db, &Anchors::default(), &|_| std::future::ready(true)).await.unwrap().unwrap()
 }
 
 async fn faults(db: &Db) -> Vec<Fault> {
@@ -249,11 +249,11 @@ on_both! {
             steps.lock().unwrap().push(step);
             std::future::ready(true)
         };
-        let whole = verify(&db, None, &tell).await.unwrap().unwrap();
+        let whole = verify(&db, &Anchors::default(), &tell).await.unwrap().unwrap();
         assert!(whole.is_proved() && whole.rows == 20_000, "{whole:?}");
         let steps = steps.into_inner().unwrap();
         assert_eq!((steps.len(), steps.last()), (5, Some(&Step::Progress { rows: 20_000, of: 20_000 })));
-        let nobody = verify(&db, None, &|_| std::future::ready(false)).await.unwrap();
+        let nobody = verify(&db, &Anchors::default(), &|_| std::future::ready(false)).await.unwrap();
         assert_eq!(nobody, None, "who asked has gone");
         execute(place, "DELETE FROM audit WHERE seq IN (4096, 4097, 9000)").await;
         for (from, to) in [(12_288, 0), (12_289, 12_288), (0, 12_289)] {
@@ -318,7 +318,7 @@ on_both! {
         while db.audit_drop().await.unwrap() > 0 {}
         assert_eq!((cut.until, cut.rows, cut.rows_in_all), (1_204, 4, 1_204));
         db.audit(vec![full(0)]).await.unwrap();
-        let report = verify(&db, None, &|_| std::future::ready(true)).await.unwrap().unwrap();
+        let report = verify(&db, &Anchors::default(), &|_| std::future::ready(true)).await.unwrap().unwrap();
         assert!(report.is_proved(), "{report:?}");
         assert_eq!((report.first, report.rows), (Some(1_205), 2));
         // Whoever drops more than the chain says is found out.
