@@ -11,6 +11,7 @@
 //! | admin | `GET /api/effects`, `GET /api/effects/ID` | effects |
 //! | admin | `GET /api/installations`, `GET /api/installations/ID`, `POST /api/installations/refresh` | installations |
 //! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |
+//! | admin | `POST /api/rollbacks?rule=NAME&…`, `GET /api/rollbacks`, `GET /api/rollbacks/ID`, `GET /api/rollbacks/ID/items`, `POST /api/rollbacks/ID/execute` | rollbacks |
 //! | admin | `GET /api/why?event=ID`, `?item=OWNER/REPO%23N`, `?latest=N` | explanations |
 //!
 //! A rejection only ever means "not my URL, method or body"; everything else is an answer.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
 use super::jobs::JobId;
+use super::rollbacks::{RollbackId, take_back};
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::{EventId, InstallationId, RepoName};
 use crate::core::intent::{Intent, IntentId, Target};
@@ -40,6 +41,12 @@ pub enum EffectState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectRow {
     pub intent: Intent,
+    /// The effect that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<IntentId>,
+    /// The rollback that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackId>,
     pub state: EffectState,
     pub config_revision: String,
     /// What was to be written.
@@ -96,6 +103,8 @@ struct EffectSql {
     installation: Option<i64>,
     number: i64,
     params: String,
+    undoes: Option<Uuid>,
+    rollback_id: Option<Uuid>,
     state: String,
     config_revision: String,
     change: Option<String>,
@@ -107,8 +116,8 @@ struct EffectSql {
     finished_at: Option<Micros>,
 }
 
-const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, params, state,
-    config_revision, change, before_state, after_state, note, created_at, started_at, finished_at FROM effects";
+const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, params, undoes,
+    rollback_id, state, config_revision, change, before_state, after_state, note, created_at, started_at, finished_at FROM effects";
 
 impl TryFrom<EffectSql> for EffectRow {
     type Error = StoreError;
@@ -128,6 +137,8 @@ impl TryFrom<EffectSql> for EffectRow {
                 },
                 params: from_json("params", &row.params)?,
             },
+            undoes: row.undoes.map(IntentId),
+            rollback: row.rollback_id.map(RollbackId),
             state: from_word("state", row.state)?,
             config_revision: row.config_revision,
             change: json("change", row.change)?,
@@ -279,10 +290,10 @@ impl Db {
         if done == 0 {
             return Err(StoreError::LeaseLost);
         }
-        on_tx!(tx, conn => {
-            sqlx::query(
+        let undoes: Option<Option<Uuid>> = on_tx!(tx, conn => {
+            sqlx::query_scalar(
                 "UPDATE effects SET state = $2, before_state = COALESCE($3, before_state), after_state = $4, note = $5,
-                    finished_at = $6 WHERE id = $1",
+                    finished_at = $6 WHERE id = $1 RETURNING undoes",
             )
             .bind(id.0)
             .bind(state)
@@ -290,32 +301,11 @@ impl Db {
             .bind(after)
             .bind(outcome.note.as_deref().map(clean))
             .bind(Micros::from(now))
-            .execute(&mut *conn)
-            .await?;
-        });
-        Ok(tx.commit().await?)
-    }
-
-    /// Marks an applied effect as taken back.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when it is not an applied one.
-    pub async fn mark_undone(&self, id: IntentId, note: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        // effects: primary key.
-        let undone = on_tx!(tx, conn => {
-            sqlx::query(
-                "UPDATE effects SET state = 'undone', note = $2, finished_at = $3 WHERE id = $1 AND state = 'applied'",
-            )
-            .bind(id.0)
-            .bind(clean(note))
-            .bind(Micros::from(now))
-            .execute(&mut *conn)
+            .fetch_optional(&mut *conn)
             .await?
-            .rows_affected()
         });
-        if undone == 0 {
-            return Err(StoreError::Failed(format!("effect {id} is not an applied one")));
+        if let (EffectState::Applied, Some(Some(taken_back))) = (outcome.state, undoes) {
+            take_back(&mut tx, id, taken_back).await?;
         }
         Ok(tx.commit().await?)
     }

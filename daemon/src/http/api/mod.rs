@@ -6,6 +6,7 @@ mod installations;
 mod jobs;
 mod query;
 mod recover;
+mod rollbacks;
 mod status;
 mod tail;
 mod why;
@@ -20,5 +21,6 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, effects::routes(app));
     let areas = either(areas, installations::routes(app));
     let areas = either(areas, recover::routes(app));
+    let areas = either(areas, rollbacks::routes(app));
     either(areas, why::routes(app))
 }
