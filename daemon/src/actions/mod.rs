@@ -128,7 +128,8 @@ impl Bound {
 
 /// What a person last did to one of these things since a time, in words: "label `bug` was removed by alice on 2026-01-02".
 pub fn hand_since(hands: &[HandChange], things: &[Thing], since: DateTime<Utc>) -> Option<String> {
-    let ours = |change: &&HandChange| change.at >= since && things.iter().any(|thing| hands::same(thing, &change.thing));
+    let ours =
+        |change: &&HandChange| change.at >= since && things.iter().any(|thing| hands::same(thing, &change.thing));
     hands.iter().filter(ours).max_by_key(|change| change.at).map(hands::phrase)
 }
 

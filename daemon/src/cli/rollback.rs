@@ -115,8 +115,7 @@ impl Command {
             Self::Execute { id, yes, wait } => execute(daemon, *id, *yes, *wait, json).await,
             Self::Status { id } => status(daemon, *id, json).await,
             Self::List { limit, after } => {
-                let parameters =
-                    vec![("limit", Some(limit.to_string())), ("after", after.map(|id| id.to_string()))];
+                let parameters = vec![("limit", Some(limit.to_string())), ("after", after.map(|id| id.to_string()))];
                 output::print_page(daemon.get("/api/rollbacks", parameters).await?, json, list)
             }
         }
@@ -187,7 +186,10 @@ async fn execute(daemon: &Daemon, id: Uuid, yes: bool, wait: bool, json: bool) -
     if json {
         return output::print_json(&answer);
     }
-    output::print(&format!("Taking back {} effects. See how far it is: orchd rollback status {id}\n", planned.counts.undo))
+    output::print(&format!(
+        "Taking back {} effects. See how far it is: orchd rollback status {id}\n",
+        planned.counts.undo
+    ))
 }
 
 /// Asks on a terminal.
@@ -273,7 +275,8 @@ async fn follow(
             return Ok(shown);
         };
         if on_terminal {
-            let note = shown.row.note.as_deref().map_or_else(String::new, |note| format!(" ({})", output::shortened(note)));
+            let note =
+                shown.row.note.as_deref().map_or_else(String::new, |note| format!(" ({})", output::shortened(note)));
             let _ = write!(io::stderr().lock(), "\r\x1b[K{done} of {all} {what}{}", output::harmless(&note));
         }
         tokio::time::sleep(LOOK_EVERY).await;

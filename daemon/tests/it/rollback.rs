@@ -230,7 +230,8 @@ on_both_databases!(kills_in_the_middle_of_a_rollback_change_nothing, |database: 
     let seen = story.github.app_effects().len();
     assert_eq!(seen, MANY);
     let installation = story.github.installation_of(WEB);
-    let secondary = Rules { points_a_minute: 100_000, content_a_minute: 10_000, content_an_hour: 10_000, ..Rules::default() };
+    let secondary =
+        Rules { points_a_minute: 100_000, content_a_minute: 10_000, content_an_hour: 10_000, ..Rules::default() };
     // Three requests an undo, one a judgement: several of these windows.
     story.github.enforce_limits(installation, Rules { quota: 500, window: Duration::from_secs(2), ..secondary });
     story.github.set_latency(Duration::from_millis(2));

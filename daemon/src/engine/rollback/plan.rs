@@ -103,8 +103,8 @@ async fn plan(engine: &Engine, id: RollbackId) -> Result<(), JobError> {
 
 /// What there is to judge an effect by.
 enum Look {
-    /// It was judged before a restart.
-    Known(Option<(Bound, EffectRow)>),
+    /// It was judged before a restart: to be taken back, or not.
+    Known(Option<Box<(Bound, EffectRow)>>),
     Cannot(String),
     Seen(Box<Seen>),
 }
@@ -125,7 +125,7 @@ async fn look(engine: &Engine, id: RollbackId, item: &RollbackItem) -> Result<Lo
         Err(error) => return Ok(Look::Cannot(error.to_string())),
     };
     if item.verdict.is_some() {
-        return Ok(Look::Known((item.verdict == Some(Verdict::Undo)).then_some((action, effect))));
+        return Ok(Look::Known((item.verdict == Some(Verdict::Undo)).then(|| Box::new((action, effect)))));
     }
     if effect.state != EffectState::Applied {
         return Ok(Look::Cannot(not_applied(effect.state)));
@@ -185,7 +185,8 @@ fn conclude(item: &RollbackItem, look: Look, newer: &mut ByItem) -> Option<Judge
     let judgement = |verdict, note| Some(Judgement { undo: item.undo, verdict, note });
     let seen = match look {
         Look::Known(None) => return None,
-        Look::Known(Some((action, effect))) => {
+        Look::Known(Some(known)) => {
+            let (action, effect) = *known;
             remember(&action, effect, newer);
             return None;
         }

@@ -122,8 +122,7 @@ async fn shown(id: RollbackId, app: &App) -> Result<Shown, HttpError> {
     let row = app.db.rollback(id).await?;
     let row = row.ok_or_else(|| HttpError::NotFound(format!("there is no rollback {id}")))?;
     let config = app.config();
-    let terms =
-        WriteTerms { dry_run: config.github.dry_run, read_only: config.github.read_only, mode: Mode::Active };
+    let terms = WriteTerms { dry_run: config.github.dry_run, read_only: config.github.read_only, mode: Mode::Active };
     let gate = app.github.load().open_gate(None, terms).err().map(|closed| closed.to_string());
     Ok(Shown { row, counts: app.db.rollback_counts(id).await?, gate })
 }

@@ -71,10 +71,8 @@ impl Db {
         let mut found = self.fitting(filter, i64::from(most_effects) + 1).await?;
         let cut_off = found.len() > most_effects as usize;
         found.truncate(most_effects as usize);
-        let items: Vec<[Cell<'_>; 3]> = found
-            .into_iter()
-            .map(|effect| [Some(id), Some(Uuid::now_v7()), Some(effect)].map(Cell::Id))
-            .collect();
+        let items: Vec<[Cell<'_>; 3]> =
+            found.into_iter().map(|effect| [Some(id), Some(Uuid::now_v7()), Some(effect)].map(Cell::Id)).collect();
         let filter = to_json(filter)?;
         let mut tx = self.begin().await?;
         on_tx!(tx, conn => {
