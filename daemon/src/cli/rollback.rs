@@ -100,6 +100,8 @@ struct Shown {
     row: RollbackRow,
     counts: RollbackCounts,
     gate: Option<String>,
+    #[serde(default)]
+    still_active: Vec<RuleName>,
 }
 
 #[derive(Deserialize)]
@@ -300,6 +302,9 @@ fn told(shown: &Shown) -> String {
     }
     if let Some(gate) = &shown.gate {
         told.push_str(&format!("\nNothing will be written to GitHub as it is: {gate}."));
+    }
+    for rule in &shown.still_active {
+        told.push_str(&format!("\nThe rule {rule} is still active: switch it off first, or it may do the same again."));
     }
     told
 }

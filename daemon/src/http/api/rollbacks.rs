@@ -8,7 +8,7 @@ use warp::reply::Response;
 use super::query::{self, Query};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
-use crate::core::rule::Mode;
+use crate::core::rule::{Mode, RuleName};
 use crate::github::client::WriteTerms;
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, either, with};
@@ -27,6 +27,9 @@ struct Shown {
     /// Why nothing would be written now.
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<String>,
+    /// Rules that may do again what is to be taken back; told between planning and carrying out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    still_active: Vec<RuleName>,
 }
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -124,5 +127,11 @@ async fn shown(id: RollbackId, app: &App) -> Result<Shown, HttpError> {
     let config = app.config();
     let terms = WriteTerms { dry_run: config.github.dry_run, read_only: config.github.read_only, mode: Mode::Active };
     let gate = app.github.load().open_gate(None, terms).err().map(|closed| closed.to_string());
-    Ok(Shown { row, counts: app.db.rollback_counts(id).await?, gate })
+    let mut still_active = Vec::new();
+    if row.planned_at.is_some() && row.executed_at.is_none() {
+        let active = |name: &RuleName| config.rules.iter().any(|rule| rule.name == *name && rule.mode == Mode::Active);
+        still_active = app.db.rules_of_rollback(id).await?;
+        still_active.retain(active);
+    }
+    Ok(Shown { row, counts: app.db.rollback_counts(id).await?, gate, still_active })
 }

@@ -267,6 +267,21 @@ impl Db {
         Ok(counts)
     }
 
+    /// Rules whose effects are to be taken back, by name.
+    pub async fn rules_of_rollback(&self, id: RollbackId) -> Result<Vec<RuleName>, StoreError> {
+        // rollback_items, effects: primary keys.
+        let found: Vec<String> = on_db!(self, conn => {
+            sqlx::query_scalar(
+                "SELECT DISTINCT e.rule FROM rollback_items i JOIN effects e ON e.id = i.effect_id
+                 WHERE i.rollback_id = $1 AND i.verdict = 'undo' ORDER BY e.rule",
+            )
+            .bind(id.0)
+            .fetch_all(conn)
+            .await
+        })?;
+        found.into_iter().map(|rule| from_word("rule", rule)).collect()
+    }
+
     /// The effects of a rollback in its order, the newest first; those that are over their age by now are left out.
     /// `after` is the undo where the last page ended.
     pub async fn rollback_items(

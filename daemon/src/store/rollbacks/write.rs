@@ -159,7 +159,7 @@ impl Db {
     ) -> Result<Option<u64>, StoreError> {
         let now = Micros::from(now);
         let mut tx = self.begin().await?;
-        // rollbacks, rollback_items, effects: primary keys. Of an effect that is not applied any more nothing is undone.
+        // rollbacks, rollback_items, effects: primary keys; effects_rollback. Of an effect that is not applied any more nothing is undone.
         const WANTED: &str = "FROM rollback_items i JOIN effects e ON e.id = i.effect_id
              WHERE i.rollback_id = $1 AND i.verdict = 'undo' AND e.state = 'applied' ORDER BY i.undo_id";
         let effects = format!(
@@ -168,10 +168,9 @@ impl Db {
              SELECT i.undo_id, i.undo_id, e.event_id, $2, e.action, e.repository, e.installation, e.number, e.params,
                 e.id, i.rollback_id, 'planned', $3, $4 {WANTED}"
         );
-        let jobs = format!(
-            "INSERT INTO jobs (id, kind, event_id, effect_id, lane, run_at, created_at)
-             SELECT i.undo_id, 'apply', i.rollback_id, i.undo_id, lower(e.repository), $2, $2 {WANTED}"
-        );
+        const JOBS: &str = "INSERT INTO jobs (id, kind, event_id, effect_id, lane, run_at, created_at)
+             SELECT u.id, 'apply', u.rollback_id, u.id, lower(u.repository), $2, $2 FROM effects u
+             WHERE u.rollback_id = $1";
         let queued = on_tx!(tx, conn => {
             let begun = sqlx::query(
                 "UPDATE rollbacks SET executed_at = $2
@@ -192,7 +191,7 @@ impl Db {
                 .bind(now)
                 .execute(&mut *conn)
                 .await?;
-            sqlx::query(sqlx::AssertSqlSafe(jobs)).bind(id.0).bind(now).execute(&mut *conn).await?.rows_affected()
+            sqlx::query(JOBS).bind(id.0).bind(now).execute(&mut *conn).await?.rows_affected()
         });
         tx.notify().await?;
         tx.commit().await?;
