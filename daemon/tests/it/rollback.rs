@@ -241,8 +241,9 @@ on_both_databases!(kills_in_the_middle_of_a_rollback_change_nothing, |database: 
     let installation = story.github.installation_of(WEB);
     let minute =
         Rules { points_a_minute: u32::MAX, content_a_minute: u32::MAX, content_an_hour: u32::MAX, ..Rules::default() };
-    // Three requests an effect, there and back, and one to judge it: several of these windows.
-    story.github.enforce_limits(installation, Rules { quota: 900, window: Duration::from_secs(2), ..minute });
+    // Three requests an effect, there and back, and one to judge it: more than a window has.
+    let quota = 6 * u32::try_from(many).unwrap();
+    story.github.enforce_limits(installation, Rules { quota, window: Duration::from_secs(8), ..minute });
     story.start();
     for repository in repositories {
         opens(&story, repository, many / 2);
@@ -269,18 +270,15 @@ on_both_databases!(kills_in_the_middle_of_a_rollback_change_nothing, |database: 
     let began = Instant::now();
     json(&story, &["rollback", "execute", &id, "--yes"]).await;
     for part in [1, 3] {
-        let enough = |github: &orchd_fake::GitHub| github.app_effects().len() - seen >= many * part / 5;
-        story.github.until("a part is taken back", enough).await;
+        let enough = |story: &Story| story.github.app_effects().len() - seen >= many * part / 5;
+        story.until("a part is taken back", enough).await;
         story.kill();
         story.start();
     }
     let status = json(&story, &["rollback", "status", &id]).await;
     assert!(undos(&status, "planned") > 0, "it goes on by itself: {}", status["rollback"]["counts"]);
     story.settles().await;
-    println!(
-        "{many} effects planned with a kill in {planning:?}, taken back in {:?} with two more",
-        began.elapsed()
-    );
+    println!("{many} effects planned with a kill in {planning:?}, taken back in {:?} with two more", began.elapsed());
 
     let done = json(&story, &["rollback", "status", &id]).await;
     assert_eq!(undos(&done, "applied"), many as u64, "{}", done["rollback"]["counts"]);
