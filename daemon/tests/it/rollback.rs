@@ -217,6 +217,25 @@ async fn what_cannot_be_taken_back_is_told_and_what_may_not_be_written_is_gated(
     assert_eq!(refused.status.code(), Some(2), "say what to take back");
 }
 
+#[tokio::test]
+async fn an_undo_whose_answer_was_lost_is_checked_not_repeated() {
+    let story = Story::begin(Database::Sqlite, MISTAKE).await;
+    opens(&story, WEB, 3);
+    story.settles().await;
+    let (id, _) = plan(&story, &["--rule", "oops"]).await;
+    let label = |issue: u64| Fault::on("DELETE", &format!("/repos/acme/web/issues/{issue}/labels/wontfix"));
+    story.github.fault(label(3).after_doing().closes());
+    story.github.fault(label(2).closes());
+    let done = execute(&story, &id).await;
+    assert_eq!(undos(&done, "applied"), 3, "{done:#}");
+    assert!((1..=3).all(|issue| story.github.issue(WEB, issue).labels().is_empty()));
+    let taken = story.github.app_effects().into_iter().filter(|it| matches!(it.change, Change::LabelRemoved(_)));
+    assert_eq!(
+        taken.map(|effect| (effect.number, effect.changed)).collect::<Vec<_>>(),
+        [(3, true), (2, true), (1, true)]
+    );
+}
+
 /// Effects of the large rollback, over two repositories; `ORCHD_ROLLBACK_EFFECTS=1000` for more.
 fn many() -> usize {
     std::env::var("ORCHD_ROLLBACK_EFFECTS").map_or(200, |text| text.parse().unwrap())
