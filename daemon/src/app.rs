@@ -27,7 +27,7 @@ use crate::config::watch::Watch;
 use crate::config::{self, Config};
 use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, audit, installations, recover, retention, system_clock, work};
+use crate::engine::{Engine, audit, installations, recover, retention, rollback, system_clock, work};
 use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -104,6 +104,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let github = Arc::clone(&engine.github);
     let allowlist = Arc::new(Allowlist::default());
     let (recovery, orders) = recover::desk();
+    let rollbacks = Arc::new(Notify::new());
     let site = App::new(Site {
         db: db.clone(),
         config: Arc::clone(&live),
@@ -111,6 +112,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         wake,
         refresh: Arc::clone(&engine.refresh),
         recovery,
+        rollbacks: Arc::clone(&rollbacks),
         allowlist: Arc::clone(&allowlist),
         metrics: metrics.clone(),
         github: Arc::clone(&github),
@@ -126,6 +128,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     tasks.push(tokio::spawn(retention::keep(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(audit::keep(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(recover::run(engine.clone(), orders, stop.clone())));
+    tasks.push(tokio::spawn(rollback::run(engine.clone(), rollbacks, stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
         tokio::spawn(installations::keep(engine.clone())),

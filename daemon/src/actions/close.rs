@@ -68,4 +68,8 @@ impl Action for Params {
     fn undo(&self, before: &State, after: &State, now: &State) -> Reversal<StateChange> {
         item::undo(before, after, now)
     }
+
+    fn touched(&self, before: &State, after: &State) -> Vec<Thing> {
+        item::touched(before, after)
+    }
 }

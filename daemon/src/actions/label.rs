@@ -76,4 +76,8 @@ impl Action for Params {
     fn undo(&self, before: &Vec<String>, after: &Vec<String>, now: &Vec<String>) -> Reversal<Names> {
         self.0.undo(LABELS, before, after, now)
     }
+
+    fn touched(&self, before: &Vec<String>, after: &Vec<String>) -> Vec<Thing> {
+        self.0.touched(LABELS, before, after)
+    }
 }

@@ -11,9 +11,10 @@ mod hands;
 mod item;
 mod names;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::core::hand::HandChange;
+use crate::core::hand::{HandChange, Thing};
 use crate::core::intent::{IntentId, Target};
 use crate::core::rule::RuleName;
 use crate::github::GitHubError;
@@ -113,6 +114,23 @@ impl Bound {
     pub fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal {
         self.action.undo(before, after, now)
     }
+
+    /// Whether an effect of this action can be taken back at all.
+    pub fn undoable(&self) -> bool {
+        self.action.undoable()
+    }
+
+    /// Pure: of what changed between two states, the things on which people's hands are watched.
+    pub fn touched(&self, before: &Value, after: &Value) -> Vec<Thing> {
+        self.action.touched(before, after)
+    }
+}
+
+/// What a person last did to one of these things since a time, in words: "label `bug` was removed by alice on 2026-01-02".
+pub fn hand_since(hands: &[HandChange], things: &[Thing], since: DateTime<Utc>) -> Option<String> {
+    let ours =
+        |change: &&HandChange| change.at >= since && things.iter().any(|thing| hands::same(thing, &change.thing));
+    hands.iter().filter(ours).max_by_key(|change| change.at).map(hands::phrase)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::hand::HandChange;
+use crate::core::hand::{HandChange, Thing};
 use crate::core::intent::{ActionKind, Target};
 use crate::core::permission::Needs;
 use crate::github::GitHubError;
@@ -54,6 +54,12 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), GitHubError>> + Send;
 
     fn undo(&self, before: &Self::State, after: &Self::State, now: &Self::State) -> Reversal<Self::Change>;
+
+    /// Of what changed between two states by this action, the things on which people's hands are watched: a hand laid on
+    /// one of them since keeps an undo away, also where the state looks as we left it.
+    fn touched(&self, _before: &Self::State, _after: &Self::State) -> Vec<Thing> {
+        Vec::new()
+    }
 }
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send + 'a>>;
@@ -65,6 +71,8 @@ pub(super) trait Erased: Send + Sync {
     fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled;
     fn write<'a>(&'a self, target: &'a Target, writer: &'a Writer, change: &'a Value) -> Answer<'a, ()>;
     fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal;
+    fn touched(&self, before: &Value, after: &Value) -> Vec<Thing>;
+    fn undoable(&self) -> bool;
 }
 
 /// Said of a stored state that an older or newer orchd wrote and this one cannot read.
@@ -115,6 +123,17 @@ impl<A: Action> Erased for A {
                 serde_json::to_value(change).map_or_else(|error| Reversal::Refused(error.to_string()), Reversal::Change)
             }
         }
+    }
+
+    fn touched(&self, before: &Value, after: &Value) -> Vec<Thing> {
+        match (A::State::deserialize(before), A::State::deserialize(after)) {
+            (Ok(before), Ok(after)) => Action::touched(self, &before, &after),
+            _ => Vec::new(),
+        }
+    }
+
+    fn undoable(&self) -> bool {
+        A::UNDOABLE
     }
 }
 

@@ -98,6 +98,8 @@ fn show(effect: Value, json: bool) -> Result<(), Failure> {
         ("parameters", effect.intent.params.to_string()),
         ("state", word(&effect.state)),
     ];
+    facts.extend(effect.undoes.map(|id| ("undoes", id.to_string())));
+    facts.extend(effect.rollback.map(|id| ("rollback", id.to_string())));
     facts.extend(effect.note.map(|note| ("note", note)));
     facts.extend(effect.before.map(|before| ("before", before.to_string())));
     facts.extend(effect.change.map(|change| ("change", change.to_string())));

@@ -15,6 +15,7 @@ mod installations;
 mod jobs;
 mod output;
 mod recover;
+mod rollback;
 mod serve;
 mod status;
 mod when;
@@ -99,6 +100,9 @@ enum Command {
     /// Fetch what GitHub could not deliver.
     #[command(after_help = recover::EXIT_CODES)]
     Recover(recover::Recover),
+    /// Take back what rules did.
+    #[command(subcommand)]
+    Rollback(rollback::Command),
     /// The daemon at a glance.
     Status,
     /// Print shell completions.
@@ -130,6 +134,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Audit(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),
         Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Rollback(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),
     }
 }

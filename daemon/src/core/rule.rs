@@ -69,6 +69,11 @@ impl RuleName {
         Self(format!("{OURS}:check-config"))
     }
 
+    /// In the name of which a rollback that a person asked for is carried out.
+    pub fn rollback() -> Self {
+        Self(format!("{OURS}:rollback"))
+    }
+
     /// The repository whose own file has the rule.
     pub fn repository(&self) -> Option<RepoName> {
         RepoName::parse(self.0.split_once(':')?.0).ok()

@@ -16,6 +16,7 @@ pub mod process;
 pub mod recover;
 pub mod repository_config;
 pub mod retention;
+pub mod rollback;
 pub mod work;
 
 use std::sync::Arc;

@@ -113,11 +113,12 @@ impl Db {
 }
 
 async fn dead_letter(tx: &mut Tx, id: JobId) -> Result<Option<DeadSql>, sqlx::Error> {
-    // jobs, event_receipts, repositories: primary keys.
+    // jobs, effects, event_receipts, repositories: primary keys. The job of an undo has the rollback's id as its event.
     on_tx!(tx, conn => {
         sqlx::query_as(
-            "SELECT j.kind, j.event_id, j.effect_id, j.last_error, r.full_name AS repository, e.number FROM jobs j
-                LEFT JOIN event_receipts e ON e.id = j.event_id LEFT JOIN repositories r ON r.id = e.repository_id
+            "SELECT j.kind, COALESCE(f.event_id, j.event_id) AS event_id, j.effect_id, j.last_error,
+                r.full_name AS repository, e.number FROM jobs j LEFT JOIN effects f ON f.id = j.effect_id
+                LEFT JOIN event_receipts e ON e.id = COALESCE(f.event_id, j.event_id) LEFT JOIN repositories r ON r.id = e.repository_id
              WHERE j.id = $1 AND j.state = 'dead'",
         )
         .bind(id.0)

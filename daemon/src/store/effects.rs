@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
 use super::jobs::JobId;
+use super::rollbacks::{RollbackId, take_back};
 use super::{Db, Page, StoreError, page_limit};
-use crate::core::audit::Actor;
+use crate::core::audit::{Actor, Entry};
 use crate::core::event::{EventId, InstallationId, RepoName};
 use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::RuleName;
@@ -42,6 +43,12 @@ pub enum EffectState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectRow {
     pub intent: Intent,
+    /// The effect that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<IntentId>,
+    /// The rollback that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackId>,
     pub state: EffectState,
     pub config_revision: String,
     /// What was to be written.
@@ -98,6 +105,8 @@ struct EffectSql {
     installation: Option<i64>,
     number: i64,
     params: String,
+    undoes: Option<Uuid>,
+    rollback_id: Option<Uuid>,
     state: String,
     config_revision: String,
     change: Option<String>,
@@ -109,8 +118,8 @@ struct EffectSql {
     finished_at: Option<Micros>,
 }
 
-const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, params, state,
-    config_revision, change, before_state, after_state, note, created_at, started_at, finished_at FROM effects";
+const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, params, undoes,
+    rollback_id, state, config_revision, change, before_state, after_state, note, created_at, started_at, finished_at FROM effects";
 
 impl TryFrom<EffectSql> for EffectRow {
     type Error = StoreError;
@@ -130,6 +139,8 @@ impl TryFrom<EffectSql> for EffectRow {
                 },
                 params: from_json("params", &row.params)?,
             },
+            undoes: row.undoes.map(IntentId),
+            rollback: row.rollback_id.map(RollbackId),
             state: from_word("state", row.state)?,
             config_revision: row.config_revision,
             change: json("change", row.change)?,
@@ -249,7 +260,7 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// The receipt, the job done, and the audit row, in one transaction. A before-state that the outcome leaves out stays.
+    /// The receipt, the job done, what it takes back if it is an undo, and the audit rows, in one transaction. A before-state that the outcome leaves out stays.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
@@ -287,43 +298,22 @@ impl Db {
                     finished_at = $6 WHERE id = $1 RETURNING {EFFECT_COLUMNS}"
             );
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind(id.0)
-            .bind(state)
-            .bind(before)
-            .bind(after)
-            .bind(outcome.note.as_deref().map(clean))
-            .bind(Micros::from(now))
-            .fetch_optional(&mut *conn)
-            .await?
-        });
-        let told = ended.and_then(|effect| effect.entry(Actor::Orchd, now.into()));
-        append(&mut tx, told.into_iter().collect()).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Marks an applied effect as taken back.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when it is not an applied one.
-    pub async fn mark_undone(&self, id: IntentId, note: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        // effects: primary key.
-        let undone: Option<EndedEffect> = on_tx!(tx, conn => {
-            let sql = format!(
-                "UPDATE effects SET state = 'undone', note = $2, finished_at = $3 WHERE id = $1 AND state = 'applied'
-                 RETURNING {EFFECT_COLUMNS}"
-            );
-            sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(id.0)
-                .bind(clean(note))
+                .bind(state)
+                .bind(before)
+                .bind(after)
+                .bind(outcome.note.as_deref().map(clean))
                 .bind(Micros::from(now))
                 .fetch_optional(&mut *conn)
                 .await?
         });
-        let Some(undone) = undone else {
-            return Err(StoreError::Failed(format!("effect {id} is not an applied one")));
-        };
-        append(&mut tx, undone.entry(Actor::Orchd, now.into()).into_iter().collect()).await?;
+        let undoes = ended.as_ref().and_then(|effect| effect.undoes);
+        let mut told: Vec<Entry> =
+            ended.and_then(|effect| effect.entry(Actor::Orchd, now.into())).into_iter().collect();
+        if let (EffectState::Applied, Some(taken_back)) = (outcome.state, undoes) {
+            told.extend(take_back(&mut tx, id, taken_back, now.into()).await?);
+        }
+        append(&mut tx, told).await?;
         Ok(tx.commit().await?)
     }
 

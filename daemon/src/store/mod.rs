@@ -33,6 +33,7 @@ pub mod recovery;
 pub mod repositories;
 pub mod repository_configs;
 pub mod retention;
+pub mod rollbacks;
 mod rows;
 mod stopped;
 mod writer;

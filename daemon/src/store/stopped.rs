@@ -191,7 +191,7 @@ async fn requeue_effect(tx: &mut Tx, id: Uuid, now: Micros) -> Result<bool, sqlx
     let queued = on_tx!(tx, conn => {
         sqlx::query(
             "INSERT INTO jobs (id, kind, event_id, effect_id, lane, run_at, created_at)
-             SELECT $1, 'apply', e.event_id, e.id, lower(e.repository), $3, $3 FROM effects e
+             SELECT $1, 'apply', COALESCE(e.rollback_id, e.event_id), e.id, lower(e.repository), $3, $3 FROM effects e
              WHERE e.id = $2 AND e.state = 'held'",
         )
         .bind(Uuid::now_v7())

@@ -30,6 +30,7 @@ mod recover;
 mod repository_config;
 mod retention;
 mod road;
+mod rollback;
 mod site;
 mod store;
 mod story;

@@ -259,7 +259,13 @@ fn quota_of<'a>(world: &'a mut World, caller: &Caller) -> &'a mut Quota {
 }
 
 fn take_quota(world: &mut World, caller: &Caller) -> (bool, Quota) {
+    let metered = |id| world.installations.get(id).is_some_and(|installation| installation.meter.is_some());
+    let counts = !matches!(caller, Caller::Installation { id, .. } if metered(id));
     let quota = quota_of(world, caller);
+    // The meter stands in for it, and has counted already.
+    if !counts {
+        return (true, *quota);
+    }
     let taken = quota.take();
     (taken, *quota)
 }

@@ -67,6 +67,10 @@ kinds! {
     AuditPseudonymised = "audit_pseudonymised",
     /// The oldest rows were dropped: where the chain begins from now on.
     AuditCut = "audit_cut",
+    /// A person had a rollback planned; that writes nothing.
+    RollbackPlanned = "rollback_planned",
+    /// A person had a plan carried out. What its undos come to is told as of any effect.
+    RollbackExecuted = "rollback_executed",
 }
 
 impl Kind {

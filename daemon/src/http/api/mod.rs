@@ -7,6 +7,7 @@ mod installations;
 mod jobs;
 mod query;
 mod recover;
+mod rollbacks;
 mod status;
 mod tail;
 mod why;
@@ -28,6 +29,7 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, installations::routes(app));
     let areas = either(areas, audit::routes(app));
     let areas = either(areas, recover::routes(app));
+    let areas = either(areas, rollbacks::routes(app));
     either(areas, why::routes(app))
 }
 

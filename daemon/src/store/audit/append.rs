@@ -88,7 +88,8 @@ fn cells(row: &Row) -> [Cell<'_>; 18] {
 
 /// What to ask for in the `RETURNING` of an UPDATE that ends an effect.
 pub(in crate::store) const EFFECT_COLUMNS: &str =
-    "id, event_id, rule, action, repository, number, config_revision, state, before_state, after_state, note";
+    "id, event_id, rule, action, repository, number, config_revision, undoes, rollback_id, state, before_state,
+    after_state, note";
 
 /// An effect as it ended.
 #[derive(sqlx::FromRow)]
@@ -100,6 +101,8 @@ pub(in crate::store) struct EndedEffect {
     repository: String,
     number: i64,
     config_revision: String,
+    pub(in crate::store) undoes: Option<Uuid>,
+    rollback_id: Option<Uuid>,
     state: String,
     before_state: Option<String>,
     after_state: Option<String>,
@@ -124,6 +127,10 @@ impl EndedEffect {
             Kind::EffectUndone => (self.after_state, None),
             _ => (self.before_state, self.after_state),
         };
+        // Effects go long before their audit rows do: only the row can still say what an undo was about.
+        let about =
+            self.undoes.zip(self.rollback_id).map(|(it, by)| format!("takes back effect {it} for rollback {by}"));
+        let note = [about, self.note].into_iter().flatten().reduce(|about, note| format!("{about}: {note}"));
         let cause = Cause {
             event: Some(self.event_id),
             rule: Some(self.rule),
@@ -132,6 +139,6 @@ impl EndedEffect {
             config_revision: Some(self.config_revision),
         };
         let (repository, number) = (Some(self.repository), Some(self.number));
-        Some(Entry { kind, actor, at: now.0, cause, repository, number, before, after, note: self.note })
+        Some(Entry { kind, actor, at: now.0, cause, repository, number, before, after, note })
     }
 }

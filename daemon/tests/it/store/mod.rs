@@ -10,6 +10,7 @@ mod lists;
 mod open;
 mod recovery;
 mod retention;
+mod rollbacks;
 
 use std::time::Duration;
 
