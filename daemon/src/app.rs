@@ -25,8 +25,9 @@ use crate::actions;
 use crate::config::live::{LiveConfig, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Config};
+use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, installations, recover, retention, schedule, system_clock, work};
+use crate::engine::{Engine, audit, installations, recover, retention, rollback, schedule, system_clock, work};
 use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -103,6 +104,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let github = Arc::clone(&engine.github);
     let allowlist = Arc::new(Allowlist::default());
     let (recovery, orders) = recover::desk();
+    let rollbacks = Arc::new(Notify::new());
     let site = App::new(Site {
         db: db.clone(),
         config: Arc::clone(&live),
@@ -110,6 +112,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         wake,
         refresh: Arc::clone(&engine.refresh),
         recovery,
+        rollbacks: Arc::clone(&rollbacks),
         allowlist: Arc::clone(&allowlist),
         metrics: metrics.clone(),
         github: Arc::clone(&github),
@@ -124,7 +127,9 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(retention::keep(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(schedule::keep(engine.clone(), stop.clone())));
+    tasks.push(tokio::spawn(audit::keep(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(recover::run(engine.clone(), orders, stop.clone())));
+    tasks.push(tokio::spawn(rollback::run(engine.clone(), rollbacks, stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
         tokio::spawn(installations::keep(engine.clone())),
@@ -242,6 +247,7 @@ async fn steer(
 }
 
 async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: &Notify) {
+    let refused_before = engine.config.status().refused.map(|refusal| refusal.problems);
     let (live, github, shared) = (Arc::clone(&engine.config), Arc::clone(&engine.github), shared.clone());
     // Before the config: whoever sees its rules must not reach GitHub on the terms of the old one.
     let prepare = move |new: &Config| {
@@ -257,6 +263,10 @@ async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: 
         Ok(ReloadOutcome::Refused(problems)) => {
             let running = engine.config.current().revision.hash.clone();
             tracing::error!(running, "the changed config is refused and the old one goes on:\n{problems}");
+            // An editor's save is often several changes of the file.
+            if refused_before.as_ref() != Some(&problems) {
+                record_refusal(&engine.db, running, problems.to_string()).await;
+            }
         }
         Ok(ReloadOutcome::Swapped { old, new, needs_restart }) => {
             if wants_ranges(&new) && !wants_ranges(&old) {
@@ -291,6 +301,14 @@ async fn announce_config(db: &Db, config: &Config) {
     };
     if let Err(error) = db.record_config(&row).await {
         tracing::warn!(%error, "the config revision could not be recorded");
+    }
+}
+
+async fn record_refusal(db: &Db, running: String, problems: String) {
+    let cause = Cause { config_revision: Some(running), ..Cause::default() };
+    let entry = Entry::new(Kind::ConfigRefused, Actor::Orchd, Utc::now());
+    if let Err(error) = db.audit(vec![Entry { cause, note: Some(problems), ..entry }]).await {
+        tracing::warn!(%error, "the refusal of the config could not be recorded");
     }
 }
 

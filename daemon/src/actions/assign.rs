@@ -55,8 +55,8 @@ impl Action for Params {
         },
     ];
 
-    fn touches(&self) -> Vec<(Thing, Hand)> {
-        self.0.touches(ASSIGNEES)
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
+        self.0.asks_for(ASSIGNEES)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -87,5 +87,9 @@ impl Action for Params {
 
     fn undo(&self, before: &Vec<String>, after: &Vec<String>, now: &Vec<String>) -> Reversal<Names> {
         self.0.undo(ASSIGNEES, before, after, now)
+    }
+
+    fn touched(&self, before: &Vec<String>, after: &Vec<String>) -> Vec<Thing> {
+        self.0.touched(ASSIGNEES, before, after)
     }
 }

@@ -52,7 +52,7 @@ impl Action for Params {
         },
     }];
 
-    fn touches(&self) -> Vec<(Thing, Hand)> {
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
         vec![(Thing::State, Hand::Taken)]
     }
 
@@ -85,5 +85,9 @@ impl Action for Params {
 
     fn undo(&self, before: &State, after: &State, now: &State) -> Reversal<StateChange> {
         item::undo(before, after, now)
+    }
+
+    fn touched(&self, before: &State, after: &State) -> Vec<Thing> {
+        item::touched(before, after)
     }
 }

@@ -211,15 +211,19 @@ impl Action for Params {
     }
 
     fn undo(&self, before: &Option<Comment>, after: &Option<Comment>, now: &Option<Comment>) -> Reversal<Change> {
+        // By the text alone, which names the intent that wrote it: one that was deleted and posted again has another id.
+        let says = |one: &Comment, other: &Comment| unix(&one.body) == unix(&other.body);
         match (before, after, now) {
-            (None, _, None) | (_, None, _) => Reversal::Nothing,
-            (Some(before), _, Some(now)) if same(before, now) => Reversal::Nothing,
-            (Some(_), _, None) => Reversal::Refused("the comment was deleted since".to_owned()),
-            (_, Some(after), Some(now)) if !same(after, now) => {
+            (None, None, _) | (None, _, None) => Reversal::Nothing,
+            (Some(before), _, Some(now)) if says(before, now) => Reversal::Nothing,
+            (Some(_), Some(_), None) => Reversal::Refused("the comment was deleted since".to_owned()),
+            (Some(before), None, None) => Reversal::Change(Change::Post { body: before.body.clone() }),
+            (Some(_), None, Some(_)) => Reversal::Refused("another comment of this rule is there".to_owned()),
+            (_, Some(after), Some(now)) if !says(after, now) => {
                 Reversal::Refused("the comment was edited since".to_owned())
             }
-            (None, _, Some(now)) => Reversal::Change(Change::Delete { id: now.id }),
-            (Some(before), _, Some(now)) => {
+            (None, Some(_), Some(now)) => Reversal::Change(Change::Delete { id: now.id }),
+            (Some(before), Some(_), Some(now)) => {
                 Reversal::Change(Change::Edit { id: now.id, body: before.body.clone() })
             }
         }
@@ -319,6 +323,17 @@ mod tests {
         assert_eq!(undo(said("Old"), said("New"), said("Old")), Reversal::Nothing);
         assert!(matches!(undo(said("Old"), said("New"), said("Third")), Reversal::Refused(_)));
         assert!(matches!(undo(said("Old"), said("New"), None), Reversal::Refused(_)));
+    }
+
+    #[test]
+    fn an_undo_is_taken_back_by_posting_the_comment_again() {
+        let undo = |now| say("x").undo(&said("Hi"), &None, &now);
+        assert_eq!(undo(None), Reversal::Change(Change::Post { body: said("Hi").unwrap().body }));
+        assert_eq!(undo(said("Hi")), Reversal::Nothing);
+        assert!(matches!(undo(said("Other")), Reversal::Refused(_)));
+        // Posted again it is another comment to GitHub, and the same to us.
+        let again = said("Hi").map(|comment| Comment { id: 12, ..comment });
+        assert_eq!(say("x").undo(&None, &said("Hi"), &again), Reversal::Change(Change::Delete { id: 12 }));
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Action for Params {
     const UNDOABLE: bool = true;
     const NEEDS: Needs = stage::NEEDS;
 
-    fn touches(&self) -> Vec<(Thing, Hand)> {
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
         vec![(Thing::Draft, Hand::Put)]
     }
 

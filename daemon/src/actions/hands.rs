@@ -4,16 +4,20 @@ use crate::core::hand::{Hand, HandChange, Thing};
 
 /// The newest change a person made to this thing, when it went the way of `hand`. Names differ in case only by typing.
 pub(super) fn newest<'a>(hands: &'a [HandChange], thing: &Thing, hand: Hand) -> Option<&'a HandChange> {
-    let same = |other: &Thing| match (thing, other) {
+    // Of two changes in the same moment the one that came later in the list counts.
+    let newest = hands.iter().filter(|change| same(thing, &change.thing)).max_by_key(|change| change.at)?;
+    Some(newest).filter(|change| change.hand == hand)
+}
+
+/// Whether two names are of one thing.
+pub(super) fn same(thing: &Thing, other: &Thing) -> bool {
+    match (thing, other) {
         (Thing::Label(a), Thing::Label(b))
         | (Thing::Assignee(a), Thing::Assignee(b))
         | (Thing::Reviewer(a), Thing::Reviewer(b))
         | (Thing::Milestone(a), Thing::Milestone(b)) => same_name(a, b),
         (thing, other) => thing == other,
-    };
-    // Of two changes in the same moment the one that came later in the list counts.
-    let newest = hands.iter().filter(|change| same(&change.thing)).max_by_key(|change| change.at)?;
-    Some(newest).filter(|change| change.hand == hand)
+    }
 }
 
 /// "label `bug` was removed by alice on 2026-01-02".

@@ -58,8 +58,8 @@ impl Action for Params {
         },
     ];
 
-    fn touches(&self) -> Vec<(Thing, Hand)> {
-        self.0.touches(LABELS)
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
+        self.0.asks_for(LABELS)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -97,5 +97,9 @@ impl Action for Params {
 
     fn undo(&self, before: &Vec<String>, after: &Vec<String>, now: &Vec<String>) -> Reversal<Names> {
         self.0.undo(LABELS, before, after, now)
+    }
+
+    fn touched(&self, before: &Vec<String>, after: &Vec<String>) -> Vec<Thing> {
+        self.0.touched(LABELS, before, after)
     }
 }

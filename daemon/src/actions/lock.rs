@@ -65,7 +65,7 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{reason: resolved}";
     const UNDOABLE: bool = true;
 
-    fn touches(&self) -> Vec<(Thing, Hand)> {
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
         vec![(Thing::Lock, Hand::Put)]
     }
 

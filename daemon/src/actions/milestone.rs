@@ -106,7 +106,7 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{set: \"2.0\"}";
     const UNDOABLE: bool = true;
 
-    fn touches(&self) -> Vec<(Thing, Hand)> {
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
         match self {
             Self::Set(title) => vec![(Thing::Milestone(title.clone()), Hand::Put)],
             Self::Clear => Vec::new(),

@@ -85,8 +85,8 @@ actions! {
 }
 
 /// What an action asks for, as what a person would have touched by hand. Nothing for what is no action.
-pub fn touches(action: &str, params: &Value) -> Vec<(Thing, Hand)> {
-    parse(action, params).map(|action| action.touches()).unwrap_or_default()
+pub fn asks_for(action: &str, params: &Value) -> Vec<(Thing, Hand)> {
+    parse(action, params).map(|action| action.asks_for()).unwrap_or_default()
 }
 
 /// An action of the registry with parsed parameters, bound to its target.
@@ -153,6 +153,23 @@ impl Bound {
     pub fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal {
         self.action.undo(before, after, now)
     }
+
+    /// Whether an effect of this action can be taken back at all.
+    pub fn undoable(&self) -> bool {
+        self.action.undoable()
+    }
+
+    /// Pure: of what changed between two states, the things on which people's hands are watched.
+    pub fn touched(&self, before: &Value, after: &Value) -> Vec<Thing> {
+        self.action.touched(before, after)
+    }
+}
+
+/// What a person last did to one of these things since a time, in words: "label `bug` was removed by alice on 2026-01-02".
+pub fn hand_since(hands: &[HandChange], things: &[Thing], since: DateTime<Utc>) -> Option<String> {
+    let ours =
+        |change: &&HandChange| change.at >= since && things.iter().any(|thing| hands::same(thing, &change.thing));
+    hands.iter().filter(ours).max_by_key(|change| change.at).map(hands::phrase)
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Names {
         }
     }
 
-    pub(super) fn touches(&self, sort: Sort) -> Vec<(Thing, Hand)> {
+    pub(super) fn asks_for(&self, sort: Sort) -> Vec<(Thing, Hand)> {
         let all = |names: &[String], hand| names.iter().map(move |name| ((sort.thing)(name.clone()), hand)).collect();
         let (put, taken): (Vec<_>, Vec<_>) = (all(&self.add, Hand::Put), all(&self.remove, Hand::Taken));
         [put, taken].concat()
@@ -93,11 +93,23 @@ impl Names {
         if change.shows_in(now) { Settled::Happened } else { Settled::DidNot }
     }
 
+    /// Names of one state that the other lacks, of those this action was told to touch: which way it touched them is in
+    /// the states, so that taking back an undo is the same.
+    fn of_one<'a>(&self, one: &'a [String], other: &[String]) -> Vec<&'a String> {
+        let ours = |name: &String| has(&self.add, name) || has(&self.remove, name);
+        one.iter().filter(|name| ours(name) && !has(other, name)).collect()
+    }
+
+    /// The things that changed between two states by this action.
+    pub(super) fn touched(&self, sort: Sort, before: &[String], after: &[String]) -> Vec<Thing> {
+        let names = self.of_one(after, before).into_iter().chain(self.of_one(before, after));
+        names.map(|name| (sort.thing)(name.clone())).collect()
+    }
+
     /// Takes back only what this action was told to touch and what really changed: of names that others changed in
     /// the meantime it knows nothing.
     pub(super) fn undo(&self, sort: Sort, before: &[String], after: &[String], now: &[String]) -> Reversal<Self> {
-        let put: Vec<&String> = self.add.iter().filter(|name| !has(before, name) && has(after, name)).collect();
-        let taken: Vec<&String> = before.iter().filter(|name| has(&self.remove, name) && !has(after, name)).collect();
+        let (put, taken) = (self.of_one(after, before), self.of_one(before, after));
         let touched = put.iter().chain(&taken);
         let (as_after, back): (Vec<&&String>, Vec<&&String>) =
             touched.partition(|name| has(now, name) == has(after, name));

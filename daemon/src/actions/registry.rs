@@ -39,7 +39,7 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const ONE_REQUEST: bool = false;
 
     /// What the parameters ask for, as what a person would have touched by hand.
-    fn touches(&self) -> Vec<(Thing, Hand)> {
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
         Vec::new()
     }
 
@@ -77,13 +77,19 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), GitHubError>> + Send;
 
     fn undo(&self, before: &Self::State, after: &Self::State, now: &Self::State) -> Reversal<Self::Change>;
+
+    /// Of what changed between two states by this action, the things on which people's hands are watched: a hand laid on
+    /// one of them since keeps an undo away, also where the state looks as we left it.
+    fn touched(&self, _before: &Self::State, _after: &Self::State) -> Vec<Thing> {
+        self.asks_for().into_iter().map(|(thing, _)| thing).collect()
+    }
 }
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send + 'a>>;
 
 /// An [`Action`] whose state and change are JSON, as the store keeps them.
 pub(super) trait Erased: Send + Sync {
-    fn touches(&self) -> Vec<(Thing, Hand)>;
+    fn asks_for(&self) -> Vec<(Thing, Hand)>;
     fn acts_on(&self) -> SubjectKind;
     fn is_one_request(&self) -> bool;
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
@@ -92,14 +98,16 @@ pub(super) trait Erased: Send + Sync {
     fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled;
     fn write<'a>(&'a self, target: &'a Target, writer: &'a Writer, change: &'a Value) -> Answer<'a, ()>;
     fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal;
+    fn touched(&self, before: &Value, after: &Value) -> Vec<Thing>;
+    fn undoable(&self) -> bool;
 }
 
 /// Said of a stored state that an older or newer orchd wrote and this one cannot read.
 const UNREADABLE: &str = "what was stored of the earlier state cannot be read by this version";
 
 impl<A: Action> Erased for A {
-    fn touches(&self) -> Vec<(Thing, Hand)> {
-        Action::touches(self)
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
+        Action::asks_for(self)
     }
 
     fn acts_on(&self) -> SubjectKind {
@@ -158,6 +166,17 @@ impl<A: Action> Erased for A {
                 serde_json::to_value(change).map_or_else(|error| Reversal::Refused(error.to_string()), Reversal::Change)
             }
         }
+    }
+
+    fn touched(&self, before: &Value, after: &Value) -> Vec<Thing> {
+        match (A::State::deserialize(before), A::State::deserialize(after)) {
+            (Ok(before), Ok(after)) => Action::touched(self, &before, &after),
+            _ => Vec::new(),
+        }
+    }
+
+    fn undoable(&self) -> bool {
+        A::UNDOABLE
     }
 }
 

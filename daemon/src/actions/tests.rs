@@ -223,6 +223,24 @@ fn undo_takes_back_its_own_and_leaves_what_changed_since() {
     assert_eq!(reopen.undo(&closed("completed"), &open(), &open()), closes);
 }
 
+#[test]
+fn only_a_hand_on_what_changed_and_since_then_counts() {
+    let labels = bound("label", &json!({"add": ["a", "b"], "remove": ["c"]}));
+    let touched = labels.touched(&json!(["b", "c", "x"]), &json!(["A", "b", "y"]));
+    assert_eq!(touched, [Thing::Label("A".to_owned()), Thing::Label("c".to_owned())]);
+    let since = |hands: &[HandChange]| hand_since(hands, &touched, DateTime::from_timestamp(7_200, 0).unwrap());
+    assert_eq!(
+        since(&[label("a", Hand::Put, 3_600), label("b", Hand::Put, 9_000), label("x", Hand::Put, 9_000)]),
+        None
+    );
+    let newest = since(&[label("a", Hand::Put, 7_200), label("b", Hand::Put, 9_000)]);
+    assert_eq!(newest.unwrap(), "label `a` was added by alice on 1970-01-01");
+    let state = bound("close", &json!({})).touched(&open(), &closed("completed"));
+    assert_eq!(state, [Thing::State]);
+    assert_eq!(bound("reopen", &json!({})).touched(&open(), &open()), []);
+    assert_eq!(bound("comment", &json!({"body": "x"})).touched(&Value::Null, &Value::Null), []);
+}
+
 async fn gate(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (StandIn, Writer) {
     let server = StandIn::start(stand_in::with_tokens(answer)).await;
     let writer = GitHub::new(server.settings())

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::UnixStream;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Global;
 use super::failure::{Code, Failure};
@@ -86,10 +88,36 @@ impl Daemon {
             Err(_elapsed) => return Err(self.broke_off("it does not answer")),
         };
         if status.is_success() || is_health_report(target, status) {
-            return serde_json::from_slice(&body)
-                .map_err(|error| Failure::failed(format!("the daemon's answer is not JSON: {error}")));
+            return document(&body);
         }
         Err(refusal(status, &body))
+    }
+
+    /// Documents, a line each, given to `tell` as they come.
+    pub(super) async fn lines(
+        &self,
+        path: &str,
+        mut tell: impl FnMut(Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
+        let mut answer = send(stream, Method::GET, path).await.map_err(|reason| self.broke_off(&reason))?;
+        if !answer.response.status().is_success() {
+            let (status, body) = answer.whole().await.map_err(|reason| self.broke_off(&reason))?;
+            return Err(refusal(status, &body));
+        }
+        let mut waiting = Vec::new();
+        loop {
+            let frame = tokio::time::timeout(ANSWERS_WITHIN, answer.response.body_mut().frame()).await;
+            let frame = match frame.map_err(|_elapsed| self.broke_off("it does not answer"))? {
+                None => return Ok(()),
+                Some(frame) => frame.map_err(|error| self.broke_off(&error.to_string()))?,
+            };
+            waiting.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            while let Some(end) = waiting.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = waiting.drain(..=end).collect();
+                tell(document(&line)?)?;
+            }
+        }
     }
 
     fn unreachable(&self, error: &io::Error) -> Failure {
@@ -117,10 +145,32 @@ fn is_health_report(target: &str, status: StatusCode) -> bool {
     target == "/health" && status == StatusCode::SERVICE_UNAVAILABLE
 }
 
+fn document(text: &[u8]) -> Result<Value, Failure> {
+    serde_json::from_slice(text).map_err(|error| Failure::failed(format!("the daemon's answer is not JSON: {error}")))
+}
+
 async fn exchange(stream: UnixStream, method: Method, target: &str) -> Result<(StatusCode, Bytes), String> {
+    send(stream, method, target).await?.whole().await
+}
+
+/// An answer whose body is still on its way. Its connection goes with it.
+struct Answer {
+    response: Response<Incoming>,
+    _connection: AbortOnDropHandle<hyper::Result<()>>,
+}
+
+impl Answer {
+    async fn whole(self) -> Result<(StatusCode, Bytes), String> {
+        let status = self.response.status();
+        let body = self.response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok((status, body))
+    }
+}
+
+async fn send(stream: UnixStream, method: Method, target: &str) -> Result<Answer, String> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let connection = tokio::spawn(connection);
+    let connection = AbortOnDropHandle::new(tokio::spawn(connection));
     let request = Request::builder()
         .method(method)
         .uri(target)
@@ -129,10 +179,7 @@ async fn exchange(stream: UnixStream, method: Method, target: &str) -> Result<(S
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-    connection.abort();
-    Ok((status, body))
+    Ok(Answer { response, _connection: connection })
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> Failure {

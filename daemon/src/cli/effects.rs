@@ -103,6 +103,8 @@ fn show(effect: Value, json: bool) -> Result<(), Failure> {
     if kind.is_some_and(|kind| !kind.undoable) {
         facts.push(("undo", "what this action did cannot be taken back".to_owned()));
     }
+    facts.extend(effect.undoes.map(|id| ("undoes", id.to_string())));
+    facts.extend(effect.rollback.map(|id| ("rollback", id.to_string())));
     facts.extend(effect.note.map(|note| ("note", note)));
     if effect.state == EffectState::Quarantined {
         facts.push(("to settle it", format!(

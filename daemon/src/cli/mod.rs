@@ -4,6 +4,7 @@
 //! socket; nothing here opens the database. Invariant: text that came from outside reaches no terminal with control
 //! characters in it.
 
+mod audit;
 mod completions;
 mod config;
 mod daemon;
@@ -14,6 +15,7 @@ mod installations;
 mod jobs;
 mod output;
 mod recover;
+mod rollback;
 mod serve;
 mod status;
 mod when;
@@ -90,11 +92,17 @@ enum Command {
     /// Where the App is installed.
     #[command(subcommand)]
     Installations(installations::Command),
+    /// Who did what: the audit chain.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Why rules did or did not match.
     Why(why::Why),
     /// Fetch what GitHub could not deliver.
     #[command(after_help = recover::EXIT_CODES)]
     Recover(recover::Recover),
+    /// Take back what rules did.
+    #[command(subcommand)]
+    Rollback(rollback::Command),
     /// The daemon at a glance.
     Status,
     /// Print shell completions.
@@ -123,8 +131,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Jobs(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Effects(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Installations(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Audit(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),
         Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Rollback(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),
     }
 }

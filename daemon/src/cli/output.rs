@@ -115,6 +115,15 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
 }
 
+/// How far something is, on standard error: in the place of what was said before, and on a terminal only.
+pub(super) fn progress(text: &str) {
+    let mut stderr = io::stderr().lock();
+    if stderr.is_terminal() {
+        // Nobody is left to tell when standard error is gone.
+        let _ = write!(stderr, "\r{}\x1b[K", harmless(text)).and_then(|()| stderr.flush());
+    }
+}
+
 /// The rows of a page as JSON lines or a table, and how to see more.
 pub(super) fn print_page<T>(page: Value, json: bool, table: impl FnOnce(&[T]) -> Rows) -> Result<(), Failure>
 where
@@ -128,6 +137,7 @@ where
         table(&rows).print()?;
     }
     if let Some(next) = next {
+        let next = next.as_str().map_or_else(|| next.to_string(), str::to_owned);
         note(&format!("There is more: --after {next}"));
     }
     Ok(())
@@ -136,7 +146,7 @@ where
 #[derive(serde::Deserialize)]
 struct Page {
     rows: Vec<Value>,
-    next: Option<uuid::Uuid>,
+    next: Option<Value>,
 }
 
 /// What the daemon answered, as the type it should be.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::audit::{AUDIT, audit};
 use super::commands::{self, COMMANDS};
 use super::fields::Fields;
 use super::findings::{Findings, Place};
@@ -112,6 +113,8 @@ fn build(
     let github = sections::github(&mut github_fields, around, findings);
     let mut retention_fields = top.section("retention", &RETENTION, findings);
     let retention = sections::retention(&mut retention_fields, findings);
+    let mut audit_fields = top.section("audit", &AUDIT, findings);
+    let audit = audit(&mut audit_fields, around.dir, findings);
     let mut queue_fields = top.section("queue", &QUEUE, findings);
     let queue = sections::queue(&mut queue_fields, findings);
     let mut own_fields = top.section("repository_config", &REPOSITORY_CONFIG, findings);
@@ -136,6 +139,7 @@ fn build(
         "database": database.shown,
         "github": github_fields.shown,
         "retention": retention_fields.shown,
+        "audit": audit_fields.shown,
         "queue": queue_fields.shown,
         "repository_config": own_fields.shown,
         "commands": command_fields.shown,
@@ -147,7 +151,7 @@ fn build(
     });
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
-    let (repository_config, commands, schedule) = (own?, commands?, schedule?);
+    let (repository_config, audit, commands, schedule) = (own?, audit?, commands?, schedule?);
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
@@ -155,6 +159,7 @@ fn build(
         database,
         github,
         retention,
+        audit,
         queue,
         repository_config,
         commands,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::event::RepoName;
 use crate::core::rule::{Repositories, Rule};
 
+mod audit;
 mod commands;
 mod database;
 mod fields;
@@ -58,6 +59,7 @@ pub struct Config {
     pub database: Database,
     pub github: GitHub,
     pub retention: Retention,
+    pub audit: Audit,
     pub queue: Queue,
     pub repository_config: RepositoryConfig,
     pub commands: Commands,
@@ -169,6 +171,17 @@ pub struct Retention {
     pub decisions: Duration,
     /// How often what is over its age is looked for; default an hour.
     pub every: Duration,
+}
+
+/// The audit chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Of rows; default 1095 days.
+    pub retention: Duration,
+    /// Default 365 days.
+    pub pseudonymise_after: Duration,
+    /// The file that the chain's head is appended to.
+    pub anchor: Option<PathBuf>,
 }
 
 /// How jobs are run.

@@ -84,6 +84,7 @@ impl Section {
 
 use Presence::{Default, Optional, Required};
 
+use super::audit::{AUDIT, AUDIT_ANCHOR};
 use super::commands::COMMANDS;
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::schedule::SCHEDULE;
@@ -106,6 +107,7 @@ pub(super) static ROOT: Section = Section {
         ),
         key("github", Kind::Section(&GITHUB), Optional, "The GitHub App and how to reach GitHub."),
         key("retention", Kind::Section(&RETENTION), Optional, "How long things are kept."),
+        key("audit", Kind::Section(&AUDIT), Optional, "How long the audit chain is kept, and where it is anchored."),
         key("queue", Kind::Section(&QUEUE), Optional, "How jobs are run and tried again."),
         key(
             "repository_config",
@@ -481,7 +483,7 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 17] = [
+pub(super) static SECTIONS: [&Section; 19] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -489,6 +491,8 @@ pub(super) static SECTIONS: [&Section; 17] = [
     &GITHUB_LIMITS,
     &BREAKER,
     &RETENTION,
+    &AUDIT,
+    &AUDIT_ANCHOR,
     &QUEUE,
     &RECOVERY,
     &SWEEP,

@@ -71,6 +71,11 @@ impl RuleName {
         Self(format!("{OURS}:check-config"))
     }
 
+    /// In the name of which a rollback that a person asked for is carried out.
+    pub fn rollback() -> Self {
+        Self(format!("{OURS}:rollback"))
+    }
+
     /// The rule that a slash command is.
     pub fn command(word: &str) -> Self {
         Self(format!("{OURS}:{COMMAND}{word}"))

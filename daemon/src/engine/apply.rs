@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::process::{event_from, serde_label};
-use super::{Engine, JobError, commands, installations, repository_config};
-use crate::actions::{Bound, Origin, Plan, Settled};
+use super::{Engine, JobError, commands, installations, repository_config, rollback};
+use crate::actions::{Bound, Plan, Settled};
 use crate::config::Config;
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
@@ -23,7 +23,7 @@ use crate::store::effects::{EffectOutcome, EffectRow, EffectState, Write};
 use crate::store::jobs::JobId;
 
 /// Webhooks of a repository or an organisation tell what happened, but not as which installation the App may act on it.
-const NO_INSTALLATION: &str = "the event names no installation of the GitHub App, so nothing can be done as it: \
+pub(super) const NO_INSTALLATION: &str = "the event names no installation of the GitHub App, so nothing can be done as it: \
     let the App's own webhook deliver such events, not one of the repository or the organisation";
 
 /// Runs one `Apply` job to its receipt.
@@ -94,16 +94,25 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     let intent = &effect.intent;
     let config = engine.config.current();
     let github = engine.github.load_full();
-    let origin = Origin { rule: intent.rule.clone(), intent: intent.id, at: effect.created_at };
-    let action = Bound::new(&intent.action, &intent.params, intent.target.clone(), origin)
-        .map_err(|error| JobError::Hopeless(error.to_string()))?;
-
+    let action = rollback::bind(engine, effect).await?.map_err(|error| JobError::Hopeless(error.to_string()))?;
     if intent.target.installation.is_none() {
         return Err(JobError::Hopeless(NO_INSTALLATION.to_owned()));
     }
-    let priority = if intent.rule.is_of_command() { Priority::Command } else { Priority::Event };
+    let asked = intent.rule.is_of_command() || effect.undoes.is_some();
+    let priority = if asked { Priority::Command } else { Priority::Event };
     let reader = github.reader(intent.target.installation).at(priority);
-    let now = action.read(&reader).await?;
+    let now = match action.read(&reader).await {
+        // Nothing to take back any more: told where the rollback is told of, and no dead letter to look at.
+        Err(gone @ GitHubError::NotFound(_)) if effect.undoes.is_some() => {
+            return Ok(EffectOutcome {
+                state: EffectState::Failed,
+                before: None,
+                after: None,
+                note: Some(gone.to_string()),
+            });
+        }
+        read => read?,
+    };
     if effect.state == EffectState::Writing {
         if let Some(outcome) = settle(&action, effect, job, &now)? {
             return Ok(outcome);
@@ -111,21 +120,26 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
-    if let Some(note) = pushed_since(engine, intent, action.vouches_for(&now)).await? {
-        return Ok(ended(EffectState::Held, now, note));
-    }
-    let (change, note) = match action.plan(&now, &hands(engine, intent).await?) {
+    let plan = match effect.undoes {
+        Some(taken_back) => rollback::plan_undo(engine, &action, intent, taken_back, &now).await?,
+        None => match pushed_since(engine, intent, action.vouches_for(&now)).await? {
+            Some(note) => Plan::Held(note),
+            None => action.plan(&now, &hands(engine, intent).await?),
+        },
+    };
+    let (change, note) = match plan {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
         Plan::Change(change) => (change, None),
         Plan::Part(change, held) => (change, Some(format!("held back: {held}"))),
     };
     let rule = rule_of(engine, &config, intent).await?;
-    let terms = WriteTerms {
-        dry_run: config.github.dry_run,
-        read_only: config.github.read_only,
-        mode: rule.as_ref().map_or(Mode::Off, |rule| rule.mode),
+    // A person wants the undo, whatever became of the rule that did it.
+    let mode = match effect.undoes {
+        Some(_) => Mode::Active,
+        None => rule.as_ref().map_or(Mode::Off, |rule| rule.mode),
     };
+    let terms = WriteTerms { dry_run: config.github.dry_run, read_only: config.github.read_only, mode };
     let writer = match github.open_gate(intent.target.installation, terms) {
         Ok(writer) => writer.at(priority),
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
@@ -155,7 +169,7 @@ async fn pushed_since(engine: &Engine, intent: &Intent, head: Option<String>) ->
 
 /// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect. Nothing
 /// where a person asks for it: that is a hand too, and the newest.
-async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobError> {
+pub(super) async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobError> {
     let Target { repository, number, subject, .. } = &intent.target;
     if intent.rule.is_of_command() || !subject.is_item() {
         return Ok(Vec::new());

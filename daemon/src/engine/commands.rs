@@ -53,7 +53,7 @@ pub(super) fn hands_of(event: &Event, decisions: &[Decision]) -> Vec<HandChange>
     let asked = decisions.iter().filter(|decision| decision.rule.is_of_command());
     let touched = asked.flat_map(|decision| &decision.intents).flat_map(|intent| {
         let target = &intent.target;
-        actions::touches(&intent.action, &intent.params).into_iter().map(|(thing, hand)| HandChange {
+        actions::asks_for(&intent.action, &intent.params).into_iter().map(|(thing, hand)| HandChange {
             repository: target.repository.clone(),
             number: target.number,
             thing,

@@ -1,6 +1,6 @@
 //! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`);
-//! beside it, what never arrived is found and fetched (`recover`), and what waits for time to
-//! pass is told of every day (`schedule`).
+//! beside it, what never arrived is found and fetched (`recover`), what waits for time to pass is told of every day
+//! (`schedule`), and the audit chain is kept and proved (`audit`).
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
 //! act (`installations`), which rules a repository has of its own (`repository_config`). Refuses to know HTTP, and leaves
@@ -10,6 +10,7 @@
 //! its write, and an interrupted write is checked, never repeated blindly (5); a lane runs one job at a time, in order (6).
 
 pub mod apply;
+pub mod audit;
 mod commands;
 pub mod ingest;
 pub mod installations;
@@ -17,6 +18,7 @@ pub mod process;
 pub mod recover;
 pub mod repository_config;
 pub mod retention;
+pub mod rollback;
 pub mod schedule;
 pub mod work;
 

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use http::header::{ACCEPT, HeaderName, HeaderValue};
 
+use crate::core::audit::Actor;
+
 /// Header that carries a request's id, in and out.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -16,8 +18,10 @@ const LONGEST_REQUEST_ID: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     Network(IpAddr),
-    /// A process of this machine that may open the Unix socket.
-    Local,
+    /// A process of this machine that may open the Unix socket, and whose it is.
+    Local {
+        uid: Option<u32>,
+    },
 }
 
 /// Put into a request's extensions by the listener.
@@ -25,6 +29,16 @@ pub(super) enum Peer {
 pub(super) struct Arrival {
     pub(super) peer: Peer,
     pub(super) request_id: RequestId,
+}
+
+impl Arrival {
+    /// Whoever asks on the admin socket, for the audit chain.
+    pub(super) fn operator(arrival: Option<Self>) -> Actor {
+        match arrival {
+            Some(Self { peer: Peer::Local { uid }, .. }) => Actor::Operator(uid),
+            _ => Actor::Operator(None),
+        }
+    }
 }
 
 /// Id of a request: the client's `X-Request-Id` when it is a harmless word, else 16 random hexadecimal digits.

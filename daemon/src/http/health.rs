@@ -129,7 +129,7 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
     let installations = app.installations().await;
     let mut config = ConfigHealth::of(&app);
     // The problems quote the config and name its files, which is nobody's business on the network.
-    if !matches!(arrival, Some(Arrival { peer: Peer::Local, .. })) {
+    if !matches!(arrival, Some(Arrival { peer: Peer::Local { .. }, .. })) {
         config.error = config.error.map(|_| "the config on disk is refused; `orchd status` says why".to_owned());
     }
     let directory = database_directory(&app.config());

@@ -74,7 +74,10 @@ pub async fn serve(listener: Listener, routes: Routes, limits: Limits, stop: Can
         while tasks.try_join_next().is_some() {}
         match accepted {
             Ok((Socket::Tcp(socket, peer), permit)) => connections.spawn(&mut tasks, socket, peer, permit),
-            Ok((Socket::Unix(socket), permit)) => connections.spawn(&mut tasks, socket, Peer::Local, permit),
+            Ok((Socket::Unix(socket), permit)) => {
+                let uid = socket.peer_cred().ok().map(|peer| peer.uid());
+                connections.spawn(&mut tasks, socket, Peer::Local { uid }, permit);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -55,6 +55,8 @@ pub struct Site {
     /// Rung when the App's installations are to be listed anew.
     pub refresh: Arc<Notify>,
     pub recovery: Recovery,
+    /// Rung when a rollback is to be planned.
+    pub rollbacks: Arc<Notify>,
     pub allowlist: Arc<Allowlist>,
     pub github: Arc<ArcSwap<GitHub>>,
     pub metrics: PrometheusHandle,

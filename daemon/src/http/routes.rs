@@ -9,8 +9,10 @@
 //! | admin | `GET /api/events`, `GET /api/events/ID`, `GET /api/events/tail`, `POST /api/events/ID/replay` | events |
 //! | admin | `GET /api/jobs`, `GET /api/jobs/ID`, `POST /api/jobs/ID/retry`, `POST /api/jobs/ID/discard` | jobs |
 //! | admin | `GET /api/effects`, `GET /api/effects/ID` | effects |
+//! | admin | `GET /api/audit`, `GET /api/audit/SEQ`, `GET /api/audit/verify?anchors=SEQ:HASH,…` | the audit chain |
 //! | admin | `GET /api/installations`, `GET /api/installations/ID`, `POST /api/installations/refresh` | installations |
 //! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |
+//! | admin | `POST /api/rollbacks?rule=NAME&…`, `GET /api/rollbacks`, `GET /api/rollbacks/ID`, `GET /api/rollbacks/ID/items`, `POST /api/rollbacks/ID/execute` | rollbacks |
 //! | admin | `GET /api/why?event=ID`, `?item=OWNER/REPO%23N`, `?latest=N` | explanations |
 //!
 //! A rejection only ever means "not my URL, method or body"; everything else is an answer.

@@ -6,12 +6,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::audit::append;
 use super::columns::{Micros, clean};
 use super::dialect::{Bulk, Tx};
 use super::error::is_collision;
 use super::jobs::{COLUMNS, Claim, JobId, JobRow, JobSql, Terms, Work, work};
 use super::plan::fail_effect;
 use super::{Db, StoreError};
+use crate::core::audit::Entry;
 
 /// How often a claim that met another daemon's is started over before it comes back empty-handed.
 const ATTEMPTS: u32 = 3;
@@ -88,7 +90,7 @@ impl Db {
         let until = after(now, terms.lease);
         let now = Micros::from(now);
         let mut tx = self.begin().await?;
-        let expired = free_expired(&mut tx, now).await?;
+        let (expired, told) = free_expired(&mut tx, now).await?;
         // jobs_active (lanes, heads), jobs_one_running_a_lane, then the primary key.
         let sql = format!(
             "{HEADS} SELECT j.id FROM lanes JOIN jobs j ON j.id = (SELECT h.id FROM jobs h
@@ -105,6 +107,7 @@ impl Db {
             return Ok(Vec::new());
         }
         let mut heads = take(&mut tx, owner, until, terms.max_attempts, &ids).await?;
+        append(&mut tx, told).await?;
         tx.commit().await?;
         heads.sort_unstable_by_key(|head| ids.iter().position(|id| *id == head.id));
         Ok(heads)
@@ -260,7 +263,8 @@ impl Db {
             .await?
         });
         let (kind, event, effect) = ended.ok_or(StoreError::LeaseLost)?;
-        mourn(&mut tx, work(&kind, event, effect)?, &error, now).await?;
+        let told = mourn(&mut tx, work(&kind, event, effect)?, &error, now).await?;
+        append(&mut tx, told.into_iter().collect()).await?;
         Ok(tx.commit().await?)
     }
 
@@ -324,8 +328,8 @@ async fn take(
 }
 
 /// Frees jobs whose daemon went away. A job that was on its last attempt is what kills daemons: it is buried.
-/// True: there were some.
-async fn free_expired(tx: &mut Tx, now: Micros) -> Result<bool, sqlx::Error> {
+/// True: there were some; with the audit rows to append.
+async fn free_expired(tx: &mut Tx, now: Micros) -> Result<(bool, Vec<Entry>), sqlx::Error> {
     const ERROR: &str = "the daemon that ran it went away during its last attempt";
     // jobs_one_running_a_lane: only what runs.
     let expired: Vec<(String, String, Uuid, Option<Uuid>)> = on_tx!(tx, conn => {
@@ -341,16 +345,17 @@ async fn free_expired(tx: &mut Tx, now: Micros) -> Result<bool, sqlx::Error> {
         .fetch_all(&mut *conn)
         .await?
     });
+    let mut told = Vec::new();
     for (state, kind, event, effect) in &expired {
         if let ("dead", Ok(work)) = (state.as_str(), work(kind, *event, *effect)) {
-            mourn(tx, work, ERROR, now).await?;
+            told.extend(mourn(tx, work, ERROR, now).await?);
         }
     }
-    Ok(!expired.is_empty())
+    Ok((!expired.is_empty(), told))
 }
 
-/// What a dead job's event or effect shows.
-async fn mourn(tx: &mut Tx, work: Work, error: &str, now: Micros) -> Result<(), sqlx::Error> {
+/// What a dead job's event or effect shows. Returns the audit row to append.
+async fn mourn(tx: &mut Tx, work: Work, error: &str, now: Micros) -> Result<Option<Entry>, sqlx::Error> {
     match work {
         Work::Apply { intent, .. } => fail_effect(tx, intent, error, now).await,
         // event_receipts: primary key.
@@ -364,7 +369,7 @@ async fn mourn(tx: &mut Tx, work: Work, error: &str, now: Micros) -> Result<(), 
             .bind(now)
             .execute(&mut *conn)
             .await
-            .map(|_| ())
+            .map(|_| None)
         }),
     }
 }

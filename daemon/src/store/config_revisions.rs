@@ -2,9 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use super::audit::append;
 use super::columns::{Micros, from_json, to_json};
 use super::{Db, StoreError};
+use crate::core::audit::{Actor, Cause, Entry, Kind};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConfigRevisionRow {
@@ -19,11 +22,16 @@ pub struct ConfigRevisionRow {
 }
 
 impl Db {
-    /// Records that a revision was loaded (again).
+    /// Records that a revision was loaded (again), in the audit chain too.
     pub async fn record_config(&self, row: &ConfigRevisionRow) -> Result<(), StoreError> {
         let effective = to_json(&row.effective)?;
         let mut tx = self.begin().await?;
-        // config_revisions: primary key.
+        // config_revisions_loaded_at; primary key.
+        let before: Option<String> = on_tx!(tx, conn => {
+            sqlx::query_scalar("SELECT revision FROM config_revisions ORDER BY loaded_at DESC LIMIT 1")
+                .fetch_optional(&mut *conn)
+                .await?
+        });
         on_tx!(tx, conn => {
             sqlx::query(
                 "INSERT INTO config_revisions (revision, git_commit, path, effective, loaded_at)
@@ -39,6 +47,11 @@ impl Db {
             .execute(&mut *conn)
             .await?;
         });
+        let after = json!({"revision": row.revision, "git_commit": row.git_commit, "path": row.path});
+        let entry = Entry::new(Kind::ConfigLoaded, Actor::Orchd, row.loaded_at)
+            .states(before.map(|revision| json!({"revision": revision})), Some(after));
+        let cause = Cause { config_revision: Some(row.revision.clone()), ..Cause::default() };
+        append(&mut tx, vec![Entry { cause, ..entry }]).await?;
         Ok(tx.commit().await?)
     }
 

@@ -5,8 +5,10 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit::append;
 use super::columns::{Micros, from_json, from_word, signed, to_json, word};
 use super::dialect::{Bulk, Tx};
 use super::hand_changes::store_hand;
@@ -15,9 +17,11 @@ use super::plan::{Plan, plan_effects};
 use super::rows::Column::{Id, Int, Text};
 use super::rows::{Cell, Rows};
 use super::{Db, StoreError};
+use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::core::decide::{Decision, Verdict};
 use crate::core::event::{EventId, RepoName};
 use crate::core::explain::Explanation;
+use crate::core::intent::IntentId;
 use crate::core::rule::{Mode, RuleName};
 
 /// What processing an event came to.
@@ -104,15 +108,16 @@ impl Db {
         finish_events(&mut tx, processed, now).await?;
         forget_decisions(&mut tx, processed).await?;
         insert_decisions(&mut tx, &rows, now).await?;
-        let jobs = plan_effects(&mut tx, &plans(processed), now).await?;
+        let planned = plan_effects(&mut tx, &plans(processed), now).await?;
         for each in processed {
             for change in &each.hand_changes {
                 store_hand(&mut tx, each.event, change).await?;
             }
         }
-        if jobs > 0 {
+        if !planned.is_empty() {
             tx.notify().await?;
         }
+        append(&mut tx, told(processed, &planned, now)).await?;
         Ok(tx.commit().await?)
     }
 
@@ -299,4 +304,34 @@ fn plans(processed: &[Processed]) -> Vec<Plan<'_>> {
         }
     }
     plans
+}
+
+/// The audit rows of decisions that led to an effect; one that found its effects there already led to none.
+fn told(processed: &[Processed], planned: &HashSet<IntentId>, now: Micros) -> Vec<Entry> {
+    let mut told = Vec::new();
+    for each in processed {
+        for decision in &each.decisions {
+            let effects: Vec<_> = decision.intents.iter().filter(|intent| planned.contains(&intent.id)).collect();
+            let Some(target) = effects.first().map(|intent| &intent.target) else { continue };
+            let named = effects.iter().map(|it| json!({"id": it.id, "action": it.action, "params": it.params}));
+            let after = json!({"mode": decision.mode, "effects": named.collect::<Vec<_>>()});
+            told.push(Entry {
+                kind: Kind::Decision,
+                actor: Actor::Orchd,
+                at: now.0,
+                cause: Cause {
+                    event: Some(each.event.0),
+                    rule: Some(decision.rule.as_str().to_owned()),
+                    config_revision: Some(each.config_revision.clone()),
+                    ..Cause::default()
+                },
+                repository: Some(target.repository.as_str().to_owned()),
+                number: Some(signed(target.number)),
+                before: None,
+                after: Some(after.to_string()),
+                note: Some(decision.explanation.reason().to_owned()),
+            });
+        }
+    }
+    told
 }

@@ -189,6 +189,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Until this transaction ends nobody else appends to the audit chain. SQLite needs nothing, its transaction has the
+    /// only write lock.
+    pub(super) async fn lock_chain(&mut self) -> Result<(), sqlx::Error> {
+        if let Self::Postgres(tx) = self {
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtext('orchd'), hashtext('audit chain'))")
+                .execute(&mut **tx)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// The end of a SELECT of rows that this transaction will change: passes over those that another daemon is
     /// changing. SQLite needs nothing, its transaction has the only write lock.
     pub(super) fn lock_free_rows(&self) -> &'static str {

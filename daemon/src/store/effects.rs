@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
 use super::jobs::JobId;
+use super::rollbacks::{RollbackId, take_back};
 use super::{Db, Page, StoreError, page_limit};
+use crate::core::audit::{Actor, Entry};
 use crate::core::event::{EventId, InstallationId, RepoName};
 use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::RuleName;
@@ -41,6 +44,12 @@ pub enum EffectState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectRow {
     pub intent: Intent,
+    /// The effect that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<IntentId>,
+    /// The rollback that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackId>,
     pub state: EffectState,
     pub config_revision: String,
     /// What was to be written.
@@ -102,6 +111,8 @@ struct EffectSql {
     number: i64,
     subject: Option<String>,
     params: String,
+    undoes: Option<Uuid>,
+    rollback_id: Option<Uuid>,
     state: String,
     config_revision: String,
     change: Option<String>,
@@ -115,7 +126,7 @@ struct EffectSql {
 }
 
 const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, subject, params,
-    state, config_revision, change, before_state, after_state, note, write_again, created_at, started_at, finished_at
+    undoes, rollback_id, state, config_revision, change, before_state, after_state, note, write_again, created_at, started_at, finished_at
     FROM effects";
 
 const REPOSITORY: &str = "repository";
@@ -156,6 +167,8 @@ impl TryFrom<EffectSql> for EffectRow {
                 },
                 params: from_json("params", &row.params)?,
             },
+            undoes: row.undoes.map(IntentId),
+            rollback: row.rollback_id.map(RollbackId),
             state: from_word("state", row.state)?,
             config_revision: row.config_revision,
             change: json("change", row.change)?,
@@ -276,7 +289,7 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// The receipt, and the job done, in one transaction. A before-state that the outcome leaves out stays.
+    /// The receipt, the job done, what it takes back if it is an undo, and the audit rows, in one transaction. A before-state that the outcome leaves out stays.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
@@ -308,44 +321,28 @@ impl Db {
         if done == 0 {
             return Err(StoreError::LeaseLost);
         }
-        on_tx!(tx, conn => {
-            sqlx::query(
+        let ended: Option<EndedEffect> = on_tx!(tx, conn => {
+            let sql = format!(
                 "UPDATE effects SET state = $2, before_state = COALESCE($3, before_state), after_state = $4, note = $5,
-                    finished_at = $6 WHERE id = $1",
-            )
-            .bind(id.0)
-            .bind(state)
-            .bind(before)
-            .bind(after)
-            .bind(outcome.note.as_deref().map(clean))
-            .bind(Micros::from(now))
-            .execute(&mut *conn)
-            .await?;
+                    finished_at = $6 WHERE id = $1 RETURNING {EFFECT_COLUMNS}"
+            );
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(id.0)
+                .bind(state)
+                .bind(before)
+                .bind(after)
+                .bind(outcome.note.as_deref().map(clean))
+                .bind(Micros::from(now))
+                .fetch_optional(&mut *conn)
+                .await?
         });
-        Ok(tx.commit().await?)
-    }
-
-    /// Marks an applied effect as taken back.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when it is not an applied one.
-    pub async fn mark_undone(&self, id: IntentId, note: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        // effects: primary key.
-        let undone = on_tx!(tx, conn => {
-            sqlx::query(
-                "UPDATE effects SET state = 'undone', note = $2, finished_at = $3 WHERE id = $1 AND state = 'applied'",
-            )
-            .bind(id.0)
-            .bind(clean(note))
-            .bind(Micros::from(now))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected()
-        });
-        if undone == 0 {
-            return Err(StoreError::Failed(format!("effect {id} is not an applied one")));
+        let undoes = ended.as_ref().and_then(|effect| effect.undoes);
+        let mut told: Vec<Entry> =
+            ended.and_then(|effect| effect.entry(Actor::Orchd, now.into())).into_iter().collect();
+        if let (EffectState::Applied, Some(taken_back)) = (outcome.state, undoes) {
+            told.extend(take_back(&mut tx, id, taken_back, now.into()).await?);
         }
+        append(&mut tx, told).await?;
         Ok(tx.commit().await?)
     }
 

@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::columns::{Micros, from_json, from_word, repo_name, signed, time, unsigned};
 use super::dialect::Bulk;
-use super::ingest::requeue;
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::{EventId, InstallationId, RepoName};
 
@@ -324,31 +323,6 @@ impl Db {
         })?;
         let rows = found.into_iter().map(EventRow::try_from).collect::<Result<_, _>>()?;
         Ok(Page::cut(rows, limit, |row: &EventRow| row.id.0))
-    }
-
-    /// Queues a stored event again (replay). One that is queued or running already stays so.
-    pub async fn replay(&self, id: EventId, now: DateTime<Utc>) -> Result<Replay, StoreError> {
-        // event_receipts, event_payloads: primary keys.
-        let readable: Option<bool> = on_db!(self, conn => {
-            sqlx::query_scalar(
-                "SELECT e.payload_storage IS NOT NULL OR EXISTS (SELECT 1 FROM event_payloads p WHERE p.event_id = e.id)
-                 FROM event_receipts e WHERE e.id = $1",
-            )
-            .bind(id.0)
-            .fetch_optional(conn)
-            .await
-        })?;
-        match readable {
-            None => return Ok(Replay::NoEvent),
-            Some(false) => return Ok(Replay::NoPayload),
-            Some(true) => {}
-        }
-        let mut tx = self.begin().await?;
-        if requeue(&mut tx, id.0, now.into()).await? {
-            tx.notify().await?;
-            tx.commit().await?;
-        }
-        Ok(Replay::Queued)
     }
 }
 

@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::columns::{Micros, from_word, time, unsigned};
-use super::ingest::requeue;
-use super::plan::reopen_effect;
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
@@ -222,58 +220,6 @@ impl Db {
             .await
         })?;
         time(found)
-    }
-
-    /// A dead letter back to the queue with fresh attempts. False: no such dead letter.
-    pub async fn retry_dead(&self, id: JobId, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let now = Micros::from(now);
-        let mut tx = self.begin().await?;
-        // jobs: primary key.
-        let found: Option<(Uuid, String, Option<Uuid>)> = on_tx!(tx, conn => {
-            sqlx::query_as(
-                "UPDATE jobs SET state = 'queued', attempts = 0, run_at = $2, finished_at = NULL
-                 WHERE id = $1 AND state = 'dead' AND kind = 'apply' RETURNING id, kind, effect_id",
-            )
-            .bind(id.0)
-            .bind(now)
-            .fetch_optional(&mut *conn)
-            .await?
-        });
-        let retried = match found {
-            Some((_, _, Some(effect))) => {
-                reopen_effect(&mut tx, effect).await?;
-                true
-            }
-            Some(_) => return Err(StoreError::Corrupt(format!("job {} names no effect", id.0))),
-            None => {
-                let dead: Option<i32> = on_tx!(tx, conn => {
-                    sqlx::query_scalar("SELECT 1 FROM jobs WHERE id = $1 AND state = 'dead'")
-                        .bind(id.0)
-                        .fetch_optional(&mut *conn)
-                        .await?
-                });
-                dead.is_some() && requeue(&mut tx, id.0, now).await?
-            }
-        };
-        tx.notify().await?;
-        tx.commit().await?;
-        Ok(retried)
-    }
-
-    /// Puts a dead letter away. False: no such dead letter.
-    pub async fn discard(&self, id: JobId, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        // jobs: primary key.
-        let discarded = on_tx!(tx, conn => {
-            sqlx::query("UPDATE jobs SET state = 'discarded', finished_at = $2 WHERE id = $1 AND state = 'dead'")
-                .bind(id.0)
-                .bind(Micros::from(now))
-                .execute(&mut *conn)
-                .await?
-                .rows_affected()
-        });
-        tx.commit().await?;
-        Ok(discarded > 0)
     }
 
     pub async fn queue_depth(&self) -> Result<QueueDepth, StoreError> {

@@ -8,7 +8,9 @@
 
 #[macro_use]
 mod dialect;
+pub mod audit;
 mod budgets;
+mod by_hand;
 mod claim;
 mod columns;
 pub mod config_revisions;
@@ -31,6 +33,7 @@ pub mod recovery;
 pub mod repositories;
 pub mod repository_configs;
 pub mod retention;
+pub mod rollbacks;
 mod rows;
 mod stopped;
 mod writer;
@@ -53,18 +56,18 @@ pub struct StoreOptions {
 
 /// A page of a list, newest first, and the cursor of the next one.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Page<T> {
+pub struct Page<T, C = uuid::Uuid> {
     pub rows: Vec<T>,
     /// Pass as `after` to go on; absent on the last page.
-    pub next: Option<uuid::Uuid>,
+    pub next: Option<C>,
 }
 
 /// Most rows of one page.
 const MAX_PAGE: u32 = 1_000;
 
-impl<T> Page<T> {
+impl<T, C> Page<T, C> {
     /// Makes a page of rows read with one more than `limit`: the extra one says that there is a next page.
-    fn cut(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> uuid::Uuid) -> Self {
+    fn cut(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> C) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);

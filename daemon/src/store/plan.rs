@@ -1,15 +1,17 @@
 //! From intents to effects with their jobs, and what becomes of an effect whose job died.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
 use super::StoreError;
+use super::audit::{EFFECT_COLUMNS, EndedEffect};
 use super::columns::{Micros, signed, to_json};
 use super::dialect::Tx;
 use super::effects::subject_text;
 use super::jobs::JobId;
+use crate::core::audit::{Actor, Entry};
 use crate::core::intent::{Intent, IntentId};
 
 /// An intent to store, with the process job that wants it.
@@ -22,15 +24,20 @@ pub(super) struct Plan<'a> {
 
 /// Stores intents as effects, and an apply job for each that is to be carried out. One whose id exists is left as it is,
 /// unless it never came to a write (it failed, or was held back by the gate, a limit, a hand or shadow mode): decided
-/// again, it is tried again. Returns how many jobs there are now for them.
-pub(super) async fn plan_effects(tx: &mut Tx, plans: &[Plan<'_>], now: Micros) -> Result<u64, StoreError> {
-    let mut jobs = 0;
+/// again, it is tried again. Returns those that are planned now, or recorded for a shadow rule.
+pub(super) async fn plan_effects(
+    tx: &mut Tx,
+    plans: &[Plan<'_>],
+    now: Micros,
+) -> Result<HashSet<IntentId>, StoreError> {
+    let mut planned = HashSet::new();
     let mut lanes: HashMap<JobId, String> = HashMap::new();
     for plan in plans {
         let state = effect_state(tx, plan.intent.id).await?;
         match (state.as_deref(), plan.shadow) {
             (None, shadow) => {
                 insert_effect(tx, plan, now).await?;
+                planned.insert(plan.intent.id);
                 if shadow {
                     continue;
                 }
@@ -42,13 +49,13 @@ pub(super) async fn plan_effects(tx: &mut Tx, plans: &[Plan<'_>], now: Micros) -
             (Some(_), _) => continue,
         }
         let lane = match lanes.entry(plan.job) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(lane_of(tx, plan.job).await?),
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(new) => new.insert(lane_of(tx, plan.job).await?),
         };
         insert_apply_job(tx, plan.intent, lane, now).await?;
-        jobs += 1;
+        planned.insert(plan.intent.id);
     }
-    Ok(jobs)
+    Ok(planned)
 }
 
 async fn effect_state(tx: &mut Tx, id: IntentId) -> Result<Option<String>, sqlx::Error> {
@@ -142,19 +149,20 @@ pub(super) async fn reopen_effect(tx: &mut Tx, id: Uuid) -> Result<(), sqlx::Err
     Ok(())
 }
 
-/// Its job died. Whether a begun write happened cannot be told.
-pub(super) async fn fail_effect(tx: &mut Tx, id: IntentId, error: &str, now: Micros) -> Result<(), sqlx::Error> {
+/// Its job died. Whether a begun write happened cannot be told. Returns the audit row to append.
+pub(super) async fn fail_effect(
+    tx: &mut Tx,
+    id: IntentId,
+    error: &str,
+    now: Micros,
+) -> Result<Option<Entry>, sqlx::Error> {
     // effects: primary key.
-    on_tx!(tx, conn => {
-        sqlx::query(
+    let failed: Option<EndedEffect> = on_tx!(tx, conn => {
+        let sql = format!(
             "UPDATE effects SET state = CASE WHEN state = 'writing' THEN 'quarantined' ELSE 'failed' END, note = $2,
-                finished_at = $3 WHERE id = $1 AND state IN ('planned', 'writing')",
-        )
-        .bind(id.0)
-        .bind(error)
-        .bind(now)
-        .execute(&mut *conn)
-        .await?;
+                finished_at = $3 WHERE id = $1 AND state IN ('planned', 'writing') RETURNING {EFFECT_COLUMNS}"
+        );
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.0).bind(error).bind(now).fetch_optional(&mut *conn).await?
     });
-    Ok(())
+    Ok(failed.and_then(|effect| effect.entry(Actor::Orchd, now)))
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::dialect::{Bulk, Dialect, Tx};
 use super::events::first_id;
 use super::months::{Monthly, begin_of_month};
+use super::rollbacks::drop_rollbacks;
 use super::{Db, StoreError};
 
 /// What has an age of its own, in the order in which it has to be dropped: what belongs to an event before the event.
@@ -16,7 +17,7 @@ pub enum Kept {
     /// Payloads, in rows and in files.
     Payloads,
     Decisions,
-    /// Events with their delivery ids, jobs and effects.
+    /// Events with their delivery ids, jobs and effects; and rollbacks.
     Events,
 }
 
@@ -158,7 +159,12 @@ impl Db {
                 .fetch_all(conn)
                 .await
         })?;
-        let Some((last, _)) = found.last() else { return Ok(DONE) };
+        let Some((last, _)) = found.last() else {
+            let mut tx = self.begin().await?;
+            drop_rollbacks(&mut tx, before).await?;
+            tx.commit().await?;
+            return Ok(DONE);
+        };
         let ids: Vec<Uuid> = found.iter().map(|(id, _)| *id).collect();
         let rows = match self.dialect() {
             Dialect::Sqlite => &EVENTS,

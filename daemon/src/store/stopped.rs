@@ -6,12 +6,14 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean};
 use super::dialect::Tx;
 use super::ingest::requeue;
 use super::jobs::JobId;
 use super::plan::reopen_effect;
 use super::{Db, StoreError};
+use crate::core::audit::Actor;
 use crate::core::event::{EventId, InstallationId};
 use crate::core::intent::IntentId;
 
@@ -38,7 +40,7 @@ impl Db {
             return Ok(false);
         }
         // jobs, effects: primary keys. A write that was begun keeps its `started_at`: it goes on as one to settle.
-        let done = on_tx!(tx, conn => {
+        let (done, held): (u64, Option<EndedEffect>) = on_tx!(tx, conn => {
             let done = sqlx::query(
                 "UPDATE jobs SET state = 'done', finished_at = $4, lease_owner = NULL, lease_until = NULL
                  WHERE id = $1 AND effect_id = $2 AND state = 'running' AND lease_owner = $3",
@@ -50,18 +52,23 @@ impl Db {
             .execute(&mut *conn)
             .await?
             .rows_affected();
-            sqlx::query("UPDATE effects SET state = 'held', note = $2, finished_at = $3 WHERE id = $1")
+            let sql = format!(
+                "UPDATE effects SET state = 'held', note = $2, finished_at = $3 WHERE id = $1 RETURNING {EFFECT_COLUMNS}"
+            );
+            let held = sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(id.0)
                 .bind(clean(note))
                 .bind(now)
-                .execute(&mut *conn)
+                .fetch_optional(&mut *conn)
                 .await?;
-            done
+            (done, held)
         });
         if done == 0 {
             return Err(StoreError::LeaseLost);
         }
         insert(&mut tx, id.0, "effect", installation, now).await?;
+        let told = held.and_then(|effect| effect.entry(Actor::Orchd, now));
+        append(&mut tx, told.into_iter().collect()).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -184,7 +191,7 @@ async fn requeue_effect(tx: &mut Tx, id: Uuid, now: Micros) -> Result<bool, sqlx
     let queued = on_tx!(tx, conn => {
         sqlx::query(
             "INSERT INTO jobs (id, kind, event_id, effect_id, lane, run_at, created_at)
-             SELECT $1, 'apply', e.event_id, e.id, lower(e.repository), $3, $3 FROM effects e
+             SELECT $1, 'apply', COALESCE(e.rollback_id, e.event_id), e.id, lower(e.repository), $3, $3 FROM effects e
              WHERE e.id = $2 AND e.state = 'held'",
         )
         .bind(Uuid::now_v7())

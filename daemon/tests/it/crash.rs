@@ -91,6 +91,12 @@ on_both_databases!(
         assert!(story.json_lines(&["jobs", "list", "--state", "dead"]).is_empty());
         let written: Vec<_> = story.github.app_effects();
         assert_eq!(written.len(), items.len() * 3, "each of three effects once an issue");
+        // What happened and what is told of it were stored together, whenever it was killed.
+        let told = story.json_lines(&["audit", "export", "--kind", "effect_applied"]);
+        let told_of: BTreeSet<_> = told.iter().map(|row| row["effect"].to_string()).collect();
+        assert_eq!((told.len(), told_of.len()), (written.len(), written.len()), "one row an effect");
+        let proof = story.cli(&["audit", "verify"]);
+        assert!(proof.status.success(), "{}", String::from_utf8_lossy(&proof.stdout));
         println!("{rounds} kills, {} acknowledged, {} effects", acknowledged.len(), written.len());
     }
 );

@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
 mod actions;
+mod audit;
 mod busy;
 mod cli;
 mod commands;
@@ -31,6 +32,7 @@ mod repository_config;
 mod retention;
 mod reviews;
 mod road;
+mod rollback;
 mod site;
 mod stale;
 mod store;

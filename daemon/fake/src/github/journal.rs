@@ -220,7 +220,14 @@ pub(crate) fn duplicates(effects: &[Effect]) -> Vec<Effect> {
     let repeated = |index: usize, effect: &Effect| {
         let earlier = effects[..index].iter().rev();
         let related = earlier.filter(|each| each.repository == effect.repository && each.number == effect.number);
+        // Posted again, a comment that was deleted has another id.
+        let mut deleted = Vec::new();
         for each in related {
+            match &each.change {
+                Change::CommentDeleted { id } => deleted.push(*id),
+                Change::Commented { id, .. } if deleted.contains(id) => continue,
+                _ => {}
+            }
             if each.changed && each.change.undoes(&effect.change) {
                 return false;
             }

@@ -270,7 +270,13 @@ fn quota_of<'a>(world: &'a mut World, call: &Call, caller: &Caller) -> &'a mut Q
 }
 
 fn take_quota(world: &mut World, call: &Call, caller: &Caller) -> (bool, Quota) {
+    let metered = |id| world.installations.get(id).is_some_and(|installation| installation.meter.is_some());
+    let counts = !matches!(caller, Caller::Installation { id, .. } if metered(id));
     let quota = quota_of(world, call, caller);
+    // The meter stands in for it, and has counted already.
+    if !counts {
+        return (true, *quota);
+    }
     let taken = quota.take();
     (taken, *quota)
 }

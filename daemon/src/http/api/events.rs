@@ -8,7 +8,9 @@ use uuid::Uuid;
 use warp::Filter;
 use warp::reply::Response;
 
+use super::operator;
 use super::query::{self, Query};
+use crate::core::audit::Actor;
 use crate::core::event::EventId;
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, either, with};
@@ -52,8 +54,9 @@ pub(super) fn routes(app: &App) -> Routes {
         .boxed();
     let replay_one = warp::path!("api" / "events" / String / "replay")
         .and(warp::post())
+        .and(operator())
         .and(with(app))
-        .then(async |id: String, app| answer(replay(&id, app).await))
+        .then(async |id: String, by, app| answer(replay(&id, by, app).await))
         .boxed();
     either(either(list_them, show_one), replay_one)
 }
@@ -111,9 +114,9 @@ fn raw_json(payload: Bytes) -> Result<Box<RawValue>, HttpError> {
         .map_err(|error| HttpError::Internal { cause: format!("a stored payload is not JSON: {error}") })
 }
 
-async fn replay(id: &str, app: App) -> Result<Response, HttpError> {
+async fn replay(id: &str, by: Actor, app: App) -> Result<Response, HttpError> {
     let id = EventId(query::id(id)?);
-    match app.db.replay(id, Utc::now()).await? {
+    match app.db.replay(id, by, Utc::now()).await? {
         Replay::Queued => {}
         Replay::NoEvent => return Err(no_event(id)),
         Replay::NoPayload => {

@@ -5,7 +5,9 @@ use uuid::Uuid;
 use warp::Filter;
 use warp::reply::Response;
 
+use super::operator;
 use super::query::{self, Query};
+use crate::core::audit::Actor;
 use crate::core::event::EventId;
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, either, with};
@@ -26,13 +28,15 @@ pub(super) fn routes(app: &App) -> Routes {
         .boxed();
     let retry_one = warp::path!("api" / "jobs" / String / "retry")
         .and(warp::post())
+        .and(operator())
         .and(with(app))
-        .then(async |id: String, app| answer(retry(&id, app).await))
+        .then(async |id: String, by, app| answer(retry(&id, by, app).await))
         .boxed();
     let discard_one = warp::path!("api" / "jobs" / String / "discard")
         .and(warp::post())
+        .and(operator())
         .and(with(app))
-        .then(async |id: String, app| answer(discard(&id, app).await))
+        .then(async |id: String, by, app| answer(discard(&id, by, app).await))
         .boxed();
     either(either(list_them, show_one), either(retry_one, discard_one))
 }
@@ -53,16 +57,16 @@ async fn show(id: &str, app: App) -> Result<Response, HttpError> {
     reply::json(&job(JobId(query::id(id)?), &app).await?)
 }
 
-async fn retry(id: &str, app: App) -> Result<Response, HttpError> {
+async fn retry(id: &str, by: Actor, app: App) -> Result<Response, HttpError> {
     let id = JobId(query::id(id)?);
-    let done = app.db.retry_dead(id, Utc::now()).await?;
+    let done = app.db.retry_dead(id, by, Utc::now()).await?;
     app.wake.notify_one();
     after_change(id, done, &app).await
 }
 
-async fn discard(id: &str, app: App) -> Result<Response, HttpError> {
+async fn discard(id: &str, by: Actor, app: App) -> Result<Response, HttpError> {
     let id = JobId(query::id(id)?);
-    let done = app.db.discard(id, Utc::now()).await?;
+    let done = app.db.discard(id, by, Utc::now()).await?;
     after_change(id, done, &app).await
 }
 

@@ -84,6 +84,28 @@ async fn undo_restores() {
 }
 
 #[tokio::test]
+async fn redo_restores() {
+    each(async |scenario, kind, name| {
+        let (stage, bound) = Stage::before(scenario, kind).await;
+        let untouched = sight(&stage.item());
+        let (before, _, after) = stage.carry_out(&bound).await;
+        let done = sight(&stage.item());
+        bound.write(&stage.writer, &taken_back(&bound, &before, &after, &after)).await.unwrap();
+        let undone = stage.read(&bound).await;
+
+        // The undo is an effect too, from `after` to `undone`: taken back in its turn, all is as the action had left it.
+        bound.write(&stage.writer, &taken_back(&bound, &after, &undone, &undone)).await.unwrap();
+        assert_eq!(sight(&stage.item()), done, "{name}: as if nothing had been taken back");
+        let now = stage.read(&bound).await;
+        assert_eq!(bound.undo(&after, &undone, &now), Reversal::Nothing, "{name}: it is put back once");
+
+        bound.write(&stage.writer, &taken_back(&bound, &before, &after, &now)).await.unwrap();
+        assert_eq!(sight(&stage.item()), untouched, "{name}: and what was put back is taken back as before");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn undo_leaves_alone_what_a_person_changed_since() {
     each(async |scenario, kind, name| {
         let (stage, bound) = Stage::before(scenario, kind).await;

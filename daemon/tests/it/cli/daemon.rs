@@ -140,6 +140,9 @@ async fn what_outsiders_write_moves_no_cursor() {
         &["why", "acme/web#1"],
         &["effects", "list"],
         &["jobs", "list"],
+        &["audit", "list"],
+        &["audit", "export"],
+        &["audit", "export", "--format", "csv"],
         &["--json", "events", "show", id, "--payload"],
         &["--json", "why", id],
     ] {

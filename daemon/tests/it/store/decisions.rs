@@ -83,7 +83,7 @@ on_both! {
         let db = place.open().await;
         let (event, effect, job) = planned(&db).await;
         db.finish_effect("me", job, effect, &outcome(EffectState::Applied), noon()).await.unwrap();
-        assert_eq!(db.replay(event, noon()).await.unwrap(), Replay::Queued);
+        assert_eq!(db.replay(event, OPERATOR, noon()).await.unwrap(), Replay::Queued);
         claim(&db, "me", noon()).await;
         let again = vec![decision(event, "bugs", Mode::Active, Verdict::Matched, &["bug"])];
         db.finish_processed("me", &[processed(event, again)], noon()).await.unwrap();
@@ -98,7 +98,7 @@ on_both! {
         db.bury("me", job, "no", noon()).await.unwrap();
         let row = db.effect(effect).await.unwrap().unwrap();
         assert_eq!((row.state, row.note.as_deref()), (EffectState::Failed, Some("no")));
-        db.replay(event, noon()).await.unwrap();
+        db.replay(event, OPERATOR, noon()).await.unwrap();
         claim(&db, "me", noon()).await;
         let again = vec![decision(event, "bugs", Mode::Active, Verdict::Matched, &["bug"])];
         db.finish_processed("me", &[processed(event, again)], noon()).await.unwrap();
@@ -107,7 +107,7 @@ on_both! {
         assert_eq!(claim(&db, "me", noon()).await.len(), 1);
     }
 
-    async fn an_effect_goes_from_planned_to_undone(place) {
+    async fn an_effect_goes_from_planned_to_applied(place) {
         let db = place.open().await;
         let (_, effect, job) = planned(&db).await;
         let rule = RuleName::parse("bugs").unwrap();
@@ -129,10 +129,6 @@ on_both! {
         assert_eq!(db.job(job).await.unwrap().unwrap().state, JobState::Done);
         let late = begin(&db, "me", job, effect, &json!({})).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "it is finished");
-
-        db.mark_undone(effect, "asked for", noon()).await.unwrap();
-        assert_eq!(db.effect(effect).await.unwrap().unwrap().state, EffectState::Undone);
-        assert!(db.mark_undone(effect, "twice", noon()).await.is_err());
     }
 
     async fn a_begun_write_whose_job_died_is_quarantined_and_goes_on_as_begun(place) {
@@ -141,7 +137,7 @@ on_both! {
         begin(&db, "me", job, effect, &json!({})).await.unwrap();
         db.bury("me", job, "GitHub is down", noon()).await.unwrap();
         assert_eq!(db.effect(effect).await.unwrap().unwrap().state, EffectState::Quarantined);
-        assert!(db.retry_dead(job, noon()).await.unwrap());
+        assert!(db.retry_dead(job, OPERATOR, noon()).await.unwrap());
         assert_eq!(db.effect(effect).await.unwrap().unwrap().state, EffectState::Writing);
     }
 
@@ -212,7 +208,13 @@ fn other() -> IntentId {
     IntentId(Uuid::nil())
 }
 
-async fn begin(db: &Db, owner: &str, job: JobId, effect: IntentId, change: &Value) -> Result<(), StoreError> {
+pub(super) async fn begin(
+    db: &Db,
+    owner: &str,
+    job: JobId,
+    effect: IntentId,
+    change: &Value,
+) -> Result<(), StoreError> {
     let write = Write { owner, job, effect, before: &json!([]), change, lease_until: noon() + seconds(30) };
     db.begin_write(&write, noon()).await
 }

@@ -61,7 +61,7 @@ on_both! {
         assert_eq!((again[0].id, again[0].status), (ids[0], IngestStatus::Duplicate));
 
         for (id, lane) in [(ids[0], "acme/web"), (ids[1], "-")] {
-            assert_eq!(db.replay(id, noon()).await.unwrap(), Replay::Queued);
+            assert_eq!(db.replay(id, OPERATOR, noon()).await.unwrap(), Replay::Queued);
             let job = db.job(job_of(id)).await.unwrap().unwrap();
             assert_eq!((job.lane.as_str(), job.state), (lane, JobState::Queued));
             assert_eq!(db.event(id).await.unwrap().unwrap().processing_status, EventStatus::Received);
@@ -201,11 +201,11 @@ on_both! {
     async fn a_replayed_event_is_queued_once(place) {
         let db = place.open().await;
         let id = store(&db, vec![event("acme/web", 1)]).await[0];
-        assert_eq!(db.replay(id, noon()).await.unwrap(), Replay::Queued, "it is queued anyway");
+        assert_eq!(db.replay(id, OPERATOR, noon()).await.unwrap(), Replay::Queued, "it is queued anyway");
         claim(&db, "me", noon()).await;
         db.bury("me", job_of(id), "no", noon()).await.unwrap();
-        assert_eq!(db.replay(id, noon()).await.unwrap(), Replay::Queued);
+        assert_eq!(db.replay(id, OPERATOR, noon()).await.unwrap(), Replay::Queued);
         assert_eq!(db.queue_depth().await.unwrap().queued, 1);
-        assert_eq!(db.replay(bare_event().id, noon()).await.unwrap(), Replay::NoEvent);
+        assert_eq!(db.replay(bare_event().id, OPERATOR, noon()).await.unwrap(), Replay::NoEvent);
     }
 }

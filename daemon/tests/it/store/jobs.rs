@@ -109,8 +109,8 @@ on_both! {
         let dead = JobFilter { state: Some(JobState::Dead), limit: 10, ..Default::default() };
         assert_eq!(db.jobs(&dead).await.unwrap().rows[0].last_error.as_deref(), Some("gave up"));
         assert_eq!(db.queue_depth().await.unwrap().dead, 1);
-        assert!(db.retry_dead(job, start).await.unwrap());
-        assert!(!db.retry_dead(job, start).await.unwrap());
+        assert!(db.retry_dead(job, OPERATOR, start).await.unwrap());
+        assert!(!db.retry_dead(job, OPERATOR, start).await.unwrap());
         let row = db.job(job).await.unwrap().unwrap();
         assert_eq!((row.state, row.attempts), (JobState::Queued, 0));
         assert_eq!(db.event(ids[0]).await.unwrap().unwrap().processing_status, EventStatus::Received);
@@ -119,10 +119,10 @@ on_both! {
     async fn a_dead_letter_can_be_put_away(place) {
         let db = place.open().await;
         let job = job_of(store(&db, vec![event("acme/web", 1)]).await[0]);
-        assert!(!db.discard(job, noon()).await.unwrap(), "it is not dead");
+        assert!(!db.discard(job, OPERATOR, noon()).await.unwrap(), "it is not dead");
         claim(&db, "me", noon()).await;
         db.bury("me", job, "no", noon()).await.unwrap();
-        assert!(db.discard(job, noon()).await.unwrap());
+        assert!(db.discard(job, OPERATOR, noon()).await.unwrap());
         assert_eq!(db.job(job).await.unwrap().unwrap().state, JobState::Discarded);
         assert_eq!(db.queue_depth().await.unwrap().dead, 0);
     }

@@ -1,5 +1,6 @@
 //! The contract of the store: every method, on both databases.
 
+mod audit;
 mod budgets;
 mod decisions;
 mod ingest;
@@ -9,11 +10,13 @@ mod lists;
 mod open;
 mod recovery;
 mod retention;
+mod rollbacks;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use orchd::core::audit::Actor;
 use orchd::core::event::{EventId, InstallationId, RepoName};
 use orchd::store::events::{IngestStatus, NewEvent, Replay, SeenInstallation, SeenRepository, Source};
 use orchd::store::jobs::{Claim, JobId};
@@ -83,6 +86,9 @@ macro_rules! on_both {
     )*};
 }
 use on_both;
+
+/// Whoever does something through the admin socket.
+const OPERATOR: Actor = Actor::Operator(Some(1000));
 
 const LEASE: Duration = Duration::from_secs(30);
 pub(crate) const TERMS: orchd::store::jobs::Terms = orchd::store::jobs::Terms { lease: LEASE, max_attempts: 8 };

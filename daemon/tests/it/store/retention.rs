@@ -65,8 +65,8 @@ on_both! {
             assert_eq!(db.decisions_of(*id).await.unwrap().len(), 1);
         }
         assert_eq!(files(), 0);
-        assert_eq!(db.replay(ids[2], noon()).await.unwrap(), Replay::NoPayload);
-        assert_eq!(db.replay(ids[3], noon()).await.unwrap(), Replay::Queued);
+        assert_eq!(db.replay(ids[2], OPERATOR, noon()).await.unwrap(), Replay::NoPayload);
+        assert_eq!(db.replay(ids[3], OPERATOR, noon()).await.unwrap(), Replay::Queued);
 
         drop_older_than(&db, Kept::Decisions, 365).await;
         assert_eq!(db.decisions_of(ids[0]).await.unwrap().len(), 0);
