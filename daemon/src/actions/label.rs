@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::names::{Names, Sort};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::hand::{HandChange, Thing};
+use crate::core::hand::{HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::github::client::{Reader, Writer};
 use crate::github::{GitHubError, path};
@@ -75,5 +75,9 @@ impl Action for Params {
 
     fn undo(&self, before: &Vec<String>, after: &Vec<String>, now: &Vec<String>) -> Reversal<Names> {
         self.0.undo(LABELS, before, after, now)
+    }
+
+    fn moves(change: &Names) -> Vec<Move> {
+        change.moves(LABELS)
     }
 }

@@ -13,7 +13,8 @@ mod names;
 
 use serde_json::Value;
 
-use crate::core::hand::HandChange;
+use crate::core::event::Event;
+use crate::core::hand::{HandChange, Move, told_move};
 use crate::core::intent::{IntentId, Target};
 use crate::core::rule::RuleName;
 use crate::github::GitHubError;
@@ -112,6 +113,23 @@ impl Bound {
     /// [`Bound::write`] can write.
     pub fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal {
         self.action.undo(before, after, now)
+    }
+
+    /// Pure: what a change puts on the item and takes off it.
+    pub fn moves(&self, change: &Value) -> Vec<Move> {
+        self.action.moves(change)
+    }
+
+    /// Pure: whether the event is of the kind by which GitHub tells that `change` was written to its item.
+    pub fn is_told_by(&self, change: &Value, event: &Event) -> bool {
+        let moves = self.moves(change);
+        match told_move(event) {
+            Some(told) => moves.iter().any(|each| each.is(&told)),
+            None => {
+                let events = self.action.told_by();
+                moves.is_empty() && (events.is_empty() || events.contains(&event.kind.name.as_str()))
+            }
+        }
     }
 }
 

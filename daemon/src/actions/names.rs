@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hands::{newest, phrase, same_name};
 use super::{Plan, Reversal, Settled};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 
 /// The parameters of such an action, and a change of such a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +85,13 @@ impl Names {
     /// Adding and removing names is the same done twice: what shows only partly may be written again.
     pub(super) fn settle(change: &Self, now: &[String]) -> Settled {
         if change.shows_in(now) { Settled::Happened } else { Settled::DidNot }
+    }
+
+    pub(super) fn moves(&self, sort: Sort) -> Vec<Move> {
+        let moved = |names: &[String], hand: Hand| {
+            names.iter().map(|name| Move { thing: (sort.thing)(name.clone()), hand }).collect::<Vec<_>>()
+        };
+        [moved(&self.add, Hand::Put), moved(&self.remove, Hand::Taken)].concat()
     }
 
     /// Takes back only what this action was told to touch and what really changed: of names that others changed in

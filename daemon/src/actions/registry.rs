@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::hand::HandChange;
+use crate::core::hand::{HandChange, Move};
 use crate::core::intent::{ActionKind, Target};
 use crate::core::permission::Needs;
 use crate::github::GitHubError;
@@ -29,6 +29,8 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const UNDOABLE: bool;
     /// The permission it takes. Nearly every action is about an issue or a pull request.
     const NEEDS: Needs = Needs::Item;
+    /// Names of the events by which GitHub tells what the action wrote, where that is no [`Move`]. Empty: any event.
+    const TOLD_BY: &'static [&'static str] = &[];
 
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
@@ -54,6 +56,12 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), GitHubError>> + Send;
 
     fn undo(&self, before: &Self::State, after: &Self::State, now: &Self::State) -> Reversal<Self::Change>;
+
+    /// What a change puts on the item and takes off it, of the things that others could take off and put back: what a
+    /// fight can be about.
+    fn moves(_change: &Self::Change) -> Vec<Move> {
+        Vec::new()
+    }
 }
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send + 'a>>;
@@ -65,6 +73,8 @@ pub(super) trait Erased: Send + Sync {
     fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled;
     fn write<'a>(&'a self, target: &'a Target, writer: &'a Writer, change: &'a Value) -> Answer<'a, ()>;
     fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal;
+    fn moves(&self, change: &Value) -> Vec<Move>;
+    fn told_by(&self) -> &'static [&'static str];
 }
 
 /// Said of a stored state that an older or newer orchd wrote and this one cannot read.
@@ -115,6 +125,14 @@ impl<A: Action> Erased for A {
                 serde_json::to_value(change).map_or_else(|error| Reversal::Refused(error.to_string()), Reversal::Change)
             }
         }
+    }
+
+    fn moves(&self, change: &Value) -> Vec<Move> {
+        A::Change::deserialize(change).map_or_else(|_| Vec::new(), |change| A::moves(&change))
+    }
+
+    fn told_by(&self) -> &'static [&'static str] {
+        A::TOLD_BY
     }
 }
 

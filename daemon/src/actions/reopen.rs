@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::item::{self, Open, State, StateChange};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
@@ -52,5 +52,9 @@ impl Action for Params {
 
     fn undo(&self, before: &State, after: &State, now: &State) -> Reversal<StateChange> {
         item::undo(before, after, now)
+    }
+
+    fn moves(change: &StateChange) -> Vec<Move> {
+        item::moves(change)
     }
 }

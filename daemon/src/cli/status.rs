@@ -7,6 +7,7 @@ use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
 use crate::github::limits::{PartyState, Trouble};
+use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 use crate::store::repository_configs::RepositoryConfigRow;
@@ -26,6 +27,7 @@ struct Status {
     recovery: Recovery,
     repositories: usize,
     installations: InstallationCount,
+    guards: Vec<TripRow>,
     repository_configs: Vec<RepositoryConfigRow>,
 }
 
@@ -103,6 +105,9 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("knows", format!("{} repositories in {}", status.repositories, installations(status.installations))),
     ]);
     facts.extend(troubles);
+    for trip in &status.guards {
+        facts.push(("stopped", format!("{} on {}#{}: {}", trip.rule, trip.repository, trip.number, trip.note)));
+    }
     for row in &status.repository_configs {
         for problem in row.problems.iter().take(MOST_PROBLEMS) {
             let (at, message) = (format!("{}:{}:{}", row.path, problem.line, problem.column), &problem.message);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::fields::Fields;
 use super::findings::{Findings, Place};
+use super::guards::{GUARDS, guards};
 use super::include::expand;
 use super::marked::{self, Node};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
@@ -118,6 +119,8 @@ fn build(
     own_fields.shown.insert("allow".to_owned(), Value::Object(allow_fields.shown));
     let mut recovery_fields = top.section("recovery", &RECOVERY, findings);
     let recovery = sections::recovery(&mut recovery_fields, findings);
+    let mut guards_fields = top.section("guards", &GUARDS, findings);
+    let guards = guards(&mut guards_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
     let logging = sections::logging(&mut logging_fields, findings);
     let mut rulebook = Rulebook::new(actions);
@@ -133,13 +136,14 @@ fn build(
         "queue": queue_fields.shown,
         "repository_config": own_fields.shown,
         "recovery": recovery_fields.shown,
+        "guards": guards_fields.shown,
         "logging": logging_fields.shown,
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
         "rules": rulebook.shown,
     });
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
-    let repository_config = own?;
+    let (repository_config, guards) = (own?, guards?);
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
@@ -150,6 +154,7 @@ fn build(
         queue,
         repository_config,
         recovery,
+        guards,
         logging,
         rules,
         effective,

@@ -23,6 +23,7 @@ use crate::core::rule::{Repositories, Rule};
 mod database;
 mod fields;
 mod findings;
+mod guards;
 mod include;
 #[cfg(feature = "server")]
 pub mod live;
@@ -44,6 +45,7 @@ mod values;
 #[cfg(feature = "server")]
 pub mod watch;
 
+pub use guards::Guards;
 pub use load::{Sources, load, sources};
 
 /// A loaded config. Whoever holds one holds a valid one.
@@ -57,6 +59,7 @@ pub struct Config {
     pub queue: Queue,
     pub repository_config: RepositoryConfig,
     pub recovery: Recovery,
+    pub guards: Guards,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,
     /// The effective config with every default filled in and secrets masked: what `config show` prints.

@@ -84,6 +84,7 @@ impl Section {
 
 use Presence::{Default, Optional, Required};
 
+use super::guards::GUARDS;
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 
 pub(super) const fn key(name: &'static str, kind: Kind, presence: Presence, help: &'static str) -> Key {
@@ -112,6 +113,7 @@ pub(super) static ROOT: Section = Section {
             "Rules that repositories keep in a file of their own.",
         ),
         key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
+        key("guards", Kind::Section(&GUARDS), Optional, "How much may happen before a person has to look."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         key(
             "include",
@@ -463,16 +465,24 @@ pub(super) static RULE: Section = Section {
 pub(super) static LIMITS: Section = Section {
     path: "rules[].limits",
     help: "How much a rule may do.",
-    keys: &[key(
-        "actions_per_hour",
-        Kind::Count { least: 1, most: 1_000_000 },
-        Optional,
-        "Effects an hour; without it as many as the rule likes.",
-    )],
+    keys: &[
+        key(
+            "actions_per_hour",
+            Kind::Count { least: 1, most: 1_000_000 },
+            Optional,
+            "Effects an hour; without it as many as the rule likes.",
+        ),
+        key(
+            "items_per_run",
+            Kind::Count { least: 1, most: 1_000_000 },
+            Optional,
+            "Different issues and pull requests it may act on in one run, which is the last hour, whatever brought the events: deliveries, a sweep, replays. Without it as many as the rule likes.",
+        ),
+    ],
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 15] = [
+pub(super) static SECTIONS: [&Section; 16] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -485,6 +495,7 @@ pub(super) static SECTIONS: [&Section; 15] = [
     &SWEEP,
     &REPOSITORY_CONFIG,
     &REPOSITORY_ALLOW,
+    &GUARDS,
     &LOGGING,
     &RULE,
     &LIMITS,

@@ -24,6 +24,43 @@ pub enum Hand {
     Taken,
 }
 
+impl Thing {
+    /// Whether it is the same thing: GitHub tells neither labels nor logins apart by case.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Label(a), Self::Label(b)) | (Self::Assignee(a), Self::Assignee(b)) => same_name(a, b),
+            _ => self == other,
+        }
+    }
+}
+
+/// GitHub tells neither labels nor logins apart by case.
+pub fn same_name(a: &str, b: &str) -> bool {
+    a == b || a.to_lowercase() == b.to_lowercase()
+}
+
+/// A thing that was put there or taken away, by whomever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    pub thing: Thing,
+    pub hand: Hand,
+}
+
+impl Move {
+    pub fn is(&self, other: &Self) -> bool {
+        self.hand == other.hand && self.thing.is(&other.thing)
+    }
+
+    /// The move that takes this one back.
+    pub fn back(&self) -> Self {
+        let hand = match self.hand {
+            Hand::Put => Hand::Taken,
+            Hand::Taken => Hand::Put,
+        };
+        Self { thing: self.thing.clone(), hand }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandChange {
     pub repository: RepoName,
@@ -44,16 +81,15 @@ pub fn may_tell(kind: &EventKind) -> bool {
 }
 
 /// When it was changed by GitHub's clock, so that an event that comes late does not pass for news.
-fn changed_at(event: &Event) -> DateTime<Utc> {
+pub fn changed_at(event: &Event) -> DateTime<Utc> {
     let updated =
         ["/issue/updated_at", "/pull_request/updated_at"].iter().find_map(|at| event.payload.pointer(at)?.as_str());
     let updated = updated.and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|at| at.with_timezone(&Utc));
     updated.map_or(event.received_at, |at| at.min(event.received_at))
 }
 
-/// What an event tells that a person did. Bots' changes are not a person's: neither ours nor another's.
-pub fn hand_change(event: &Event) -> Option<HandChange> {
-    let actor = event.actor.as_ref().filter(|actor| !actor.is_bot)?;
+/// What an event tells that was put there or taken away, whoever did it.
+pub fn told_move(event: &Event) -> Option<Move> {
     if !may_tell(&event.kind) {
         return None;
     }
@@ -67,6 +103,13 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         "closed" => (Thing::State, Hand::Taken),
         _ => return None,
     };
+    Some(Move { thing, hand })
+}
+
+/// What an event tells that a person did. Bots' changes are not a person's: neither ours nor another's.
+pub fn hand_change(event: &Event) -> Option<HandChange> {
+    let actor = event.actor.as_ref().filter(|actor| !actor.is_bot)?;
+    let Move { thing, hand } = told_move(event)?;
     Some(HandChange {
         repository: event.repository.clone()?,
         number: event.item?,

@@ -207,6 +207,8 @@ impl Repositories {
 pub struct Limits {
     /// Effects an hour; `None`: as many as it likes.
     pub actions_per_hour: Option<u32>,
+    /// Different items in the last hour; `None`: as many as it likes.
+    pub items_per_run: Option<u32>,
 }
 
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::process::{event_from, serde_label};
-use super::{Engine, JobError, installations, repository_config};
+use super::{Engine, JobError, guards, installations, repository_config};
 use crate::actions::{Bound, Origin, Plan, Settled};
 use crate::config::Config;
 use crate::core::hand::{HandChange, hand_change};
@@ -124,6 +124,10 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         Ok(writer) => writer,
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
     };
+    let moves = action.moves(&change);
+    if let Some(note) = guards::stopped(engine, &config.guards, intent, &moves).await? {
+        return Ok(ended(EffectState::Held, now, note));
+    }
     if let Some(note) = over_limit(engine, rule.as_ref(), intent).await? {
         return Ok(ended(EffectState::Held, now, note));
     }

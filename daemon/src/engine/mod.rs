@@ -9,6 +9,7 @@
 //! its write, and an interrupted write is checked, never repeated blindly (5); a lane runs one job at a time, in order (6).
 
 pub mod apply;
+pub mod guards;
 pub mod ingest;
 pub mod installations;
 pub mod process;

@@ -47,6 +47,7 @@ struct Health {
     installations: Option<InstallationCount>,
     recovery: RecoveryHealth,
     github: GitHubHealth,
+    guards: GuardsHealth,
     disk: Disk,
 }
 
@@ -104,6 +105,13 @@ pub(super) struct GitHubHealth {
     pub(super) troubles: Vec<PartyState>,
 }
 
+/// Rules that are stopped on some item: a person should look.
+#[derive(Debug, Serialize)]
+struct GuardsHealth {
+    status: Status,
+    tripped: Option<u64>,
+}
+
 #[derive(Debug, Serialize)]
 struct Disk {
     status: Status,
@@ -140,9 +148,12 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
     let recovery = RecoveryHealth::of(&app);
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
     let github = GitHubHealth::of(&app);
-    let parts = [database.status, config.status, queue_status, recovery.status, github.status, disk.status];
+    let tripped = app.tripped().await;
+    let stopped = if tripped.is_some_and(|count| count > 0) { Status::Degraded } else { Status::Ok };
+    let guards = GuardsHealth { status: stopped, tripped };
+    let parts = [database.status, config.status, queue_status, recovery.status, github.status, stopped, disk.status];
     let status = parts.into_iter().max().unwrap_or(Status::Ok);
-    let health = Health { status, database, config, queue, installations, recovery, github, disk };
+    let health = Health { status, database, config, queue, installations, recovery, github, guards, disk };
     let mut response = reply::json(&health)?;
     if status == Status::Failing {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

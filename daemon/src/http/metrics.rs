@@ -81,6 +81,7 @@ impl EventCounters {
 
 fn describe() {
     ::metrics::describe_counter!("orchd_events_total", "Deliveries by event and by what became of them");
+    ::metrics::describe_counter!("orchd_guards_tripped_total", "Breakers that tripped, by what tripped them");
     ::metrics::describe_histogram!("orchd_ingest_seconds", "From a delivery's headers to its answer");
 }
 
@@ -93,6 +94,11 @@ async fn scrape(app: App) -> Response {
     let mut text = app.metrics.render();
     if let Some(count) = app.installations().await {
         push_installations(&mut text, count);
+    }
+    if let Some(tripped) = app.tripped().await {
+        text.push_str("# HELP orchd_guards_tripped Breakers that are tripped now\n# TYPE orchd_guards_tripped gauge\n");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "orchd_guards_tripped {tripped}");
     }
     if let Some(depth) = &depth {
         push_queue(&mut text, depth, chrono::Utc::now());

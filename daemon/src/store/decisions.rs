@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::causes::{Cause, store_cause};
 use super::columns::{Micros, from_json, from_word, signed, to_json, word};
 use super::dialect::{Bulk, Tx};
 use super::hand_changes::store_hand;
@@ -30,6 +31,8 @@ pub struct Processed {
     pub config_revision: String,
     /// What the event tells that a person did by hand.
     pub hand_changes: Vec<super::hand_changes::HandChange>,
+    /// The effect of ours that caused the event.
+    pub cause: Option<Cause>,
 }
 
 /// A stored decision.
@@ -108,6 +111,9 @@ impl Db {
         for each in processed {
             for change in &each.hand_changes {
                 store_hand(&mut tx, each.event, change).await?;
+            }
+            if let Some(cause) = each.cause {
+                store_cause(&mut tx, each.event, cause).await?;
             }
         }
         if jobs > 0 {

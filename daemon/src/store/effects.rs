@@ -86,7 +86,7 @@ pub struct EffectFilter {
 
 /// One row of `effects`.
 #[derive(sqlx::FromRow)]
-struct EffectSql {
+pub(super) struct EffectSql {
     id: Uuid,
     cursor: Uuid,
     event_id: Uuid,
@@ -107,7 +107,8 @@ struct EffectSql {
     finished_at: Option<Micros>,
 }
 
-const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, params, state,
+pub(super) const SELECT: &str =
+    "SELECT id, cursor, event_id, rule, action, repository, installation, number, params, state,
     config_revision, change, before_state, after_state, note, created_at, started_at, finished_at FROM effects";
 
 impl TryFrom<EffectSql> for EffectRow {

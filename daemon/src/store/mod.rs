@@ -9,6 +9,7 @@
 #[macro_use]
 mod dialect;
 mod budgets;
+pub mod causes;
 mod claim;
 mod columns;
 pub mod config_revisions;
@@ -17,6 +18,7 @@ pub mod decisions;
 pub mod effects;
 mod error;
 pub mod events;
+pub mod guards;
 pub mod hand_changes;
 mod ingest;
 pub mod installations;

@@ -17,6 +17,7 @@ mod dependencies;
 mod emulator;
 mod examples;
 mod generated;
+mod guards;
 mod imports;
 mod installations;
 mod lifecycle;

@@ -2,6 +2,7 @@
 
 mod effects;
 mod events;
+mod guards;
 mod installations;
 mod jobs;
 mod query;
@@ -20,5 +21,6 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, effects::routes(app));
     let areas = either(areas, installations::routes(app));
     let areas = either(areas, recover::routes(app));
+    let areas = either(areas, guards::routes(app));
     either(areas, why::routes(app))
 }

@@ -22,7 +22,14 @@ pub(super) fn decision(event: EventId, rule: &str, mode: Mode, verdict: Verdict,
 }
 
 pub(super) fn processed(event: EventId, decisions: Vec<Decision>) -> Processed {
-    Processed { job: job_of(event), event, decisions, config_revision: "r1".to_owned(), hand_changes: Vec::new() }
+    Processed {
+        job: job_of(event),
+        event,
+        decisions,
+        config_revision: "r1".to_owned(),
+        hand_changes: Vec::new(),
+        cause: None,
+    }
 }
 
 pub(super) fn outcome(state: EffectState) -> EffectOutcome {

@@ -1,0 +1,3 @@
+//! Stories of what stops orchd before a person has to.
+
+mod loops;
