@@ -30,10 +30,12 @@ CREATE TABLE learnt_items (
     PRIMARY KEY (repository_id, number)
 ) WITHOUT ROWID;
 
--- Changed configs that a person let in although they touch much.
-CREATE TABLE config_confirmations (
+-- Changed configs that wait for a person because they would touch much, and those that were let in.
+CREATE TABLE config_holds (
     revision TEXT NOT NULL PRIMARY KEY,
-    confirmed_at BIGINT NOT NULL
+    hold TEXT NOT NULL,
+    held_at BIGINT NOT NULL,
+    confirmed_at BIGINT
 ) WITHOUT ROWID;
 
 CREATE INDEX effects_written_at ON effects (started_at) WHERE state IN ('writing', 'applied', 'undone');

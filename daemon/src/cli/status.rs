@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
+use crate::config::hold::Hold;
 use crate::github::limits::{PartyState, Trouble};
 use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
@@ -42,6 +43,7 @@ struct Config {
     git_commit: Option<String>,
     loaded_at: DateTime<Utc>,
     error: Option<String>,
+    held: Option<Hold>,
     needs_restart: Vec<String>,
 }
 
@@ -77,6 +79,9 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     ];
     if let Some(error) = status.config.error {
         facts.push(("config error", format!("{error} (the revision above keeps running)")));
+    }
+    if let Some(hold) = &status.config.held {
+        facts.push(("config held", held(hold)));
     }
     if !status.config.needs_restart.is_empty() {
         facts.push(("after restart", format!("new values of {}", status.config.needs_restart.join(", "))));
@@ -115,6 +120,21 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         }
     }
     output::print(&output::facts(&facts))
+}
+
+/// What waits, why, and what to do.
+fn held(hold: &Hold) -> String {
+    let rules: Vec<String> = hold.rules.iter().map(|each| format!("{} on {}", each.rule, each.items)).collect();
+    let least = if hold.complete { "" } else { "at least " };
+    format!(
+        "revision {} would have acted on {least}{} issues and pull requests in the last day, more than {} \
+         (guards.hold_reload_over): {}; the revision above keeps running until `orchd config confirm {}`",
+        hold.revision,
+        hold.items,
+        hold.most,
+        rules.join(", "),
+        hold.revision
+    )
 }
 
 /// `every 300 s; last 2026-03-01 12:00:00: complete`.

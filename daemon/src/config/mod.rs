@@ -24,6 +24,8 @@ mod database;
 mod fields;
 mod findings;
 mod guards;
+#[cfg(feature = "server")]
+pub mod hold;
 mod include;
 #[cfg(feature = "server")]
 pub mod live;

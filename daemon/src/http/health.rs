@@ -14,6 +14,7 @@ use super::error::{HttpError, answer};
 use super::routes::{Routes, with};
 use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
+use crate::config::hold::Hold;
 use crate::engine::recover::Outcome;
 use crate::github::limits::PartyState;
 use crate::store::installations::InstallationCount;
@@ -86,6 +87,8 @@ pub(super) struct ConfigHealth {
     pub(super) loaded_at: chrono::DateTime<Utc>,
     /// Why the config on disk was refused.
     pub(super) error: Option<String>,
+    /// The config on disk that waits for a person.
+    pub(super) held: Option<Hold>,
     /// Keys whose new value waits for a restart.
     pub(super) needs_restart: Vec<&'static str>,
 }
@@ -139,6 +142,7 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
     // The problems quote the config and name its files, which is nobody's business on the network.
     if !matches!(arrival, Some(Arrival { peer: Peer::Local, .. })) {
         config.error = config.error.map(|_| "the config on disk is refused; `orchd status` says why".to_owned());
+        config.held = config.held.map(|held| Hold { rules: Vec::new(), ..held });
     }
     let directory = database_directory(&app.config());
     let disk = tokio::task::spawn_blocking(move || Disk::of(free_bytes(&directory)))
@@ -166,11 +170,12 @@ impl ConfigHealth {
         let live = app.config.status();
         let error = live.refused.map(|refused| refused.problems.to_string());
         Self {
-            status: if error.is_some() { Status::Degraded } else { Status::Ok },
+            status: if error.is_some() || live.held.is_some() { Status::Degraded } else { Status::Ok },
             revision: live.revision.hash,
             git_commit: live.revision.git_commit,
             loaded_at: live.revision.loaded_at,
             error,
+            held: live.held,
             needs_restart: live.needs_restart,
         }
     }

@@ -29,11 +29,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::config::live::LiveConfig;
+use crate::engine::guards::reload::Asked;
 use crate::engine::ingest::Ingest;
 use crate::engine::recover::Recovery;
 use crate::github::client::GitHub;
@@ -55,6 +56,8 @@ pub struct Site {
     /// Rung when the App's installations are to be listed anew.
     pub refresh: Arc<Notify>,
     pub recovery: Recovery,
+    /// Where a reload of the config is asked for.
+    pub reload: mpsc::Sender<Asked>,
     pub allowlist: Arc<Allowlist>,
     pub github: Arc<ArcSwap<GitHub>>,
     pub metrics: PrometheusHandle,

@@ -10,6 +10,7 @@
 //! | admin | `GET /api/jobs`, `GET /api/jobs/ID`, `POST /api/jobs/ID/retry`, `POST /api/jobs/ID/discard` | jobs |
 //! | admin | `GET /api/effects`, `GET /api/effects/ID` | effects |
 //! | admin | `GET /api/installations`, `GET /api/installations/ID`, `POST /api/installations/refresh` | installations |
+//! | admin | `POST /api/config/REVISION/confirm` | lets a held config in |
 //! | admin | `GET /api/guards`, `POST /api/guards/ID/reset`, `POST /api/guards/reset` | breakers |
 //! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |
 //! | admin | `GET /api/why?event=ID`, `?item=OWNER/REPO%23N`, `?latest=N` | explanations |

@@ -12,6 +12,7 @@ mod budgets;
 pub mod causes;
 mod claim;
 mod columns;
+mod config_holds;
 pub mod config_revisions;
 mod coverage;
 pub mod decisions;

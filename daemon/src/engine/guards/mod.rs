@@ -7,6 +7,7 @@
 mod breaker;
 mod cause;
 mod fight;
+pub mod reload;
 
 pub(super) use breaker::stopped;
 pub(super) use cause::cause_of;

@@ -1,5 +1,6 @@
 //! The admin API: JSON over the Unix socket, what the CLI speaks. Whoever may open the socket may do everything.
 
+mod config;
 mod effects;
 mod events;
 mod guards;
@@ -22,5 +23,6 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, installations::routes(app));
     let areas = either(areas, recover::routes(app));
     let areas = either(areas, guards::routes(app));
+    let areas = either(areas, config::routes(app));
     either(areas, why::routes(app))
 }

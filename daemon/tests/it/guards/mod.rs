@@ -1,3 +1,4 @@
 //! Stories of what stops orchd before a person has to.
 
 mod loops;
+mod reload;
