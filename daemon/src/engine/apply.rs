@@ -18,6 +18,7 @@ use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::{Mode, Rule};
 use crate::github::GitHubError;
 use crate::github::client::{WriteTerms, Writer};
+use crate::store::allowance::{Allowance, UsedUp};
 use crate::store::effects::{EffectOutcome, EffectRow, EffectState, Write};
 use crate::store::jobs::JobId;
 
@@ -128,10 +129,15 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     if let Some(note) = guards::stopped(engine, &config.guards, intent, &moves).await? {
         return Ok(ended(EffectState::Held, now, note));
     }
-    if let Some(note) = over_limit(engine, rule.as_ref(), intent).await? {
-        return Ok(ended(EffectState::Held, now, note));
+    // One that had begun before a crash has its place already.
+    let allowance = match effect.state {
+        EffectState::Writing => None,
+        _ => Some(allowance(engine, &config, rule.as_ref(), intent)),
+    };
+    let step = Step { action: &action, writer: &writer, before: &now, change: &change, allowance };
+    if let Some(used_up) = write(engine, job, effect, step).await? {
+        return Ok(ended(EffectState::Held, now, over(used_up)));
     }
-    write(engine, job, effect, Step { action: &action, writer: &writer, before: &now, change: &change }).await?;
     let after = action.read(&writer).await?;
     let before = effect.before.clone().unwrap_or(now);
     Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note })
@@ -156,8 +162,8 @@ async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobE
     Ok(hands)
 }
 
-/// The write itself, its before-state stored first.
-async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) -> Result<(), JobError> {
+/// The write itself, its before-state stored first. `Some`: what may be written is used up, and nothing was.
+async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) -> Result<Option<UsedUp>, JobError> {
     let now = (engine.clock)();
     let config = engine.config.current();
     let lease = config.queue.lease.max(config.github.timeout * 2);
@@ -168,9 +174,12 @@ async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) 
         before: step.before,
         change: step.change,
         lease_until: now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX),
+        allowance: step.allowance,
     };
-    engine.db.begin_write(&begun, now).await?;
-    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(()) };
+    if let Some(used_up) = engine.db.begin_write(&begun, now).await? {
+        return Ok(Some(used_up));
+    }
+    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(None) };
     // A definite no: when nothing shows, there is nothing to settle later.
     if matches!(error, GitHubError::Refused { .. } | GitHubError::NotFound(_))
         && effect.state != EffectState::Writing
@@ -188,6 +197,7 @@ struct Step<'a> {
     writer: &'a Writer,
     before: &'a Value,
     change: &'a Value,
+    allowance: Option<Allowance<'a>>,
 }
 
 /// What an interrupted write came to; `None`: it does not show.
@@ -238,10 +248,23 @@ async fn rule_of(engine: &Engine, config: &Config, intent: &Intent) -> Result<Op
     Ok(named(&own.rules))
 }
 
-async fn over_limit(engine: &Engine, rule: Option<&Rule>, intent: &Intent) -> Result<Option<String>, JobError> {
-    let Some(most) = rule.and_then(|rule| rule.limits.actions_per_hour) else { return Ok(None) };
-    let since = (engine.clock)() - TimeDelta::hours(1);
-    let written = engine.db.count_written(&intent.rule, since, intent.id).await?;
-    Ok((written >= u64::from(most))
-        .then(|| format!("the rule's `limits.actions_per_hour` of {most} is used up ({written} in the last hour)")))
+/// What may be written in the hour: by the rule, and by all of them.
+fn allowance<'a>(engine: &Engine, config: &Config, rule: Option<&Rule>, intent: &'a Intent) -> Allowance<'a> {
+    let limits = rule.map(|rule| rule.limits).unwrap_or_default();
+    Allowance {
+        intent,
+        since: (engine.clock)() - TimeDelta::hours(1),
+        of_rule: limits.actions_per_hour,
+        items: limits.items_per_run,
+        of_all: config.guards.actions_per_hour,
+    }
+}
+
+fn over(used_up: UsedUp) -> String {
+    let (key, most, used) = match used_up {
+        UsedUp::OfRule { most, used } => ("the rule's `limits.actions_per_hour`", most, used.to_string()),
+        UsedUp::Items { most, used } => ("the rule's `limits.items_per_run`", most, format!("{used} items")),
+        UsedUp::OfAll { most, used } => ("`guards.actions_per_hour`", most, format!("{used} of all rules")),
+    };
+    format!("{key} of {most} is used up ({used} in the last hour)")
 }

@@ -189,6 +189,18 @@ impl Tx {
         Ok(())
     }
 
+    /// Waits until no other transaction has its turn at `what`, and takes it until this one ends. On SQLite the only write
+    /// lock is that.
+    pub(super) async fn wait_for_turn(&mut self, what: &str) -> Result<(), sqlx::Error> {
+        if let Self::Postgres(tx) = self {
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtext('orchd'), hashtext($1))")
+                .bind(what)
+                .execute(&mut **tx)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// The end of a SELECT of rows that this transaction will change: passes over those that another daemon is
     /// changing. SQLite needs nothing, its transaction has the only write lock.
     pub(super) fn lock_free_rows(&self) -> &'static str {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::allowance::{Allowance, UsedUp};
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
 use super::jobs::JobId;
 use super::{Db, Page, StoreError, page_limit};
@@ -62,6 +63,8 @@ pub struct Write<'a> {
     pub change: &'a Value,
     /// The job's lease from now on: long enough for the write to be answered.
     pub lease_until: DateTime<Utc>,
+    /// `None`: there is no limit to what may be written.
+    pub allowance: Option<Allowance<'a>>,
 }
 
 /// What an attempt came to.
@@ -191,13 +194,19 @@ impl Db {
         Ok(Page { rows, next: page.next })
     }
 
-    /// Before the write: state `writing`, with what was read and what will be written.
+    /// Before the write: state `writing`, with what was read and what will be written, unless what may be written is used
+    /// up: then nothing changes.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the effect is neither planned nor being written: another finished it.
-    pub async fn begin_write(&self, write: &Write<'_>, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn begin_write(&self, write: &Write<'_>, now: DateTime<Utc>) -> Result<Option<UsedUp>, StoreError> {
         let (before, change) = (to_json(write.before)?, to_json(write.change)?);
         let mut tx = self.begin().await?;
+        if let Some(allowance) = &write.allowance
+            && let Some(used_up) = allowance.used_up(&mut tx).await?
+        {
+            return Ok(Some(used_up));
+        }
         // jobs, effects: primary keys.
         let begun = on_tx!(tx, conn => {
             let ours = sqlx::query(
@@ -229,7 +238,8 @@ impl Db {
         if begun == 0 {
             return Err(StoreError::LeaseLost);
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(None)
     }
 
     /// Takes back [`Db::begin_write`] where GitHub refused and reading back showed that nothing was written.
@@ -319,27 +329,5 @@ impl Db {
             return Err(StoreError::Failed(format!("effect {id} is not an applied one")));
         }
         Ok(tx.commit().await?)
-    }
-
-    /// Effects of a rule that wrote (state `writing`, `applied` or `undone`) since then: for `actions_per_hour`.
-    pub async fn count_written(
-        &self,
-        rule: &RuleName,
-        since: DateTime<Utc>,
-        except: IntentId,
-    ) -> Result<u64, StoreError> {
-        // effects_written.
-        let count: i64 = on_db!(self, conn => {
-            sqlx::query_scalar(
-                "SELECT COUNT(*) FROM effects
-                 WHERE rule = $1 AND started_at >= $2 AND state IN ('writing', 'applied', 'undone') AND id <> $3",
-            )
-            .bind(rule.as_str())
-            .bind(Micros::from(since))
-            .bind(except.0)
-            .fetch_one(conn)
-            .await
-        })?;
-        unsigned("count", count)
     }
 }

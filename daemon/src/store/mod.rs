@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod dialect;
+pub mod allowance;
 mod budgets;
 pub mod causes;
 mod claim;

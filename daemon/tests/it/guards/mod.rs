@@ -1,4 +1,5 @@
 //! Stories of what stops orchd before a person has to.
 
+mod limits;
 mod loops;
 mod reload;

@@ -158,7 +158,7 @@ on_both! {
         let (db, now) = (place.open().await, noon());
         let (_, effect, job) = planned(&db).await;
         let (before, change) = (serde_json::json!([]), serde_json::json!({"add": ["bug"]}));
-        let write = Write { owner: "me", job, effect, before: &before, change: &change, lease_until: now + seconds(30) };
+        let write = Write { owner: "me", job, effect, before: &before, change: &change, lease_until: now + seconds(30), allowance: None };
         db.begin_write(&write, now).await.unwrap();
         db.take_over_installation(&suspended(now), Word::Asked, now).await.unwrap();
         assert!(db.hold_effect("me", job, (effect, ID), "suspended", now).await.unwrap());

@@ -1,5 +1,6 @@
 //! The contract of the store: every method, on both databases.
 
+mod allowance;
 mod budgets;
 mod decisions;
 mod ingest;
