@@ -31,6 +31,15 @@ fn below(target: &Target, rest: &str) -> String {
     path::repository(&target.repository, format_args!("/issues/{}/labels{rest}", target.number))
 }
 
+/// The labels on the item.
+///
+/// # Errors
+/// As the request fails.
+pub async fn labels_of(target: &Target, reader: &Reader) -> Result<Vec<String>, GitHubError> {
+    let labels: Vec<Label> = reader.get_all(&below(target, ""), None, MOST_PAGES).await?.whole("labels")?;
+    Ok(labels.into_iter().map(|label| label.name).collect())
+}
+
 impl Action for Params {
     type State = Vec<String>;
     type Change = Names;
@@ -45,8 +54,7 @@ impl Action for Params {
     }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Vec<String>, GitHubError> {
-        let labels: Vec<Label> = reader.get_all(&below(target, ""), None, MOST_PAGES).await?.whole("labels")?;
-        Ok(labels.into_iter().map(|label| label.name).collect())
+        labels_of(target, reader).await
     }
 
     fn plan(&self, _: &Origin, state: &Vec<String>, hands: &[HandChange]) -> Plan<Names> {
@@ -75,6 +83,10 @@ impl Action for Params {
 
     fn undo(&self, before: &Vec<String>, after: &Vec<String>, now: &Vec<String>) -> Reversal<Names> {
         self.0.undo(LABELS, before, after, now)
+    }
+
+    fn labels(state: &Vec<String>) -> Option<Vec<String>> {
+        Some(state.clone())
     }
 
     fn moves(change: &Names) -> Vec<Move> {

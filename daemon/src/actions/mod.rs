@@ -63,6 +63,8 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
+pub use label::labels_of;
+
 actions! { label, comment, assign, close, reopen and check_config }
 
 /// An action of the registry with parsed parameters, bound to its target.
@@ -113,6 +115,11 @@ impl Bound {
     /// [`Bound::write`] can write.
     pub fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal {
         self.action.undo(before, after, now)
+    }
+
+    /// Pure: the item's labels, where the action reads them.
+    pub fn labels_in(&self, state: &Value) -> Option<Vec<String>> {
+        self.action.labels(state)
     }
 
     /// Pure: what a change puts on the item and takes off it.

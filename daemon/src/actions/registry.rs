@@ -57,6 +57,11 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 
     fn undo(&self, before: &Self::State, after: &Self::State, now: &Self::State) -> Reversal<Self::Change>;
 
+    /// The item's labels, where they are in the state.
+    fn labels(_state: &Self::State) -> Option<Vec<String>> {
+        None
+    }
+
     /// What a change puts on the item and takes off it, of the things that others could take off and put back: what a
     /// fight can be about.
     fn moves(_change: &Self::Change) -> Vec<Move> {
@@ -74,6 +79,7 @@ pub(super) trait Erased: Send + Sync {
     fn write<'a>(&'a self, target: &'a Target, writer: &'a Writer, change: &'a Value) -> Answer<'a, ()>;
     fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal;
     fn moves(&self, change: &Value) -> Vec<Move>;
+    fn labels(&self, state: &Value) -> Option<Vec<String>>;
     fn told_by(&self) -> &'static [&'static str];
 }
 
@@ -129,6 +135,10 @@ impl<A: Action> Erased for A {
 
     fn moves(&self, change: &Value) -> Vec<Move> {
         A::Change::deserialize(change).map_or_else(|_| Vec::new(), |change| A::moves(&change))
+    }
+
+    fn labels(&self, state: &Value) -> Option<Vec<String>> {
+        A::labels(&A::State::deserialize(state).ok()?)
     }
 
     fn told_by(&self) -> &'static [&'static str] {

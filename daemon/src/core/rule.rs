@@ -69,6 +69,11 @@ impl RuleName {
         Self(format!("{OURS}:check-config"))
     }
 
+    /// The rule by which orchd puts back what a person wanted and an effect of a rule overwrote at the same moment.
+    pub fn person_wins() -> Self {
+        Self(format!("{OURS}:person-wins"))
+    }
+
     /// The repository whose own file has the rule.
     pub fn repository(&self) -> Option<RepoName> {
         RepoName::parse(self.0.split_once(':')?.0).ok()

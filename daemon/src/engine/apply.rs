@@ -15,7 +15,7 @@ use crate::actions::{Bound, Origin, Plan, Settled};
 use crate::config::Config;
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
-use crate::core::rule::{Mode, Rule};
+use crate::core::rule::{Mode, Rule, RuleName};
 use crate::github::GitHubError;
 use crate::github::client::{WriteTerms, Writer};
 use crate::store::allowance::{Allowance, UsedUp};
@@ -109,7 +109,15 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
-    let (change, note) = match action.plan(&now, &hands(engine, intent).await?) {
+    let mut hands = hands(engine, intent).await?;
+    let mut plan = action.plan(&now, &hands);
+    if matches!(plan, Plan::Change(_) | Plan::Part(..))
+        && let Some(learnt) = guards::learn(engine, intent, &reader).await?
+    {
+        hands.extend(learnt);
+        plan = action.plan(&now, &hands);
+    }
+    let (change, note) = match plan {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
         Plan::Change(change) => (change, None),
@@ -125,12 +133,20 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         Ok(writer) => writer,
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
     };
-    let moves = action.moves(&change);
-    if let Some(note) = guards::stopped(engine, &config.guards, intent, &moves).await? {
-        return Ok(ended(EffectState::Held, now, note));
+    let for_a_person = intent.rule == RuleName::person_wins();
+    if !for_a_person {
+        let (guards, moves) = (&config.guards, action.moves(&change));
+        let mut held = guards::sticky(guards, intent, (&action, &now), &moves, &writer).await?;
+        if held.is_none() {
+            held = guards::stopped(engine, guards, intent, &moves).await?;
+        }
+        if let Some(note) = held {
+            return Ok(ended(EffectState::Held, now, note));
+        }
     }
     // One that had begun before a crash has its place already.
     let allowance = match effect.state {
+        _ if for_a_person => None,
         EffectState::Writing => None,
         _ => Some(allowance(engine, &config, rule.as_ref(), intent)),
     };
@@ -240,6 +256,9 @@ async fn rule_of(engine: &Engine, config: &Config, intent: &Intent) -> Result<Op
     let named = |rules: &[Rule]| rules.iter().find(|known| known.name == intent.rule).cloned();
     if intent.rule.repository().is_none() && !intent.rule.is_ours() {
         return Ok(named(&config.rules));
+    }
+    if intent.rule == RuleName::person_wins() {
+        return Ok(guards::person::rule());
     }
     if intent.rule.is_ours() {
         return Ok(named(&repository_config::check_rules(config, Some(&intent.target.repository))));

@@ -109,7 +109,10 @@ async fn decide_job(
         let check = repository_config::check_rules(config, event.repository.as_ref());
         processed.config_revision.push_str(&own.revision());
         processed.decisions = decide_with_facts(engine, &[&config.rules, &own.rules, &check], &event).await?;
-        processed.hand_changes = hand::hand_change(&event).into_iter().collect();
+        if let Some(change) = hand::hand_change(&event) {
+            processed.decisions.extend(guards::person::wins(engine, &event, &change).await?);
+            processed.hand_changes.push(change);
+        }
     }
     Ok(processed)
 }

@@ -26,6 +26,7 @@ pub mod path;
 mod send;
 #[cfg(test)]
 pub(crate) mod stand_in;
+pub mod timeline;
 mod transport;
 pub mod webhook;
 

@@ -241,7 +241,7 @@ pub(crate) fn moment(repo: &Repository, item: &Item, moment: &Moment) -> Value {
     let subject = moment.subject.clone().unwrap_or_default();
     let fields = match moment.event.as_str() {
         "labeled" | "unlabeled" => json!({"label": {"name": subject, "color": "ededed"}}),
-        "assigned" | "unassigned" => json!({"assignee": {"login": subject}}),
+        "assigned" | "unassigned" => json!({"assignee": {"login": subject}, "assigner": user(&moment.actor)}),
         "milestoned" | "demilestoned" => json!({"milestone": {"title": subject}}),
         "commented" => {
             let found = item.comments.iter().find(|each| each.id.to_string() == subject);

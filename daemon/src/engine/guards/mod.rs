@@ -7,10 +7,13 @@
 mod breaker;
 mod cause;
 mod fight;
+mod owner;
+pub(super) mod person;
 pub mod reload;
 
 pub(super) use breaker::stopped;
 pub(super) use cause::cause_of;
+pub(super) use owner::{learn, sticky};
 
 use crate::actions::{Bound, Origin};
 use crate::store::effects::EffectRow;

@@ -2,4 +2,5 @@
 
 mod limits;
 mod loops;
+mod owner;
 mod reload;
