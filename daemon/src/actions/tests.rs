@@ -168,6 +168,30 @@ fn an_interrupted_write_is_judged_by_the_state() {
 }
 
 #[test]
+fn an_event_tells_of_the_change_that_was_written_and_of_no_other() {
+    let told = |action: &str, params: Value, change: Value, name: &str, payload: Value| {
+        bound(action, &params).is_told_by(&change, &crate::core::condition::table::event(name, payload))
+    };
+    let change = || json!({"add": ["bug"], "remove": ["stale"]});
+    let label = |action: &str, name: &str| {
+        told("label", change(), change(), "issues", json!({"action": action, "label": {"name": name}}))
+    };
+    assert!(label("labeled", "Bug") && label("unlabeled", "stale"));
+    assert!(!label("unlabeled", "bug") && !label("labeled", "stale") && !label("labeled", "other"));
+    let assigned = json!({"action": "assigned", "assignee": {"login": "bug"}});
+    assert!(!told("label", change(), change(), "issues", assigned.clone()));
+    assert!(told("assign", change(), change(), "pull_request", assigned));
+    let close = json!({"state": "closed", "reason": null, "pull": true});
+    assert!(told("close", json!({}), close.clone(), "pull_request", json!({"action": "closed"})));
+    assert!(!told("close", json!({}), close, "pull_request", json!({"action": "reopened"})));
+    let comment = |name: &str, action: &str| {
+        told("comment", json!({"body": "Hello"}), json!({}), name, json!({"action": action, "label": {"name": "bug"}}))
+    };
+    assert!(comment("issue_comment", "created"));
+    assert!(!comment("issues", "labeled") && !comment("pull_request_review", "submitted"));
+}
+
+#[test]
 fn undo_takes_back_its_own_and_leaves_what_changed_since() {
     let labels = bound("label", &json!({"add": ["a"], "remove": ["c"]}));
     let undo = |now: Value| labels.undo(&json!(["c", "x"]), &json!(["a", "x", "by-hand"]), &now);

@@ -61,9 +61,9 @@ impl Config {
     pub fn acting_as(&self, revision: Revision, effective: &Value, actions: &[ActionKind]) -> Result<Self, Problems> {
         let mut findings = Findings::default();
         let file = findings.add_file(Path::new("the config that ran last"));
-        let of = |name: &str| without_nulls(effective.get(name).unwrap_or(&Value::Null));
+        let of = |name: &str| effective.get(name).cloned().unwrap_or_default();
         let read = |value: Value, findings: &mut Findings| marked::parse(&value.to_string(), file, findings);
-        let rules = read(json!({"rules": of("rules")}), &mut findings);
+        let rules = read(json!({"rules": written(&of("rules"))}), &mut findings);
         let (limits, github) = (read(of("guards"), &mut findings), read(of("github"), &mut findings));
         let mut rulebook = Rulebook::new(actions);
         let mut config = Self { revision, ..self.clone() };
@@ -93,15 +93,13 @@ impl Config {
     }
 }
 
-/// What was not written is shown as null; some keys may not be written without a value.
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key.clone(), without_nulls(value)))
-            .collect(),
-        Value::Array(items) => items.iter().map(without_nulls).collect(),
+/// Rules as they could be written: what was left out is shown as null, and `if` may not be written without a value.
+fn written(rules: &Value) -> Value {
+    let rule = |rule: &Value| match rule {
+        Value::Object(keys) => {
+            keys.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect()
+        }
         other => other.clone(),
-    }
+    };
+    rules.as_array().map_or(Value::Null, |rules| rules.iter().map(rule).collect())
 }

@@ -1,14 +1,14 @@
 //! Changed configs that wait, or waited, for a person: `config_holds`.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::columns::{Micros, from_json, to_json};
 use super::{Db, StoreError};
-use crate::config::hold::Hold;
 
 impl Db {
-    /// The hold of a revision, and whether a person let it in.
-    pub async fn config_hold(&self, revision: &str) -> Result<Option<(Hold, bool)>, StoreError> {
+    /// What was counted of a revision, and whether a person let it in.
+    pub async fn config_hold(&self, revision: &str) -> Result<Option<(Value, bool)>, StoreError> {
         // config_holds: primary key.
         let found: Option<(String, Option<Micros>)> = on_db!(self, conn => {
             sqlx::query_as("SELECT hold, confirmed_at FROM config_holds WHERE revision = $1")
@@ -20,17 +20,17 @@ impl Db {
     }
 
     /// Holds a revision. One that is held or was let in stays so.
-    pub async fn hold_config(&self, hold: &Hold) -> Result<(), StoreError> {
-        let text = to_json(hold)?;
+    pub async fn hold_config(&self, revision: &str, counted: &Value, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let text = to_json(counted)?;
         let mut tx = self.begin().await?;
         // config_holds: primary key.
         on_tx!(tx, conn => {
             sqlx::query(
                 "INSERT INTO config_holds (revision, hold, held_at) VALUES ($1, $2, $3) ON CONFLICT (revision) DO NOTHING",
             )
-            .bind(hold.revision.as_str())
+            .bind(revision)
             .bind(text)
-            .bind(Micros::from(hold.held_at))
+            .bind(Micros::from(now))
             .execute(&mut *conn)
             .await?;
         });

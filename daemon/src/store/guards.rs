@@ -1,6 +1,6 @@
 //! Breakers that tripped: `guard_trips`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -9,6 +9,9 @@ use super::{Db, StoreError};
 use crate::core::event::RepoName;
 use crate::core::intent::Target;
 use crate::core::rule::RuleName;
+
+/// How long a breaker that is no longer tripped is remembered.
+const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 
 /// Which guard stopped a rule on an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,6 +100,13 @@ impl Db {
     pub async fn trip(&self, row: &TripRow) -> Result<(), StoreError> {
         let guard = word(&row.guard)?;
         let mut tx = self.begin().await?;
+        // Reads the whole table, which is small and changes when something went wrong.
+        on_tx!(tx, conn => {
+            sqlx::query("DELETE FROM guard_trips WHERE reset_at < $1 OR ends_at < $1")
+                .bind(Micros::from(row.tripped_at - KEPT_FOR))
+                .execute(&mut *conn)
+                .await?;
+        });
         // guard_trips_place.
         on_tx!(tx, conn => {
             sqlx::query(

@@ -68,9 +68,10 @@ async fn keep(tx: &mut Tx, repository: Uuid, change: &HandChange) -> Result<(), 
 }
 
 /// Whether the item has been known since it was opened, or its timeline was read: then every change by hand is known.
-const FROM_THE_BEGINNING: &str = "SELECT 1 FROM event_receipts WHERE repository_id = $1 AND number = $2
-        AND event_type IN ('issues', 'pull_request') AND event_action = 'opened'
-     UNION ALL SELECT 1 FROM learnt_items WHERE repository_id = $1 AND number = $2 LIMIT 1";
+/// What a sweep made up tells of no beginning: it came because something was missed.
+const FROM_THE_BEGINNING: &str = "SELECT 1 FROM learnt_items WHERE repository_id = $1 AND number = $2
+     UNION ALL SELECT 1 FROM event_receipts WHERE repository_id = $1 AND number = $2
+        AND event_type IN ('issues', 'pull_request') AND event_action = 'opened' AND source <> 'swept' LIMIT 1";
 
 impl Db {
     /// Whether what people did to the item is known from its beginning on. A repository that is not known says so too:

@@ -39,8 +39,13 @@ pub async fn review(db: &Db, old: &Config, new: &Config, now: DateTime<Utc>) -> 
     if rules.is_empty() {
         return Ok(None);
     }
-    if let Some((hold, confirmed)) = db.config_hold(&new.revision.hash).await? {
-        return Ok(Some(hold).filter(|_| !confirmed));
+    match db.config_hold(&new.revision.hash).await? {
+        Some((_, true)) => return Ok(None),
+        Some((counted, false)) => {
+            let hold = serde_json::from_value(counted);
+            return hold.map(Some).map_err(|error| StoreError::Corrupt(format!("column hold: {error}")));
+        }
+        None => {}
     }
     let counted = count(db, &rules, now).await?;
     let items: HashSet<_> = counted.items.values().flatten().collect();
@@ -59,7 +64,8 @@ pub async fn review(db: &Db, old: &Config, new: &Config, now: DateTime<Utc>) -> 
         rules: touched,
         held_at: now,
     };
-    db.hold_config(&hold).await?;
+    let told = serde_json::to_value(&hold).map_err(|error| StoreError::Failed(error.to_string()))?;
+    db.hold_config(&hold.revision, &told, now).await?;
     Ok(Some(hold))
 }
 

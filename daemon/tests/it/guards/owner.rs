@@ -171,4 +171,6 @@ on_both_databases!(what_a_person_does_while_our_write_is_under_way_is_put_back, 
     alice.labels(WEB, number, "bug").unlabels(WEB, number, "bug");
     story.settles().await;
     assert!(!story.github.issue(WEB, number).has_label("bug"));
+    let won = story.json_lines(&["effects", "list", "--rule", "orchd:person-wins"]);
+    assert_eq!((won.len(), won[0]["state"].as_str()), (1, Some("applied")), "{won:#?}");
 });
