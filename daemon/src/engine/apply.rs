@@ -17,7 +17,7 @@ use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::{Mode, Rule, RuleName};
 use crate::github::GitHubError;
-use crate::github::client::{WriteTerms, Writer};
+use crate::github::client::{Reader, WriteTerms, Writer};
 use crate::store::allowance::{Allowance, UsedUp};
 use crate::store::effects::{EffectOutcome, EffectRow, EffectState, Write};
 use crate::store::jobs::JobId;
@@ -109,15 +109,7 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
-    let mut hands = hands(engine, intent).await?;
-    let mut plan = action.plan(&now, &hands);
-    if matches!(plan, Plan::Change(_) | Plan::Part(..))
-        && let Some(learnt) = guards::learn(engine, intent, &reader).await?
-    {
-        hands.extend(learnt);
-        plan = action.plan(&now, &hands);
-    }
-    let (change, note) = match plan {
+    let (change, note) = match plan(engine, intent, &action, &reader, &now).await? {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
         Plan::Change(change) => (change, None),
@@ -157,6 +149,24 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     let after = action.read(&writer).await?;
     let before = effect.before.clone().unwrap_or(now);
     Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note })
+}
+
+/// What the action wants. Before it may write, what people did to the item is known from its beginning.
+async fn plan(
+    engine: &Engine,
+    intent: &Intent,
+    action: &Bound,
+    reader: &Reader,
+    now: &Value,
+) -> Result<Plan, JobError> {
+    let mut hands = hands(engine, intent).await?;
+    let wanted = action.plan(now, &hands);
+    if matches!(wanted, Plan::Nothing(_) | Plan::Held(_)) {
+        return Ok(wanted);
+    }
+    let Some(learnt) = guards::learn(engine, intent, reader).await? else { return Ok(wanted) };
+    hands.extend(learnt);
+    Ok(action.plan(now, &hands))
 }
 
 /// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect.
