@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Origin, Plan, Reversal, Settled};
 use crate::core::hand::HandChange;
 use crate::core::intent::{ActionKind, Target};
+use crate::core::merge::{Line, Wait};
 use crate::core::permission::Needs;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
@@ -29,6 +30,8 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const UNDOABLE: bool;
     /// The permission it takes. Nearly every action is about an issue or a pull request.
     const NEEDS: Needs = Needs::Item;
+    /// Whether its effects may have to wait, and take turns.
+    const WAITS: bool = false;
 
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
@@ -54,6 +57,16 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), GitHubError>> + Send;
 
     fn undo(&self, before: &Self::State, after: &Self::State, now: &Self::State) -> Reversal<Self::Change>;
+
+    /// Where an effect that waits stands in line.
+    fn line(&self, _: &Self::State) -> Option<Line> {
+        None
+    }
+
+    /// What the effect waits for when this change was only a step on the way.
+    fn goes_on(&self, _: &Self::Change) -> Option<Wait> {
+        None
+    }
 }
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send + 'a>>;
@@ -65,6 +78,8 @@ pub(super) trait Erased: Send + Sync {
     fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled;
     fn write<'a>(&'a self, target: &'a Target, writer: &'a Writer, change: &'a Value) -> Answer<'a, ()>;
     fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal;
+    fn line(&self, state: &Value) -> Option<Line>;
+    fn goes_on(&self, change: &Value) -> Option<Wait>;
 }
 
 /// Said of a stored state that an older or newer orchd wrote and this one cannot read.
@@ -83,6 +98,7 @@ impl<A: Action> Erased for A {
         match Action::plan(self, origin, &state, hands) {
             Plan::Nothing(why) => Plan::Nothing(why),
             Plan::Held(why) => Plan::Held(why),
+            Plan::Wait(wait) => Plan::Wait(wait),
             Plan::Change(change) => {
                 serde_json::to_value(change).map_or_else(|error| Plan::Held(error.to_string()), Plan::Change)
             }
@@ -115,6 +131,14 @@ impl<A: Action> Erased for A {
                 serde_json::to_value(change).map_or_else(|error| Reversal::Refused(error.to_string()), Reversal::Change)
             }
         }
+    }
+
+    fn line(&self, state: &Value) -> Option<Line> {
+        Action::line(self, &A::State::deserialize(state).ok()?)
+    }
+
+    fn goes_on(&self, change: &Value) -> Option<Wait> {
+        Action::goes_on(self, &A::Change::deserialize(change).ok()?)
     }
 }
 
@@ -165,6 +189,11 @@ macro_rules! actions {
         pub fn kinds() -> &'static [crate::core::intent::ActionKind] {
             static KINDS: &[crate::core::intent::ActionKind] = &[$(registry::kind::<$file::Params>()),*];
             KINDS
+        }
+
+        /// Whether effects of an action may have to wait, and take turns.
+        pub fn may_wait(name: &str) -> bool {
+            $((<$file::Params as registry::Action>::WAITS && name == <$file::Params as registry::Action>::NAME))||*
         }
 
         fn parse(name: &str, params: &Value) -> Result<Box<dyn registry::Erased>, String> {

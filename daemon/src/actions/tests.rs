@@ -59,7 +59,7 @@ fn merged() -> Value {
 fn every_action_takes_its_own_example_and_has_a_schema() {
     assert_eq!(
         kinds().iter().map(|kind| kind.name).collect::<Vec<_>>(),
-        ["label", "comment", "assign", "close", "reopen"]
+        ["label", "comment", "assign", "close", "reopen", "merge"]
     );
     for kind in kinds() {
         let example: Value = serde_yaml::from_str(kind.example).unwrap();
@@ -87,6 +87,9 @@ fn unknown_parameters_and_actions_are_refused_in_clear_words() {
     assert!(check("close", json!({"reason": "bored"})).contains("`completed` or `not_planned`"));
     assert!(check("reopen", json!({"x": 1})).contains("unknown field `x`"));
     assert!(check("comment", json!({})).contains("missing field `body`"));
+    assert!(check("merge", json!({"checks": "some"})).contains("write it like `merge: {"));
+    assert!(check("merge", json!({"approvals": 101})).contains("at most 100"));
+    assert!(check("merge", json!({"stop": {"labels": [" "]}})).contains("`stop.labels` is no name"));
     assert!((kinds()[3].check)(&Value::Null).is_ok());
     let refused = parse("explode", &Value::Null).err().unwrap();
     assert_eq!(refused, "there is no action `explode`");

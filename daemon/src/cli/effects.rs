@@ -12,8 +12,10 @@ use crate::core::rule::RuleName;
 use crate::store::effects::EffectRow;
 
 /// As the API spells them.
-const STATES: [&str; 10] =
-    ["planned", "writing", "applied", "unchanged", "held", "gated", "shadow", "failed", "quarantined", "undone"];
+const STATES: [&str; 11] = [
+    "planned", "writing", "applied", "unchanged", "waiting", "held", "gated", "shadow", "failed", "quarantined",
+    "undone",
+];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

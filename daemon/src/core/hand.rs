@@ -44,7 +44,7 @@ pub fn may_tell(kind: &EventKind) -> bool {
 }
 
 /// When it was changed by GitHub's clock, so that an event that comes late does not pass for news.
-fn changed_at(event: &Event) -> DateTime<Utc> {
+pub(super) fn changed_at(event: &Event) -> DateTime<Utc> {
     let updated =
         ["/issue/updated_at", "/pull_request/updated_at"].iter().find_map(|at| event.payload.pointer(at)?.as_str());
     let updated = updated.and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|at| at.with_timezone(&Utc));

@@ -10,8 +10,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::process::{event_from, serde_label};
+use super::turns::{self, Waits};
 use super::{Engine, JobError, installations, repository_config};
-use crate::actions::{Bound, Origin, Plan, Settled};
+use crate::actions::{self, Bound, Origin, Plan, Settled};
 use crate::config::Config;
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
@@ -31,17 +32,24 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         return Err(JobError::Hopeless(format!("effect {id} is no longer stored")));
     };
     let outcome = match effect.state {
-        EffectState::Planned | EffectState::Failed | EffectState::Writing => {
+        EffectState::Planned | EffectState::Waiting | EffectState::Failed | EffectState::Writing => {
             if hold(engine, job, &effect).await? {
                 return Ok(());
             }
-            match carry_out(engine, job, &effect).await {
+            let ended = match carry_out(engine, job, &effect).await {
                 // The event that says so is still on its way.
                 Err(JobError::Hopeless(text)) if installations::says_suspended(&text) => {
                     installations::look(engine, effect.intent.target.installation).await?;
                     return if hold(engine, job, &effect).await? { Ok(()) } else { Err(JobError::Retry(text)) };
                 }
                 done => done?,
+            };
+            match ended {
+                Ended::Receipt(outcome) => outcome,
+                Ended::Waits(waits) => match turns::wait(engine, job, &effect, &waits).await? {
+                    Some(outcome) => outcome,
+                    None => return Ok(()),
+                },
             }
         }
         // The receipt is there: the crash came after it, and only the job was left.
@@ -53,6 +61,7 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         },
     };
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
+    turns::leave(engine, &effect.intent).await?;
     report(&effect.intent, engine.delivery_of(effect.intent.event).await.as_deref(), &outcome);
     Ok(())
 }
@@ -88,7 +97,14 @@ fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {
     );
 }
 
-async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<EffectOutcome, JobError> {
+/// What an attempt came to.
+enum Ended {
+    Receipt(EffectOutcome),
+    /// It is not over.
+    Waits(Waits),
+}
+
+async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ended, JobError> {
     let intent = &effect.intent;
     let config = engine.config.current();
     let github = engine.github.load_full();
@@ -103,34 +119,58 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     let now = action.read(&reader).await?;
     if effect.state == EffectState::Writing {
         if let Some(outcome) = settle(&action, effect, &now)? {
-            return Ok(outcome);
+            return Ok(Ended::Receipt(outcome));
         }
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
-    let (change, note) = match action.plan(&now, &hands(engine, intent).await?) {
+    let hands = hands(engine, intent).await?;
+    let (wanted, note) = match action.plan(&now, &hands) {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
-        Plan::Change(change) => (change, None),
-        Plan::Part(change, held) => (change, Some(format!("held back: {held}"))),
+        Plan::Change(change) => (Ok(change), None),
+        Plan::Part(change, held) => (Ok(change), Some(format!("held back: {held}"))),
+        Plan::Wait(wait) => (Err(wait), None),
     };
     let rule = rule_of(engine, &config, intent).await?;
-    let terms = WriteTerms {
-        dry_run: config.github.dry_run,
-        read_only: config.github.read_only,
-        mode: rule.as_ref().map_or(Mode::Off, |rule| rule.mode),
-    };
-    let writer = match github.open_gate(intent.target.installation, terms) {
+    if let Some(note) = turns::given_up(engine, effect, rule.as_ref(), &hands).await? {
+        return Ok(ended(EffectState::Held, now, note));
+    }
+    let writer = match github.open_gate(intent.target.installation, terms(&config, rule.as_ref())) {
         Ok(writer) => writer,
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
+    };
+    let change = match wanted {
+        Ok(change) => change,
+        Err(wait) => return Waits::new(&action, &now, wait).map(Ended::Waits),
     };
     if let Some(note) = over_limit(engine, rule.as_ref(), intent).await? {
         return Ok(ended(EffectState::Held, now, note));
     }
-    write(engine, job, effect, Step { action: &action, writer: &writer, before: &now, change: &change }).await?;
+    if let Some(waits) = turns::turn(engine, &action, intent, &now).await? {
+        return Ok(Ended::Waits(waits));
+    }
+    let step = Step { action: &action, writer: &writer, before: &now, change: &change };
+    if let Some(refusal) = write(engine, job, effect, step).await? {
+        return Ok(match turns::judge_anew(&action, &writer, &hands, &change, &refusal).await? {
+            Ok(waits) => Ended::Waits(waits),
+            Err((state, seen, note)) => ended(state, seen, note),
+        });
+    }
+    if let Some(wait) = action.goes_on(&change) {
+        return Waits::new(&action, &now, wait).map(Ended::Waits);
+    }
     let after = action.read(&writer).await?;
     let before = effect.before.clone().unwrap_or(now);
-    Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note })
+    Ok(Ended::Receipt(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note }))
+}
+
+fn terms(config: &Config, rule: Option<&Rule>) -> WriteTerms {
+    WriteTerms {
+        dry_run: config.github.dry_run,
+        read_only: config.github.read_only,
+        mode: rule.map_or(Mode::Off, |rule| rule.mode),
+    }
 }
 
 /// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect.
@@ -152,8 +192,14 @@ async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobE
     Ok(hands)
 }
 
-/// The write itself, its before-state stored first.
-async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) -> Result<(), JobError> {
+/// The write itself, its before-state stored first. Gives GitHub's refusal where an effect that may wait is to be judged
+/// anew.
+async fn write(
+    engine: &Engine,
+    job: JobId,
+    effect: &EffectRow,
+    step: Step<'_>,
+) -> Result<Option<GitHubError>, JobError> {
     let now = (engine.clock)();
     let config = engine.config.current();
     let lease = config.queue.lease.max(config.github.timeout * 2);
@@ -166,14 +212,18 @@ async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) 
         lease_until: now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX),
     };
     engine.db.begin_write(&begun, now).await?;
-    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(()) };
+    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(None) };
+    let may_wait = actions::may_wait(&effect.intent.action);
     // A definite no: when nothing shows, there is nothing to settle later.
     if matches!(error, GitHubError::Refused { .. } | GitHubError::NotFound(_))
-        && effect.state != EffectState::Writing
+        && (may_wait || effect.state != EffectState::Writing)
         && let Ok(seen) = step.action.read(step.writer).await
         && step.action.settle(step.before, step.change, &seen) == Settled::DidNot
     {
         engine.db.abandon_write(effect.intent.id).await?;
+        if may_wait {
+            return Ok(Some(error));
+        }
     }
     Err(error.into())
 }
@@ -216,8 +266,8 @@ fn wait_until_settled(effect: &EffectRow, timeout: Duration, now: DateTime<Utc>)
     }
 }
 
-fn ended(state: EffectState, seen: Value, note: String) -> EffectOutcome {
-    EffectOutcome { state, before: Some(seen), after: None, note: Some(note) }
+fn ended(state: EffectState, seen: Value, note: String) -> Ended {
+    Ended::Receipt(EffectOutcome { state, before: Some(seen), after: None, note: Some(note) })
 }
 
 /// The rule as it is now, on the server or in the repository's own file: one that was removed since it decided may not
