@@ -17,4 +17,3 @@ CREATE TABLE merge_queue (
     look_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX merge_queue_line ON merge_queue (repository, base, queued_at, effect_id);
-CREATE INDEX merge_queue_look_at ON merge_queue (look_at);

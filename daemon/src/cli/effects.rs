@@ -13,7 +13,16 @@ use crate::store::effects::EffectRow;
 
 /// As the API spells them.
 const STATES: [&str; 11] = [
-    "planned", "writing", "applied", "unchanged", "waiting", "held", "gated", "shadow", "failed", "quarantined",
+    "planned",
+    "writing",
+    "applied",
+    "unchanged",
+    "waiting",
+    "held",
+    "gated",
+    "shadow",
+    "failed",
+    "quarantined",
     "undone",
 ];
 

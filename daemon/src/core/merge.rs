@@ -10,9 +10,11 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::decide::{Outcome, Verdict, decide};
 use super::event::{Event, EventKind};
-use super::facts::{Check, CheckState, Review, ReviewState};
+use super::facts::{Check, CheckState, Facts, Known, Review, ReviewState};
 use super::hand::{Hand, HandChange, Thing, changed_at};
+use super::rule::Rule;
 
 /// How soon GitHub is asked again for what no event tells: whether the branches can be merged.
 const SOON: Duration = Duration::from_secs(3);
@@ -86,6 +88,8 @@ pub enum Stop {
         label: String,
         by: String,
     },
+    /// With the labels that people put and took since, the rule would not have matched; the text says why.
+    NoLongerMatches(String),
     ChangesRequested {
         by: String,
     },
@@ -103,6 +107,7 @@ impl fmt::Display for Stop {
             Self::Closed => f.write_str("it is closed"),
             Self::Label(name) => write!(f, "label `{name}` says stop"),
             Self::TakenBack { label, by } => write!(f, "label `{label}`, which asked for it, was removed by {by}"),
+            Self::NoLongerMatches(why) => write!(f, "the rule no longer matches: {why}"),
             Self::ChangesRequested { by } => write!(f, "{by} requests changes"),
             Self::Conflict { base } => write!(f, "it conflicts with `{base}`"),
             Self::ChecksFailed { names } => write!(f, "{} failed", checks(names)),
@@ -263,9 +268,9 @@ fn lacks_checks(now: &Candidate, terms: &Terms) -> Option<String> {
         return Some(format!("{} on commit {commit} not finished", are(&pending)));
     }
     match &terms.checks {
-        Required::All if now.checks.is_empty() => Some(format!(
-            "no check has reported on commit {commit} yet (`checks: []` asks for none)"
-        )),
+        Required::All if now.checks.is_empty() => {
+            Some(format!("no check has reported on commit {commit} yet (`checks: []` asks for none)"))
+        }
         Required::All => None,
         Required::Named(names) => {
             let absent = |name: &&String| !now.checks.iter().any(|check| check.name == **name);
@@ -296,16 +301,48 @@ fn same(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
 }
 
-/// Whether the label by which `asked` asked for a merge was taken off by a person since.
-pub fn taken_back(asked: &Event, hands: &[HandChange]) -> Option<Stop> {
-    if asked.kind.name != "pull_request" || asked.kind.action.as_deref() != Some("labeled") {
+/// Whether people took back since, by labels, what made `rule` ask for a merge when it met the event `asked`.
+pub fn taken_back(asked: &Event, rule: &Rule, hands: &[HandChange]) -> Option<Stop> {
+    let since = changed_at(asked);
+    let mut facts = Facts::from_event(asked);
+    let Some(Known::Is(item)) = &mut facts.item else { return None };
+    let mut labels = Vec::new();
+    for change in hands.iter().filter(|change| change.at >= since) {
+        if let Thing::Label(name) = &change.thing {
+            labels.push((name, change));
+        }
+    }
+    // Of two changes in the same moment the one that came later in the list counts.
+    labels.sort_by_key(|(_, change)| change.at);
+    for (name, change) in &labels {
+        item.labels.retain(|label| !same(label, name));
+        if change.hand == Hand::Put {
+            item.labels.push((*name).clone());
+        }
+    }
+    if let Some(label) = asking_label(asked)
+        && let Some((_, newest)) = labels.iter().rev().find(|(name, _)| same(name, label))
+        && newest.hand == Hand::Taken
+    {
+        return Some(Stop::TakenBack { label: label.to_owned(), by: newest.by.clone() });
+    }
+    if labels.is_empty() {
         return None;
     }
-    let label = asked.payload.pointer("/label/name").and_then(Value::as_str)?;
-    let on_it = |change: &&HandChange| matches!(&change.thing, Thing::Label(name) if same(name, label));
-    let newest = hands.iter().filter(on_it).max_by_key(|change| change.at)?;
-    (newest.hand == Hand::Taken && newest.at >= changed_at(asked))
-        .then(|| Stop::TakenBack { label: label.to_owned(), by: newest.by.clone() })
+    // What else the rule looked at is not known here, and does not matter: it matched, and only labels differ.
+    match decide(std::slice::from_ref(rule), asked, &facts) {
+        Outcome::Decided(decisions) => {
+            let no = decisions.into_iter().find(|decision| decision.verdict == Verdict::NotMatched)?;
+            Some(Stop::NoLongerMatches(no.explanation.reason().to_owned()))
+        }
+        Outcome::Needs(_) => None,
+    }
+}
+
+/// The label whose coming is the event.
+fn asking_label(asked: &Event) -> Option<&str> {
+    let labeled = asked.kind.name == "pull_request" && asked.kind.action.as_deref() == Some("labeled");
+    asked.payload.pointer("/label/name").and_then(Value::as_str).filter(|_| labeled)
 }
 
 /// Which merges an event may change something for, of those in its repository.
@@ -322,7 +359,7 @@ pub struct News {
 /// Whether an event of this kind can change something for a merge: all that needs no payload to say.
 pub fn may_tell(kind: &EventKind) -> bool {
     match kind.name.as_str() {
-        "pull_request" | "pull_request_review" | "status" | "push" => true,
+        "pull_request" | "pull_request_review" | "pull_request_review_thread" | "status" | "push" => true,
         "check_run" => kind.action.as_deref() == Some("completed"),
         _ => false,
     }

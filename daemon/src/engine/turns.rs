@@ -77,14 +77,15 @@ pub(super) async fn given_up(
     if !actions::may_wait(&intent.action) {
         return Ok(None);
     }
-    let asks = |rule: &Rule| rule.then.iter().any(|spec| spec.name == intent.action && spec.params == intent.params);
-    if effect.state == EffectState::Waiting && rule.is_some_and(|rule| !asks(rule)) {
+    let Some(rule) = rule else { return Ok(None) };
+    let asks = || rule.then.iter().any(|spec| spec.name == intent.action && spec.params == intent.params);
+    if effect.state == EffectState::Waiting && !asks() {
         return Ok(Some("the rule was changed since: its next event asks anew".to_owned()));
     }
     let Some(row) = engine.db.events_by_id(&[intent.event]).await?.into_iter().next() else { return Ok(None) };
     let Some((_, payload)) = engine.db.payloads(&[intent.event]).await?.into_iter().next() else { return Ok(None) };
     let asked = event_from(&row, Some(payload))?;
-    Ok(merge::taken_back(&asked, hands).map(|stop| stop.to_string()))
+    Ok(merge::taken_back(&asked, rule, hands).map(|stop| stop.to_string()))
 }
 
 /// What an effect that could go on waits for, when others go first.

@@ -144,11 +144,7 @@ impl GivenReview {
 ///
 /// # Errors
 /// As [`Reader::get`]; `Refused` when there are too many.
-pub(crate) async fn binding_reviews(
-    reader: &Reader,
-    name: &RepoName,
-    number: u64,
-) -> Result<Vec<Review>, GitHubError> {
+pub(crate) async fn binding_reviews(reader: &Reader, name: &RepoName, number: u64) -> Result<Vec<Review>, GitHubError> {
     let given = reader.get_all(&Address { name, number }.below("/reviews"), None, MOST_PAGES).await?;
     let mut given: Vec<GivenReview> = given.whole("reviews")?;
     for review in given.iter_mut().filter(|review| review.state == "APPROVED" && !review.is_of_the_house()) {

@@ -129,16 +129,25 @@ impl Db {
         now: DateTime<Utc>,
     ) -> Result<u64, StoreError> {
         let repository = lane(repository);
+        // merge_queue_line. Nearly always nothing waits: then nothing is written.
+        let found: Vec<(Uuid, bool)> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT effect_id, COALESCE(number = $2, FALSE) OR COALESCE(head = $3, FALSE) FROM merge_queue
+                 WHERE repository = $1 AND (number = $2 OR head = $3 OR base = $4)",
+            )
+            .bind(repository.as_str())
+            .bind(news.number.map(signed))
+            .bind(news.head.as_deref())
+            .bind(news.base.as_deref())
+            .fetch_all(conn)
+            .await
+        })?;
+        if found.is_empty() {
+            return Ok(0);
+        }
         let mut tx = self.begin().await?;
-        // merge_queue_line.
-        let mut concerned: Vec<Uuid> = on_tx!(tx, conn => {
-            sqlx::query_scalar("SELECT effect_id FROM merge_queue WHERE repository = $1 AND (number = $2 OR head = $3)")
-                .bind(repository.as_str())
-                .bind(news.number.map(signed))
-                .bind(news.head.as_deref())
-                .fetch_all(&mut *conn)
-                .await?
-        });
+        let mut concerned: Vec<Uuid> = found.into_iter().filter(|(_, itself)| *itself).map(|(id, _)| id).collect();
+        // A push to the base matters to who goes next; the others hear of it when it is their turn.
         if let Some(base) = &news.base {
             concerned.extend(holding(&mut tx, &repository, base, now).await?.first().map(|(effect, ..)| *effect));
         }
@@ -146,65 +155,74 @@ impl Db {
         for effect in concerned {
             jobs += look(&mut tx, effect, now.into()).await?;
         }
-        if jobs > 0 {
-            tx.notify().await?;
-            tx.commit().await?;
-        }
-        Ok(jobs)
-    }
-
-    /// Has those looked at that nobody told of for too long, and takes out those whose effect ended. Returns how many
-    /// jobs there are.
-    pub async fn look_at_due_merges(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {
-        let next = Micros::from(now + TimeDelta::from_std(SLOW).unwrap_or(TimeDelta::MAX));
-        let mut tx = self.begin().await?;
-        // merge_queue_look_at; two daemons take turns.
-        let sql = format!(
-            "SELECT effect_id FROM merge_queue WHERE look_at <= $1 ORDER BY look_at LIMIT $2{}",
-            tx.lock_rows()
-        );
-        let due: Vec<Uuid> = on_tx!(tx, conn => {
-            sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-                .bind(Micros::from(now))
-                .bind(CHUNK)
-                .fetch_all(&mut *conn)
-                .await?
-        });
-        if due.is_empty() {
-            return Ok(0);
-        }
-        let mut jobs = 0;
-        for effect in due {
-            // effects, merge_queue: primary keys.
-            let state: Option<String> = on_tx!(tx, conn => {
-                sqlx::query_scalar("SELECT state FROM effects WHERE id = $1").bind(effect).fetch_optional(&mut *conn).await?
-            });
-            if !state.is_some_and(|state| matches!(state.as_str(), "waiting" | "writing" | "planned")) {
-                leave(&mut tx, effect, now).await?;
-                continue;
-            }
-            jobs += look(&mut tx, effect, now.into()).await?;
-            on_tx!(tx, conn => {
-                sqlx::query("UPDATE merge_queue SET look_at = $2 WHERE effect_id = $1")
-                    .bind(effect)
-                    .bind(next)
-                    .execute(&mut *conn)
-                    .await?;
-            });
-        }
         tx.notify().await?;
         tx.commit().await?;
         Ok(jobs)
     }
+
+    /// Has those looked at that nobody told of for too long, and takes out those whose effect ended. Returns how many
+    /// there were.
+    pub async fn look_at_due_merges(&self, now: DateTime<Utc>) -> Result<usize, StoreError> {
+        // All of merge_queue, which holds what waits at this moment; effects: primary key.
+        let due: Vec<(Uuid, bool)> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT q.effect_id, e.id IS NULL FROM merge_queue q
+                 LEFT JOIN effects e ON e.id = q.effect_id AND e.state IN ('planned', 'waiting', 'writing')
+                 WHERE q.look_at <= $1 OR e.id IS NULL ORDER BY q.look_at LIMIT $2",
+            )
+            .bind(Micros::from(now))
+            .bind(CHUNK)
+            .fetch_all(conn)
+            .await
+        })?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.begin().await?;
+        for (effect, is_over) in &due {
+            if *is_over {
+                leave(&mut tx, *effect, now).await?;
+            } else if postpone_look(&mut tx, *effect, now).await? {
+                look(&mut tx, *effect, now.into()).await?;
+            }
+        }
+        tx.notify().await?;
+        tx.commit().await?;
+        Ok(due.len())
+    }
 }
 
-/// The place in line stays, unless it is another line by now.
+/// The next look comes after a while. False: another daemon was faster.
+async fn postpone_look(tx: &mut Tx, effect: Uuid, now: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    // merge_queue: primary key.
+    let postponed = on_tx!(tx, conn => {
+        sqlx::query("UPDATE merge_queue SET look_at = $2 WHERE effect_id = $1 AND look_at <= $3")
+            .bind(effect)
+            .bind(Micros(Micros::from(now).0 + slow()))
+            .bind(Micros::from(now))
+            .execute(&mut *conn)
+            .await?
+            .rows_affected()
+    });
+    Ok(postponed > 0)
+}
+
+/// [`SLOW`] in microseconds.
+fn slow() -> i64 {
+    i64::try_from(SLOW.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The place in line stays, unless it is another line by now. What is waited for in vain is looked at ever more rarely.
 async fn upsert(tx: &mut Tx, waiting: &Waiting<'_>, now: DateTime<Utc>) -> Result<(), StoreError> {
     // merge_queue: primary key.
-    const SQL: &str = "INSERT INTO merge_queue AS q (effect_id, repository, number, rule, base, head, reason, holds_place,
+    const SQL: &str =
+        "INSERT INTO merge_queue AS q (effect_id, repository, number, rule, base, head, reason, holds_place,
             is_ready, look_at, queued_at, waits_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
          ON CONFLICT (effect_id) DO UPDATE SET base = excluded.base, head = excluded.head, reason = excluded.reason,
-            holds_place = excluded.holds_place, is_ready = excluded.is_ready, look_at = excluded.look_at,
+            holds_place = excluded.holds_place, is_ready = excluded.is_ready,
+            look_at = CASE WHEN q.head <> excluded.head OR q.reason <> excluded.reason THEN excluded.look_at
+                WHEN excluded.look_at - q.waits_since < $12 THEN excluded.look_at + excluded.waits_since - q.waits_since
+                ELSE excluded.waits_since + $12 END,
             queued_at = CASE WHEN q.base = excluded.base THEN q.queued_at ELSE excluded.queued_at END,
             waits_since = CASE WHEN q.head = excluded.head AND q.reason = excluded.reason THEN q.waits_since
                 ELSE excluded.waits_since END";
@@ -223,6 +241,7 @@ async fn upsert(tx: &mut Tx, waiting: &Waiting<'_>, now: DateTime<Utc>) -> Resul
             .bind(waiting.is_ready)
             .bind(Micros::from(look_at))
             .bind(Micros::from(now))
+            .bind(slow())
             .execute(&mut *conn)
             .await?;
     });

@@ -41,21 +41,39 @@ pub enum Change {
     LabelRemoved(String),
     Assigned(String),
     Unassigned(String),
-    Closed { reason: Option<String> },
+    Closed {
+        reason: Option<String>,
+    },
     Reopened,
     Merged,
     Retitled(String),
     Rewritten(Option<String>),
     Milestoned(Option<String>),
-    Commented { id: i64, body: String },
-    CommentEdited { id: i64, body: String },
-    CommentDeleted { id: i64 },
-    Pushed { sha: String, paths: Vec<String> },
-    Reviewed { state: String, body: String },
+    Commented {
+        id: i64,
+        body: String,
+    },
+    CommentEdited {
+        id: i64,
+        body: String,
+    },
+    CommentDeleted {
+        id: i64,
+    },
+    Pushed {
+        sha: String,
+        paths: Vec<String>,
+    },
+    Reviewed {
+        state: String,
+        body: String,
+    },
     /// The latest review of this reviewer no longer counts.
     ReviewDismissed(String),
     /// The head branch takes up the commits of the base that it lacks.
-    Updated { sha: String },
+    Updated {
+        sha: String,
+    },
     ReviewRequested(String),
     MarkedReady,
     MadeDraft,

@@ -4,8 +4,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::core::condition::Condition;
 use crate::core::condition::table::event;
 use crate::core::event::RepoName;
+use crate::core::intent::ActionSpec;
+use crate::core::pattern::{Case, Globs};
+use crate::core::rule::{Limits, Mode, Repositories, RuleName, Trigger};
 
 fn review(reviewer: &str, state: ReviewState) -> Review {
     Review { reviewer: reviewer.to_owned(), state }
@@ -74,10 +78,7 @@ fn what_is_ready_what_waits_and_what_is_stopped() {
         (|now| now.reviews[0].state = ReviewState::Dismissed, "waits: 0 of 1 approvals are there"),
         (|now| now.reviews[0].state = ReviewState::Commented, "waits: 0 of 1 approvals are there"),
         (|now| now.checks[0].state = CheckState::Pending, "holds: check `build` is on commit c0ffee1 not finished"),
-        (
-            |now| now.checks.clear(),
-            "holds: no check has reported on commit c0ffee1 yet (`checks: []` asks for none)",
-        ),
+        (|now| now.checks.clear(), "holds: no check has reported on commit c0ffee1 yet (`checks: []` asks for none)"),
         (|now| now.mergeable = Mergeable::Unknown, "holds: GitHub works out whether the branches can be merged"),
         (|now| now.mergeable = Mergeable::Blocked, "waits: the rules of `main` are not met yet"),
         (|now| now.behind = true, "ready"),
@@ -86,10 +87,7 @@ fn what_is_ready_what_waits_and_what_is_stopped() {
             "waits: the rules of `main` ask for a branch that is up to date; `update: true` would see to that",
         ),
         // What stops it is told before what it waits for.
-        (
-            |now| (now.draft, now.mergeable) = (true, Mergeable::No),
-            "stopped: it conflicts with `main`",
-        ),
+        (|now| (now.draft, now.mergeable) = (true, Mergeable::No), "stopped: it conflicts with `main`"),
         (
             |now| {
                 now.reviews.clear();
@@ -143,16 +141,43 @@ fn hand(label: &str, hand: Hand, minute: u32) -> HandChange {
 #[test]
 fn a_label_that_asked_for_it_is_taken_back_by_a_persons_hand() {
     let pull = json!({"number": 7, "updated_at": "2026-01-01T12:30:00Z", "head": {}});
-    let asked =
-        event("pull_request", json!({"action": "labeled", "label": {"name": "merge"}, "pull_request": pull}));
-    let back = |hands: &[HandChange]| taken_back(&asked, hands).map(|stop| stop.to_string());
+    let asked = event("pull_request", json!({"action": "labeled", "label": {"name": "merge"}, "pull_request": pull}));
+    let always = rule(&Value::Null);
+    let back = |hands: &[HandChange]| taken_back(&asked, &always, hands).map(|stop| stop.to_string());
     let said = Some("label `merge`, which asked for it, was removed by bob".to_owned());
     assert_eq!(back(&[hand("Merge", Hand::Taken, 31)]), said);
     assert_eq!(back(&[hand("merge", Hand::Taken, 29)]), None, "that was before");
     assert_eq!(back(&[hand("merge", Hand::Taken, 31), hand("merge", Hand::Put, 32)]), None, "and put there again");
     assert_eq!(back(&[hand("bug", Hand::Taken, 31)]), None);
     let opened = event("pull_request", json!({"action": "opened", "label": {"name": "merge"}, "pull_request": pull}));
-    assert_eq!(taken_back(&opened, &[hand("merge", Hand::Taken, 31)]), None, "no label asked for it");
+    assert_eq!(taken_back(&opened, &always, &[hand("merge", Hand::Taken, 31)]), None, "no label asked for it");
+}
+
+fn rule(when: &Value) -> Rule {
+    Rule {
+        name: RuleName::parse("merge-it").unwrap(),
+        repositories: Repositories(Globs::parse(&["**"], Case::Insensitive).unwrap()),
+        on: vec![Trigger::parse("*").unwrap()],
+        when: (!when.is_null()).then(|| Condition::parse(when).unwrap()),
+        then: vec![ActionSpec { name: "merge".to_owned(), params: json!({}) }],
+        mode: Mode::Active,
+        limits: Limits::default(),
+    }
+}
+
+#[test]
+fn a_rule_that_labels_no_longer_meet_asks_for_nothing() {
+    let labels = json!([{"name": "Merge"}]);
+    let pull = json!({"number": 7, "updated_at": "2026-01-01T12:30:00Z", "head": {}, "labels": labels});
+    let asked = event("pull_request_review", json!({"action": "submitted", "pull_request": pull}));
+    let when = json!({"all": [{"label": "merge"}, {"not": {"label": "wip"}}, {"checks": "passing"}]});
+    let back = |hands: &[HandChange]| taken_back(&asked, &rule(&when), hands).map(|stop| stop.to_string());
+    let no_longer = |why: &str| Some(format!("the rule no longer matches: {why}"));
+    assert_eq!(back(&[]), None);
+    assert_eq!(back(&[hand("merge", Hand::Taken, 31)]), no_longer("label `merge` is absent"));
+    assert_eq!(back(&[hand("merge", Hand::Taken, 29)]), None, "that was before");
+    assert_eq!(back(&[hand("wip", Hand::Put, 31)]), no_longer("label `wip` is present"));
+    assert_eq!(back(&[hand("other", Hand::Put, 31)]), None);
 }
 
 #[test]

@@ -59,10 +59,7 @@ async fn checks_need_the_head_commit_first() {
     let (facts, seen) = fetched(&comment_on_pull(), &[FactKind::Checks], tell).await;
     let facts = facts.unwrap();
     let check = |name: &str, state| Check { name: name.to_owned(), state };
-    assert_eq!(
-        facts.checks,
-        Known::Is(vec![check("build", CheckState::Passing), check("ci", CheckState::Pending)])
-    );
+    assert_eq!(facts.checks, Known::Is(vec![check("build", CheckState::Passing), check("ci", CheckState::Pending)]));
     assert_eq!(known_pull(&facts).unwrap().base, "main");
     assert_eq!(seen.len(), 3);
 }

@@ -25,7 +25,8 @@ async fn each(test: impl AsyncFn(&Scenario, Kind, &str)) {
 
 /// Plays a test with the scenarios of actions that can be taken back.
 async fn each_undoable(test: impl AsyncFn(&Scenario, Kind, &str)) {
-    let undoable = |scenario: &Scenario| actions::kinds().iter().any(|kind| kind.name == scenario.action && kind.undoable);
+    let undoable =
+        |scenario: &Scenario| actions::kinds().iter().any(|kind| kind.name == scenario.action && kind.undoable);
     play(scenarios().into_iter().filter(undoable).collect(), test).await;
 }
 
