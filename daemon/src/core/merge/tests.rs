@@ -169,7 +169,8 @@ fn rule(when: &Value) -> Rule {
 fn a_rule_that_labels_no_longer_meet_asks_for_nothing() {
     let labels = json!([{"name": "Merge"}]);
     let pull = json!({"number": 7, "updated_at": "2026-01-01T12:30:00Z", "head": {}, "labels": labels});
-    let asked = event("pull_request_review", json!({"action": "submitted", "pull_request": pull}));
+    let site = json!({"full_name": "acme/site"});
+    let asked = event("pull_request_review", json!({"action": "submitted", "pull_request": pull, "repository": site}));
     let when = json!({"all": [{"label": "merge"}, {"not": {"label": "wip"}}, {"checks": "passing"}]});
     let back = |hands: &[HandChange]| taken_back(&asked, &rule(&when), hands).map(|stop| stop.to_string());
     let no_longer = |why: &str| Some(format!("the rule no longer matches: {why}"));
