@@ -7,7 +7,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::columns::{Micros, clean, signed, unsigned};
+use super::columns::{Micros, clean, signed, to_json, unsigned};
 use super::dialect::Tx;
 use super::effects::finish_apply_job;
 use super::jobs::JobId;
@@ -102,19 +102,21 @@ impl Db {
         found.map(|number| unsigned("number", number)).transpose()
     }
 
-    /// Another effect of the same rule on the same pull request that is in line already.
+    /// Another effect of the same rule on the same pull request, with the same parameters, that is in line already.
     pub async fn twin_in_queue(&self, intent: &Intent) -> Result<Option<IntentId>, StoreError> {
+        let params = to_json(&intent.params)?;
         // merge_queue_line, effects: primary key.
         let found: Option<Uuid> = on_db!(self, conn => {
             sqlx::query_scalar(
                 "SELECT q.effect_id FROM merge_queue q JOIN effects e ON e.id = q.effect_id
                  WHERE q.repository = $1 AND q.number = $2 AND q.rule = $3 AND q.effect_id <> $4
-                    AND e.state IN ('waiting', 'writing') LIMIT 1",
+                    AND e.state IN ('waiting', 'writing') AND e.params = $5 LIMIT 1",
             )
             .bind(lane(&intent.target.repository))
             .bind(signed(intent.target.number))
             .bind(intent.rule.as_str())
             .bind(intent.id.0)
+            .bind(params)
             .fetch_optional(conn)
             .await
         })?;

@@ -143,6 +143,8 @@ on_both! {
         let second = wanted(&db, 2).await;
         waits_its_turn(&db, &second).await;
         assert_eq!(db.twin_in_queue(&Intent { id: second.0.id, ..first.0.clone() }).await.unwrap(), Some(first.0.id));
+        let otherwise = Intent { id: second.0.id, params: json!({"approvals": 2}), ..first.0.clone() };
+        assert_eq!(db.twin_in_queue(&otherwise).await.unwrap(), None);
         assert_eq!(db.twin_in_queue(&first.0).await.unwrap(), None);
 
         let news = News { number: Some(1), ..News::default() };
