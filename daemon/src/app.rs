@@ -28,7 +28,7 @@ use crate::config::watch::Watch;
 use crate::config::{self, Config};
 use crate::engine::guards::reload;
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, installations, recover, retention, system_clock, work};
+use crate::engine::{Engine, installations, recover, retention, system_clock, turns, work};
 use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -132,6 +132,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
         tokio::spawn(installations::keep(engine.clone())),
+        tokio::spawn(turns::keep(engine.clone())),
         tokio::spawn(ranges.clone().keep(engine.clone(), known)),
         tokio::spawn(async move {
             loop {

@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::core::event::Event;
 use crate::core::hand::{HandChange, Move, told_move};
 use crate::core::intent::{IntentId, Target};
+use crate::core::merge::{Line, Wait};
 use crate::core::rule::RuleName;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
@@ -38,6 +39,9 @@ pub enum Plan<C = Value> {
     Change(C),
     /// Write this, which is not all that was asked for; the text says what a person's hand holds back, as of `Held`.
     Part(C, String),
+    /// Not yet: looked at again when an event tells of a change. Only of an action that says where it waits
+    /// (`Action::line`).
+    Wait(Wait),
 }
 
 /// What an interrupted write came to, judged by the state now.
@@ -65,7 +69,7 @@ pub enum Reversal<C = Value> {
 
 pub use label::labels_of;
 
-actions! { label, comment, assign, close, reopen and check_config }
+actions! { label, comment, assign, close, reopen, merge and check_config }
 
 /// An action of the registry with parsed parameters, bound to its target.
 pub struct Bound {
@@ -98,6 +102,16 @@ impl Bound {
     /// Pure: what to write, if anything. `hands` are the changes people made to the target, in any order.
     pub fn plan(&self, state: &Value, hands: &[HandChange]) -> Plan {
         self.action.plan(&self.origin, state, hands)
+    }
+
+    /// Pure: where the effect stands in line, when it is one of those that wait and take turns.
+    pub fn line(&self, state: &Value) -> Option<Line> {
+        self.action.line(state)
+    }
+
+    /// Pure: what the effect waits for after `change` was written; `None`: it is done.
+    pub fn goes_on(&self, change: &Value) -> Option<Wait> {
+        self.action.goes_on(change)
     }
 
     /// Pure: after a crash, whether `change`, begun when the state was `before`, shows in `now`.

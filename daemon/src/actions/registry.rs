@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Origin, Plan, Reversal, Settled};
 use crate::core::hand::{HandChange, Move};
 use crate::core::intent::{ActionKind, Target};
+use crate::core::merge::{Line, Wait};
 use crate::core::permission::Needs;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
@@ -31,6 +32,8 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const NEEDS: Needs = Needs::Item;
     /// Names of the events by which GitHub tells what the action wrote, where that is no [`Move`]. Empty: any event.
     const TOLD_BY: &'static [&'static str] = &[];
+    /// Whether its effects may have to wait, and take turns.
+    const WAITS: bool = false;
 
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
@@ -67,6 +70,16 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     fn moves(_change: &Self::Change) -> Vec<Move> {
         Vec::new()
     }
+
+    /// Where an effect that waits stands in line.
+    fn line(&self, _: &Self::State) -> Option<Line> {
+        None
+    }
+
+    /// What the effect waits for when this change was only a step on the way.
+    fn goes_on(&self, _: &Self::Change) -> Option<Wait> {
+        None
+    }
 }
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send + 'a>>;
@@ -81,6 +94,8 @@ pub(super) trait Erased: Send + Sync {
     fn moves(&self, change: &Value) -> Vec<Move>;
     fn labels(&self, state: &Value) -> Option<Vec<String>>;
     fn told_by(&self) -> &'static [&'static str];
+    fn line(&self, state: &Value) -> Option<Line>;
+    fn goes_on(&self, change: &Value) -> Option<Wait>;
 }
 
 /// Said of a stored state that an older or newer orchd wrote and this one cannot read.
@@ -99,6 +114,7 @@ impl<A: Action> Erased for A {
         match Action::plan(self, origin, &state, hands) {
             Plan::Nothing(why) => Plan::Nothing(why),
             Plan::Held(why) => Plan::Held(why),
+            Plan::Wait(wait) => Plan::Wait(wait),
             Plan::Change(change) => {
                 serde_json::to_value(change).map_or_else(|error| Plan::Held(error.to_string()), Plan::Change)
             }
@@ -143,6 +159,14 @@ impl<A: Action> Erased for A {
 
     fn told_by(&self) -> &'static [&'static str] {
         A::TOLD_BY
+    }
+
+    fn line(&self, state: &Value) -> Option<Line> {
+        Action::line(self, &A::State::deserialize(state).ok()?)
+    }
+
+    fn goes_on(&self, change: &Value) -> Option<Wait> {
+        Action::goes_on(self, &A::Change::deserialize(change).ok()?)
     }
 }
 
@@ -193,6 +217,11 @@ macro_rules! actions {
         pub fn kinds() -> &'static [crate::core::intent::ActionKind] {
             static KINDS: &[crate::core::intent::ActionKind] = &[$(registry::kind::<$file::Params>()),*];
             KINDS
+        }
+
+        /// Whether effects of an action may have to wait, and take turns.
+        pub fn may_wait(name: &str) -> bool {
+            $((<$file::Params as registry::Action>::WAITS && name == <$file::Params as registry::Action>::NAME))||*
         }
 
         fn parse(name: &str, params: &Value) -> Result<Box<dyn registry::Erased>, String> {

@@ -59,7 +59,7 @@ fn merged() -> Value {
 fn every_action_takes_its_own_example_and_has_a_schema() {
     assert_eq!(
         kinds().iter().map(|kind| kind.name).collect::<Vec<_>>(),
-        ["label", "comment", "assign", "close", "reopen"]
+        ["label", "comment", "assign", "close", "reopen", "merge"]
     );
     for kind in kinds() {
         let example: Value = serde_yaml::from_str(kind.example).unwrap();
@@ -87,6 +87,9 @@ fn unknown_parameters_and_actions_are_refused_in_clear_words() {
     assert!(check("close", json!({"reason": "bored"})).contains("`completed` or `not_planned`"));
     assert!(check("reopen", json!({"x": 1})).contains("unknown field `x`"));
     assert!(check("comment", json!({})).contains("missing field `body`"));
+    assert!(check("merge", json!({"checks": "some"})).contains("write it like `merge: {"));
+    assert!(check("merge", json!({"approvals": 101})).contains("at most 100"));
+    assert!(check("merge", json!({"stop": {"labels": [" "]}})).contains("`stop.labels` is no name"));
     assert!((kinds()[3].check)(&Value::Null).is_ok());
     let refused = parse("explode", &Value::Null).err().unwrap();
     assert_eq!(refused, "there is no action `explode`");
@@ -184,6 +187,12 @@ fn an_event_tells_of_the_change_that_was_written_and_of_no_other() {
     let close = json!({"state": "closed", "reason": null, "pull": true});
     assert!(told("close", json!({}), close.clone(), "pull_request", json!({"action": "closed"})));
     assert!(!told("close", json!({}), close, "pull_request", json!({"action": "reopened"})));
+    let merge =
+        |change: Value, action: &str| told("merge", json!({}), change, "pull_request", json!({"action": action}));
+    let (merged, updated) =
+        (json!({"merge": {"head": "c0ffee", "method": "squash"}}), json!({"update": {"head": "c0ffee"}}));
+    assert!(merge(merged.clone(), "closed") && !merge(merged, "synchronize"));
+    assert!(merge(updated.clone(), "synchronize") && !merge(updated, "closed"));
     let comment = |name: &str, action: &str| {
         told("comment", json!({"body": "Hello"}), json!({}), name, json!({"action": action, "label": {"name": "bug"}}))
     };

@@ -10,8 +10,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::process::{event_from, serde_label};
+use super::turns::{self, Waits};
 use super::{Engine, JobError, guards, installations, repository_config};
-use crate::actions::{Bound, Origin, Plan, Settled};
+use crate::actions::{self, Bound, Origin, Plan, Settled};
 use crate::config::Config;
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
@@ -32,17 +33,24 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         return Err(JobError::Hopeless(format!("effect {id} is no longer stored")));
     };
     let outcome = match effect.state {
-        EffectState::Planned | EffectState::Failed | EffectState::Writing => {
+        EffectState::Planned | EffectState::Waiting | EffectState::Failed | EffectState::Writing => {
             if hold(engine, job, &effect).await? {
                 return Ok(());
             }
-            match carry_out(engine, job, &effect).await {
+            let ended = match carry_out(engine, job, &effect).await {
                 // The event that says so is still on its way.
                 Err(JobError::Hopeless(text)) if installations::says_suspended(&text) => {
                     installations::look(engine, effect.intent.target.installation).await?;
                     return if hold(engine, job, &effect).await? { Ok(()) } else { Err(JobError::Retry(text)) };
                 }
                 done => done?,
+            };
+            match ended {
+                Ended::Receipt(outcome) => outcome,
+                Ended::Waits(waits) => match turns::wait(engine, job, &effect, &waits).await? {
+                    Some(outcome) => outcome,
+                    None => return Ok(()),
+                },
             }
         }
         // The receipt is there: the crash came after it, and only the job was left.
@@ -54,6 +62,7 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         },
     };
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
+    turns::leave(engine, &effect.intent).await?;
     report(&effect.intent, engine.delivery_of(effect.intent.event).await.as_deref(), &outcome);
     Ok(())
 }
@@ -89,7 +98,14 @@ fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {
     );
 }
 
-async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<EffectOutcome, JobError> {
+/// What an attempt came to.
+enum Ended {
+    Receipt(EffectOutcome),
+    /// It is not over.
+    Waits(Waits),
+}
+
+async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ended, JobError> {
     let intent = &effect.intent;
     let config = engine.config.current();
     let github = engine.github.load_full();
@@ -104,69 +120,99 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     let now = action.read(&reader).await?;
     if effect.state == EffectState::Writing {
         if let Some(outcome) = settle(&action, effect, &now)? {
-            return Ok(outcome);
+            return Ok(Ended::Receipt(outcome));
         }
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
-    let (change, note) = match plan(engine, intent, &action, &reader, &now).await? {
+    let (wanted, hands) = plan(engine, intent, &action, &reader, &now).await?;
+    let (wanted, note) = match wanted {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
-        Plan::Change(change) => (change, None),
-        Plan::Part(change, held) => (change, Some(format!("held back: {held}"))),
+        Plan::Change(change) => (Ok(change), None),
+        Plan::Part(change, held) => (Ok(change), Some(format!("held back: {held}"))),
+        Plan::Wait(wait) => (Err(wait), None),
     };
     let rule = rule_of(engine, &config, intent).await?;
-    let terms = WriteTerms {
-        dry_run: config.github.dry_run,
-        read_only: config.github.read_only,
-        mode: rule.as_ref().map_or(Mode::Off, |rule| rule.mode),
-    };
-    let writer = match github.open_gate(intent.target.installation, terms) {
+    if let Some(note) = turns::given_up(engine, effect, rule.as_ref(), &hands).await? {
+        return Ok(ended(EffectState::Held, now, note));
+    }
+    let writer = match github.open_gate(intent.target.installation, terms(&config, rule.as_ref())) {
         Ok(writer) => writer,
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
     };
-    let for_a_person = intent.rule == RuleName::person_wins();
-    if !for_a_person {
-        let (guards, moves) = (&config.guards, action.moves(&change));
-        let mut held = guards::sticky(guards, intent, (&action, &now), &moves, &writer).await?;
-        if held.is_none() {
-            held = guards::stopped(engine, guards, intent, &moves).await?;
-        }
-        if let Some(note) = held {
-            return Ok(ended(EffectState::Held, now, note));
+    let change = match wanted {
+        Ok(change) => change,
+        Err(wait) => return Waits::new(&action, &now, wait).map(Ended::Waits),
+    };
+    let allowance = allowance(engine, &config, rule.as_ref(), effect);
+    let step = Step { action: &action, writer: &writer, before: &now, change: &change, allowance };
+    if let Some(note) = guarded(engine, &config, intent, &step).await? {
+        return Ok(ended(EffectState::Held, now, note));
+    }
+    if let Some(waits) = turns::turn(engine, &action, intent, &now).await? {
+        return Ok(Ended::Waits(waits));
+    }
+    match write(engine, job, effect, step).await? {
+        Written::Yes => {}
+        Written::UsedUp(used_up) => return Ok(ended(EffectState::Held, now, over(used_up))),
+        Written::Refused(refusal) => {
+            return Ok(match turns::judge_anew(&action, &writer, &hands, &change, &refusal).await? {
+                Ok(waits) => Ended::Waits(waits),
+                Err((state, seen, note)) => ended(state, seen, note),
+            });
         }
     }
-    // One that had begun before a crash has its place already.
-    let allowance = match effect.state {
-        _ if for_a_person => None,
-        EffectState::Writing => None,
-        _ => Some(allowance(engine, &config, rule.as_ref(), intent)),
-    };
-    let step = Step { action: &action, writer: &writer, before: &now, change: &change, allowance };
-    if let Some(used_up) = write(engine, job, effect, step).await? {
-        return Ok(ended(EffectState::Held, now, over(used_up)));
+    if let Some(wait) = action.goes_on(&change) {
+        return Waits::new(&action, &now, wait).map(Ended::Waits);
     }
     let after = action.read(&writer).await?;
     let before = effect.before.clone().unwrap_or(now);
-    Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note })
+    Ok(Ended::Receipt(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note }))
 }
 
-/// What the action wants. Before it may write, what people did to the item is known from its beginning.
+/// Why a guard does not let the step be written. What is done for a person no guard stops.
+async fn guarded(
+    engine: &Engine,
+    config: &Config,
+    intent: &Intent,
+    step: &Step<'_>,
+) -> Result<Option<String>, JobError> {
+    if intent.rule == RuleName::person_wins() {
+        return Ok(None);
+    }
+    let (guards, moves) = (&config.guards, step.action.moves(step.change));
+    let held = guards::sticky(guards, intent, (step.action, step.before), &moves, step.writer).await?;
+    if held.is_some() {
+        return Ok(held);
+    }
+    guards::stopped(engine, guards, intent, &moves).await
+}
+
+fn terms(config: &Config, rule: Option<&Rule>) -> WriteTerms {
+    WriteTerms {
+        dry_run: config.github.dry_run,
+        read_only: config.github.read_only,
+        mode: rule.map_or(Mode::Off, |rule| rule.mode),
+    }
+}
+
+/// What the action wants, and what people did to the item: before it may write, known from the item's beginning.
 async fn plan(
     engine: &Engine,
     intent: &Intent,
     action: &Bound,
     reader: &Reader,
     now: &Value,
-) -> Result<Plan, JobError> {
+) -> Result<(Plan, Vec<HandChange>), JobError> {
     let mut hands = hands(engine, intent).await?;
     let wanted = action.plan(now, &hands);
-    if matches!(wanted, Plan::Nothing(_) | Plan::Held(_)) {
-        return Ok(wanted);
+    if matches!(wanted, Plan::Nothing(_) | Plan::Held(_) | Plan::Wait(_)) {
+        return Ok((wanted, hands));
     }
-    let Some(learnt) = guards::learn(engine, intent, reader).await? else { return Ok(wanted) };
+    let Some(learnt) = guards::learn(engine, intent, reader).await? else { return Ok((wanted, hands)) };
     hands.extend(learnt);
-    Ok(action.plan(now, &hands))
+    Ok((action.plan(now, &hands), hands))
 }
 
 /// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect.
@@ -188,8 +234,17 @@ async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobE
     Ok(hands)
 }
 
-/// The write itself, its before-state stored first. `Some`: what may be written is used up, and nothing was.
-async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) -> Result<Option<UsedUp>, JobError> {
+/// What a write came to that did not fail.
+enum Written {
+    Yes,
+    /// What may be written is used up: nothing was.
+    UsedUp(UsedUp),
+    /// GitHub refused it, nothing shows, and the effect may wait: it is to be judged anew.
+    Refused(GitHubError),
+}
+
+/// The write itself, its before-state stored first.
+async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) -> Result<Written, JobError> {
     let now = (engine.clock)();
     let config = engine.config.current();
     let lease = config.queue.lease.max(config.github.timeout * 2);
@@ -203,16 +258,20 @@ async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) 
         allowance: step.allowance,
     };
     if let Some(used_up) = engine.db.begin_write(&begun, now).await? {
-        return Ok(Some(used_up));
+        return Ok(Written::UsedUp(used_up));
     }
-    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(None) };
+    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(Written::Yes) };
+    let may_wait = actions::may_wait(&effect.intent.action);
     // A definite no: when nothing shows, there is nothing to settle later.
     if matches!(error, GitHubError::Refused { .. } | GitHubError::NotFound(_))
-        && effect.state != EffectState::Writing
+        && (may_wait || effect.state != EffectState::Writing)
         && let Ok(seen) = step.action.read(step.writer).await
         && step.action.settle(step.before, step.change, &seen) == Settled::DidNot
     {
         engine.db.abandon_write(effect.intent.id).await?;
+        if may_wait {
+            return Ok(Written::Refused(error));
+        }
     }
     Err(error.into())
 }
@@ -256,8 +315,8 @@ fn wait_until_settled(effect: &EffectRow, timeout: Duration, now: DateTime<Utc>)
     }
 }
 
-fn ended(state: EffectState, seen: Value, note: String) -> EffectOutcome {
-    EffectOutcome { state, before: Some(seen), after: None, note: Some(note) }
+fn ended(state: EffectState, seen: Value, note: String) -> Ended {
+    Ended::Receipt(EffectOutcome { state, before: Some(seen), after: None, note: Some(note) })
 }
 
 /// The rule as it is now, on the server or in the repository's own file: one that was removed since it decided may not
@@ -277,16 +336,26 @@ async fn rule_of(engine: &Engine, config: &Config, intent: &Intent) -> Result<Op
     Ok(named(&own.rules))
 }
 
-/// What may be written in the hour: by the rule, and by all of them.
-fn allowance<'a>(engine: &Engine, config: &Config, rule: Option<&Rule>, intent: &'a Intent) -> Allowance<'a> {
+/// What may be written in the hour: by the rule, and by all of them. `None`: what is done for a person counts against
+/// nobody, and what had begun before a crash has its place already.
+fn allowance<'a>(
+    engine: &Engine,
+    config: &Config,
+    rule: Option<&Rule>,
+    effect: &'a EffectRow,
+) -> Option<Allowance<'a>> {
+    let intent = &effect.intent;
+    if intent.rule == RuleName::person_wins() || effect.state == EffectState::Writing {
+        return None;
+    }
     let limits = rule.map(|rule| rule.limits).unwrap_or_default();
-    Allowance {
+    Some(Allowance {
         intent,
         since: (engine.clock)() - TimeDelta::hours(1),
         of_rule: limits.actions_per_hour,
         items: limits.items_per_run,
         of_all: config.guards.actions_per_hour,
-    }
+    })
 }
 
 fn over(used_up: UsedUp) -> String {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Engine, JobError, awaited, guards, installations, repository_config};
+use super::{Engine, JobError, awaited, guards, installations, repository_config, turns};
 use crate::config::Config;
 use crate::core::decide::{Decision, Outcome, decide};
 use crate::core::event::{Event, EventId, EventKind};
@@ -105,6 +105,7 @@ async fn decide_job(
         let event = event_from(&row, stored.payloads.remove(&id))?;
         installations::follow(engine, &event).await?;
         processed.cause = guards::cause_of(engine, &event).await?;
+        turns::hear(engine, config, &event).await?;
         let own = repository_config::rules_of(engine, config, &event).await?;
         let check = repository_config::check_rules(config, event.repository.as_ref());
         processed.config_revision.push_str(&own.revision());

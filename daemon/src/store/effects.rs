@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::allowance::{Allowance, UsedUp};
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
+use super::dialect::Tx;
 use super::jobs::JobId;
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::{EventId, InstallationId, RepoName};
@@ -24,6 +25,8 @@ pub enum EffectState {
     Applied,
     /// It was already so: nothing was written.
     Unchanged,
+    /// Not yet: it waits for people, for GitHub or for its turn, and has no job meanwhile; `note` says for what.
+    Waiting,
     /// A guard held it back (a person's hand, a limit); `note` says which.
     Held,
     /// The write gate was closed (dry run, read-only); `note` says why.
@@ -198,7 +201,7 @@ impl Db {
     /// up: then nothing changes.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`] when the effect is neither planned nor being written: another finished it.
+    /// [`StoreError::LeaseLost`] when the effect neither waits to be written nor is being written: another finished it.
     pub async fn begin_write(&self, write: &Write<'_>, now: DateTime<Utc>) -> Result<Option<UsedUp>, StoreError> {
         let (before, change) = (to_json(write.before)?, to_json(write.change)?);
         let mut tx = self.begin().await?;
@@ -224,7 +227,7 @@ impl Db {
             let begun = sqlx::query(
                 "UPDATE effects SET state = 'writing', before_state = COALESCE(before_state, $2), change = $3,
                     started_at = $4
-                 WHERE id = $1 AND state IN ('planned', 'writing')",
+                 WHERE id = $1 AND state IN ('planned', 'waiting', 'writing')",
             )
             .bind(write.effect.0)
             .bind(before)
@@ -273,23 +276,8 @@ impl Db {
         let (before, after) = (outcome.before.as_ref().map(to_json), outcome.after.as_ref().map(to_json));
         let (before, after, state) = (before.transpose()?, after.transpose()?, word(&outcome.state)?);
         let mut tx = self.begin().await?;
-        // jobs, effects: primary keys.
-        let done = on_tx!(tx, conn => {
-            sqlx::query(
-                "UPDATE jobs SET state = 'done', finished_at = $4, lease_owner = NULL, lease_until = NULL
-                 WHERE id = $1 AND effect_id = $2 AND state = 'running' AND lease_owner = $3",
-            )
-            .bind(job.0)
-            .bind(id.0)
-            .bind(owner)
-            .bind(Micros::from(now))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected()
-        });
-        if done == 0 {
-            return Err(StoreError::LeaseLost);
-        }
+        finish_apply_job(&mut tx, owner, job, id, now.into()).await?;
+        // effects: primary key.
         on_tx!(tx, conn => {
             sqlx::query(
                 "UPDATE effects SET state = $2, before_state = COALESCE($3, before_state), after_state = $4, note = $5,
@@ -330,4 +318,32 @@ impl Db {
         }
         Ok(tx.commit().await?)
     }
+}
+
+/// Ends an apply job within the transaction that stores what it came to.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
+pub(super) async fn finish_apply_job(
+    tx: &mut Tx,
+    owner: &str,
+    job: JobId,
+    effect: IntentId,
+    now: Micros,
+) -> Result<(), StoreError> {
+    // jobs: primary key.
+    let done = on_tx!(tx, conn => {
+        sqlx::query(
+            "UPDATE jobs SET state = 'done', finished_at = $4, lease_owner = NULL, lease_until = NULL
+             WHERE id = $1 AND effect_id = $2 AND state = 'running' AND lease_owner = $3",
+        )
+        .bind(job.0)
+        .bind(effect.0)
+        .bind(owner)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected()
+    });
+    if done == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
 }

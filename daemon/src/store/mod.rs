@@ -26,6 +26,7 @@ mod ingest;
 pub mod installations;
 pub mod jobs;
 mod learn;
+pub mod merge_queue;
 mod months;
 mod objects;
 mod open;

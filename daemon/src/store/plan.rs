@@ -146,7 +146,7 @@ pub(super) async fn fail_effect(tx: &mut Tx, id: IntentId, error: &str, now: Mic
     on_tx!(tx, conn => {
         sqlx::query(
             "UPDATE effects SET state = CASE WHEN state = 'writing' THEN 'quarantined' ELSE 'failed' END, note = $2,
-                finished_at = $3 WHERE id = $1 AND state IN ('planned', 'writing')",
+                finished_at = $3 WHERE id = $1 AND state IN ('planned', 'waiting', 'writing')",
         )
         .bind(id.0)
         .bind(error)

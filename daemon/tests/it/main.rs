@@ -22,6 +22,7 @@ mod imports;
 mod installations;
 mod lifecycle;
 mod limits;
+mod merge;
 mod npm;
 mod port;
 mod postgres;

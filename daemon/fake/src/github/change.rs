@@ -5,6 +5,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::journal::{Change, Effect};
+use super::merging;
 use super::world::World;
 use crate::model::{Comment, File, Item, Label, Moment, Repository, Review, User, UserKind};
 use crate::payload::events::{Envelope, Push};
@@ -18,12 +19,15 @@ pub(crate) struct Actor {
 }
 
 /// What a delivery of the change says.
-enum News {
+pub(super) enum News {
     Silent,
     /// `issues.*` or `pull_request.*` with fields of its own.
     Item(&'static str, Value),
     Comment(&'static str, Comment),
-    Review(Review),
+    /// `submitted` or `dismissed`.
+    Review(&'static str, Review),
+    /// Its head is on the base branch now.
+    Merged,
     Push {
         before: String,
         paths: Vec<String>,
@@ -86,7 +90,11 @@ impl World {
             News::Silent => {}
             News::Item(action, extra) => told.push(end.item(action, item, extra)),
             News::Comment(action, comment) => told.push(end.comment(action, item, &comment)),
-            News::Review(review) => told.extend(end.review(item, &review)),
+            News::Review(action, review) => {
+                let payload = end.review(item, &review);
+                told.extend(payload.map(|(name, whole)| (name, objects::with(whole, json!({"action": action})))));
+            }
+            News::Merged => told.extend(merging::told(&end, item)),
             News::Push { before, paths } => {
                 let Some(pull) = &item.pull else { return };
                 let after = pull.head_sha.clone();
@@ -130,7 +138,9 @@ fn alter(
         Change::Assigned(_) | Change::Unassigned(_) | Change::ReviewRequested(_) => {
             subject.map_or(News::Silent, |user| alter_people(item, change, user))
         }
-        Change::Closed { .. } | Change::Reopened | Change::Merged => alter_state(item, actor, change),
+        Change::Closed { .. } | Change::Reopened => alter_state(item, change),
+        Change::Merged => merging::merge(repo, item, actor, id),
+        Change::Updated { sha } => merging::update(repo, item, sha),
         Change::Retitled(title) if *title == item.title => News::Silent,
         Change::Retitled(title) => {
             let from = std::mem::replace(&mut item.title, title.clone());
@@ -192,7 +202,7 @@ fn alter_people(item: &mut Item, change: &Change, user: User) -> News {
     }
 }
 
-fn alter_state(item: &mut Item, actor: &Actor, change: &Change) -> News {
+fn alter_state(item: &mut Item, change: &Change) -> News {
     match change {
         Change::Reopened if !item.open && item.pull.as_ref().is_none_or(|pull| pull.merged_at.is_none()) => {
             item.open = true;
@@ -206,14 +216,6 @@ fn alter_state(item: &mut Item, actor: &Actor, change: &Change) -> News {
             if !item.is_pull() {
                 item.state_reason = Some(reason.clone().unwrap_or_else(|| "completed".to_owned()));
             }
-            News::Item("closed", json!({}))
-        }
-        Change::Merged if item.open => {
-            let Some(pull) = &mut item.pull else { return News::Silent };
-            pull.merged_at = Some(Utc::now());
-            pull.merged_by = Some(actor.user.clone());
-            item.open = false;
-            item.closed_at = Some(Utc::now());
             News::Item("closed", json!({}))
         }
         _ => News::Silent,
@@ -272,7 +274,13 @@ fn alter_pull(item: &mut Item, actor: &Actor, change: &Change, id: i64) -> News 
             };
             pull.requested_reviewers.retain(|each| each.login != actor.user.login);
             pull.reviews.push(review.clone());
-            News::Review(review)
+            News::Review("submitted", review)
+        }
+        Change::ReviewDismissed(login) => {
+            let of_them = |review: &&mut Review| review.author.login == *login && review.state != "DISMISSED";
+            let Some(review) = pull.reviews.iter_mut().rev().find(of_them) else { return News::Silent };
+            "DISMISSED".clone_into(&mut review.state);
+            News::Review("dismissed", review.clone())
         }
         Change::MarkedReady if pull.draft => {
             pull.draft = false;
@@ -301,6 +309,8 @@ fn moment(change: &Change, actor: &Actor, id: i64) -> Option<Moment> {
         Change::Commented { id, .. } => ("commented", Some(id.to_string())),
         Change::Pushed { sha, .. } => ("committed", Some(sha.clone())),
         Change::Reviewed { state, .. } => ("reviewed", Some(state.clone())),
+        Change::ReviewDismissed(login) => ("review_dismissed", Some(login.clone())),
+        Change::Updated { sha } => ("committed", Some(sha.clone())),
         Change::ReviewRequested(login) => ("review_requested", Some(login.clone())),
         Change::MarkedReady => ("ready_for_review", None),
         Change::MadeDraft => ("convert_to_draft", None),

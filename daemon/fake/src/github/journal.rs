@@ -41,17 +41,39 @@ pub enum Change {
     LabelRemoved(String),
     Assigned(String),
     Unassigned(String),
-    Closed { reason: Option<String> },
+    Closed {
+        reason: Option<String>,
+    },
     Reopened,
     Merged,
     Retitled(String),
     Rewritten(Option<String>),
     Milestoned(Option<String>),
-    Commented { id: i64, body: String },
-    CommentEdited { id: i64, body: String },
-    CommentDeleted { id: i64 },
-    Pushed { sha: String, paths: Vec<String> },
-    Reviewed { state: String, body: String },
+    Commented {
+        id: i64,
+        body: String,
+    },
+    CommentEdited {
+        id: i64,
+        body: String,
+    },
+    CommentDeleted {
+        id: i64,
+    },
+    Pushed {
+        sha: String,
+        paths: Vec<String>,
+    },
+    Reviewed {
+        state: String,
+        body: String,
+    },
+    /// The latest review of this reviewer no longer counts.
+    ReviewDismissed(String),
+    /// The head branch takes up the commits of the base that it lacks.
+    Updated {
+        sha: String,
+    },
     ReviewRequested(String),
     MarkedReady,
     MadeDraft,
@@ -147,6 +169,8 @@ impl fmt::Display for Effect {
             Change::Reviewed { state, .. } => {
                 write!(f, "{by} reviews {item}: {}", state.to_lowercase().replace('_', " "))
             }
+            Change::ReviewDismissed(login) => write!(f, "{by} dismisses the review of {login} on {item}"),
+            Change::Updated { sha } => write!(f, "{by} updates the branch of {item} to {sha:.7}"),
             Change::ReviewRequested(login) => write!(f, "{by} asks {login} to review {item}"),
             Change::MarkedReady => write!(f, "{by} marks {item} ready for review"),
             Change::MadeDraft => write!(f, "{by} makes {item} a draft"),

@@ -13,6 +13,7 @@ pub mod faults;
 mod installing;
 pub mod journal;
 pub mod limits;
+mod merging;
 pub mod people;
 mod routes;
 mod server;

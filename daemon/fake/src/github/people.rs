@@ -230,7 +230,7 @@ impl Person {
         Actor { user: self.github.inner.world().user(&self.login, kind), request: None }
     }
 
-    fn does(&self, repository: &str, number: u64, change: Change) -> &Self {
+    pub(super) fn does(&self, repository: &str, number: u64, change: Change) -> &Self {
         let actor = self.actor();
         let done = self.github.inner.update(|world| world.change(&actor, repository, number, change));
         assert!(done.is_some(), "the fake GitHub has no {repository}#{number}");
@@ -242,6 +242,9 @@ impl Person {
         let number = self.github.inner.update(|world| {
             let id = world.seed.id();
             let (pull_id, base_sha, head_sha) = (world.seed.id(), world.seed.sha(), world.seed.sha());
+            let base = new.base.clone().or_else(|| Some(world.repository(repository)?.default_branch.clone()))?;
+            let tips = &mut world.repository_mut(repository)?.tips;
+            let base_sha = tips.entry(base.clone()).or_insert(base_sha).clone();
             if !new.texts.is_empty() {
                 let repo = world.repository_mut(repository)?;
                 repo.files.insert(head_sha.clone(), new.texts.into_iter().collect());
@@ -254,13 +257,16 @@ impl Person {
             let pull = is_pull.then(|| Pull {
                 id: pull_id,
                 draft: new.draft,
-                base_ref: new.base.unwrap_or_else(|| repo.default_branch.clone()),
+                base_ref: base,
                 base_sha,
                 head_ref: new.head,
                 head_sha,
                 fork_owner: new.fork.then(|| author.clone()),
                 merged_at: None,
                 merged_by: None,
+                merge_sha: None,
+                conflicts: false,
+                unknown: 0,
                 commits: 1,
                 files: new.files,
                 reviews: Vec::new(),

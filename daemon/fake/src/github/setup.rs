@@ -27,7 +27,7 @@ impl GitHub {
                 quota: Quota::new(),
                 meter: None,
                 permissions: json!({
-                    "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "read",
+                    "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "write",
                 }),
                 suspended_at: None,
                 updated_at: Utc::now(),

@@ -29,7 +29,8 @@ pub(super) struct Scenario {
 
 /// At least one for every action of the registry.
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let all = [label_scenarios(), comment_scenarios(), assign_scenarios(), state_scenarios()];
+    let all =
+        [label_scenarios(), comment_scenarios(), assign_scenarios(), state_scenarios(), super::merge::scenarios()];
     all.into_iter().flatten().collect()
 }
 

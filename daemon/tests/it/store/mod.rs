@@ -7,6 +7,7 @@ mod ingest;
 mod installations;
 mod jobs;
 mod lists;
+mod merge_queue;
 mod open;
 mod recovery;
 mod retention;
