@@ -22,12 +22,14 @@ use uuid::Uuid;
 
 use self::client::Shared;
 use crate::actions;
-use crate::config::live::{LiveConfig, ReloadOutcome};
+use crate::config::hold::Hold;
+use crate::config::live::{LiveConfig, Objection, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::config::{self, Config};
 use crate::core::audit::{Actor, Cause, Entry, Kind};
+use crate::engine::guards::reload;
 use crate::engine::ingest::Ingest;
-use crate::engine::{Engine, audit, installations, recover, retention, rollback, schedule, system_clock, work};
+use crate::engine::{Engine, audit, installations, recover, retention, rollback, schedule, system_clock, turns, work};
 use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
 use crate::http::listen::{self, Inherited, Limits, Listener};
@@ -83,6 +85,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config).await?;
     let (watch, changed) = Watch::start(path).context("the config's directory cannot be watched")?;
 
+    let config = reload::start_with(&db, config, Utc::now()).await?;
     let live = Arc::new(LiveConfig::new(config));
     let config = live.current();
     announce_config(&db, &config).await;
@@ -105,6 +108,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let allowlist = Arc::new(Allowlist::default());
     let (recovery, orders) = recover::desk();
     let rollbacks = Arc::new(Notify::new());
+    let (reload, reloads) = mpsc::channel(1);
     let site = App::new(Site {
         db: db.clone(),
         config: Arc::clone(&live),
@@ -113,6 +117,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         refresh: Arc::clone(&engine.refresh),
         recovery,
         rollbacks: Arc::clone(&rollbacks),
+        reload,
         allowlist: Arc::clone(&allowlist),
         metrics: metrics.clone(),
         github: Arc::clone(&github),
@@ -133,6 +138,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
         tokio::spawn(installations::keep(engine.clone())),
+        tokio::spawn(turns::keep(engine.clone())),
         tokio::spawn(ranges.clone().keep(engine.clone(), known)),
         tokio::spawn(async move {
             loop {
@@ -146,7 +152,8 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let git_commit = config.revision.git_commit.as_deref();
     tracing::info!(revision = config.revision.hash, git_commit, rules = config.rules.len(), "ready");
 
-    steer(path, &engine, &shared, &ranges.wanted, watch, changed, signals).await;
+    let news = News { changed, signals, asked: reloads };
+    steer(path, &engine, &shared, &ranges.wanted, watch, news).await;
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("stopping: no new connections, running jobs finish or are given back");
@@ -220,6 +227,13 @@ impl Signals {
     }
 }
 
+/// What there is to follow.
+struct News {
+    changed: mpsc::Receiver<()>,
+    signals: Signals,
+    asked: mpsc::Receiver<reload::Asked>,
+}
+
 /// Reloads when asked or when files change; returns when told to stop.
 async fn steer(
     path: &Path,
@@ -227,32 +241,45 @@ async fn steer(
     shared: &Shared,
     ranges_wanted: &Notify,
     mut watch: Watch,
-    mut changed: mpsc::Receiver<()>,
-    mut signals: Signals,
+    mut news: News,
 ) {
     // What changed between the first look at the files and the watch over them would be missed.
-    reload(path.to_path_buf(), engine, shared, ranges_wanted).await;
+    take_up(path.to_path_buf(), engine, shared, ranges_wanted).await;
     loop {
+        let mut asked = None;
         tokio::select! {
-            _ = signals.terminate.recv() => return,
-            _ = signals.interrupt.recv() => return,
-            _ = signals.hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
-            Some(()) = changed.recv() => {}
+            _ = news.signals.terminate.recv() => return,
+            _ = news.signals.interrupt.recv() => return,
+            _ = news.signals.hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
+            Some(()) = news.changed.recv() => {}
+            Some(answer) = news.asked.recv() => asked = Some(answer),
         }
-        reload(path.to_path_buf(), engine, shared, ranges_wanted).await;
+        take_up(path.to_path_buf(), engine, shared, ranges_wanted).await;
+        if let Some(answer) = asked {
+            // Whoever asked may be gone.
+            let _ = answer.send(());
+        }
         if let Err(error) = watch.rearm() {
             tracing::warn!(%error, "the config's directories cannot be watched; SIGHUP reloads");
         }
     }
 }
 
-async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: &Notify) {
+async fn take_up(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: &Notify) {
     let refused_before = engine.config.status().refused.map(|refusal| refusal.problems);
     let (live, github, shared) = (Arc::clone(&engine.config), Arc::clone(&engine.github), shared.clone());
     // Before the config: whoever sees its rules must not reach GitHub on the terms of the old one.
+    let (db, old, runtime) = (engine.db.clone(), live.current(), tokio::runtime::Handle::current());
+    let before = live.status().held.map(|held| held.revision);
     let prepare = move |new: &Config| {
+        let unusable = |what: &str, why: &dyn std::fmt::Display| Objection::Unusable(format!("{what}: {why}"));
+        match runtime.block_on(reload::review(&db, &old, new, Utc::now())) {
+            Ok(None) => {}
+            Ok(Some(hold)) => return Err(Objection::Hold(hold)),
+            Err(error) => return Err(unusable("what its rules would touch cannot be counted", &error)),
+        }
         let made =
-            GitHub::new(shared.settings(new)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
+            GitHub::new(shared.settings(new)).map_err(|error| unusable("GitHub cannot be reached so", &error))?;
         let old = github.swap(Arc::new(made));
         tokio::spawn(async move { old.settle().await });
         Ok(())
@@ -268,6 +295,8 @@ async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: 
                 record_refusal(&engine.db, running, problems.to_string()).await;
             }
         }
+        Ok(ReloadOutcome::Held(hold)) if before.as_ref() != Some(&hold.revision) => tell_of(&hold),
+        Ok(ReloadOutcome::Held(_)) => {}
         Ok(ReloadOutcome::Swapped { old, new, needs_restart }) => {
             if wants_ranges(&new) && !wants_ranges(&old) {
                 ranges_wanted.notify_one();
@@ -286,6 +315,19 @@ async fn reload(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted: 
         }
         Err(error) => tracing::error!(%error, "the reload ended badly; the old config goes on"),
     }
+}
+
+fn tell_of(hold: &Hold) {
+    let rules: Vec<String> = hold.rules.iter().map(|each| format!("{} ({})", each.rule, each.items)).collect();
+    tracing::warn!(
+        held = hold.revision,
+        items = hold.items,
+        rules = rules.join(", "),
+        "the changed config is held and the old one goes on: its new or changed rules would have acted on more than {} \
+         issues and pull requests in the last day; `orchd config confirm {}` takes it up",
+        hold.most,
+        hold.revision
+    );
 }
 
 async fn announce_config(db: &Db, config: &Config) {

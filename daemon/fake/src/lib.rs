@@ -22,3 +22,4 @@ pub use github::limits::{Meter, Rules, Verdict};
 pub use github::people::{NewItem, Person};
 pub use github::views::ItemView;
 pub use key::{AppKey, sign_webhook};
+pub use model::BranchRules;

@@ -175,6 +175,12 @@ pub struct Pull {
     pub fork_owner: Option<User>,
     pub merged_at: Option<Time>,
     pub merged_by: Option<User>,
+    /// The commit on the base branch that the merge made.
+    pub merge_sha: Option<String>,
+    /// Whether the branches conflict.
+    pub conflicts: bool,
+    /// How often GitHub is asked before it has worked out whether the branches can be merged.
+    pub unknown: u32,
     pub commits: u64,
     pub files: Vec<File>,
     pub reviews: Vec<Review>,
@@ -249,11 +255,23 @@ pub struct Repository {
     pub items: BTreeMap<u64, Item>,
     pub checks: Vec<CheckRun>,
     pub statuses: Vec<Status>,
-    /// The commit of each branch that a pull request named.
+    /// The latest commit of each branch that a pull request named or somebody pushed to.
     pub branches: BTreeMap<String, String>,
     pub actions: Actions,
     /// By branch or commit, then by path.
     pub files: BTreeMap<String, BTreeMap<String, String>>,
+    /// What has to be so before something is merged into a branch.
+    pub rules: BTreeMap<String, BranchRules>,
+}
+
+/// Rules of a branch, as far as merging goes.
+#[derive(Clone, Debug, Default)]
+pub struct BranchRules {
+    /// Names of checks that have to pass.
+    pub checks: Vec<String>,
+    pub approvals: usize,
+    /// Whether the head has to have every commit of the base.
+    pub up_to_date: bool,
 }
 
 impl Repository {
@@ -283,6 +301,7 @@ impl Repository {
             branches: BTreeMap::new(),
             actions: Actions::default(),
             files: BTreeMap::new(),
+            rules: BTreeMap::new(),
         };
         for (name, color) in USUAL_LABELS {
             let label = Label { id: seed.id(), name: name.to_owned(), color: color.to_owned(), description: None };

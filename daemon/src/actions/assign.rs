@@ -9,7 +9,7 @@ use super::names::{Names, Sort};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, item};
 use crate::core::command::{Asked, Command, words};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
@@ -91,5 +91,9 @@ impl Action for Params {
 
     fn touched(&self, before: &Vec<String>, after: &Vec<String>) -> Vec<Thing> {
         self.0.touched(ASSIGNEES, before, after)
+    }
+
+    fn moves(change: &Names) -> Vec<Move> {
+        change.moves(ASSIGNEES)
     }
 }

@@ -116,6 +116,7 @@ impl Action for Params {
     const HELP: &'static str = "Says on a pull request whether the repository's own config validates.";
     const EXAMPLE: &'static str = "{path: .github/orchd.yml, terms: {actions: [label], max_rules: 20, max_size: 65536}}";
     const UNDOABLE: bool = false;
+    const TOLD_BY: &'static [&'static str] = &["check_run", "check_suite"];
     const NEEDS: Needs = Needs::Write("checks");
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {

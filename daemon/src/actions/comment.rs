@@ -153,6 +153,7 @@ impl Action for Params {
     const HELP: &'static str = "Writes a comment, one for each rule and item, and changes it when the rule fires again.";
     const EXAMPLE: &'static str = "{body: \"Thank you. A maintainer will look at this soon.\"}";
     const UNDOABLE: bool = true;
+    const TOLD_BY: &'static [&'static str] = &["issue_comment"];
 
     fn check(&self) -> Result<(), String> {
         check_body(&self.body, "body")

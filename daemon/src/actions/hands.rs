@@ -1,23 +1,13 @@
 //! What people did by hand to the thing an action is about to touch (invariant 7).
 
+pub(super) use crate::core::hand::same_name;
 use crate::core::hand::{Hand, HandChange, Thing};
 
 /// The newest change a person made to this thing, when it went the way of `hand`. Names differ in case only by typing.
 pub(super) fn newest<'a>(hands: &'a [HandChange], thing: &Thing, hand: Hand) -> Option<&'a HandChange> {
     // Of two changes in the same moment the one that came later in the list counts.
-    let newest = hands.iter().filter(|change| same(thing, &change.thing)).max_by_key(|change| change.at)?;
+    let newest = hands.iter().filter(|change| thing.is(&change.thing)).max_by_key(|change| change.at)?;
     Some(newest).filter(|change| change.hand == hand)
-}
-
-/// Whether two names are of one thing.
-pub(super) fn same(thing: &Thing, other: &Thing) -> bool {
-    match (thing, other) {
-        (Thing::Label(a), Thing::Label(b))
-        | (Thing::Assignee(a), Thing::Assignee(b))
-        | (Thing::Reviewer(a), Thing::Reviewer(b))
-        | (Thing::Milestone(a), Thing::Milestone(b)) => same_name(a, b),
-        (thing, other) => thing == other,
-    }
 }
 
 /// "label `bug` was removed by alice on 2026-01-02".
@@ -40,9 +30,4 @@ pub(super) fn phrase(change: &HandChange) -> String {
         (Thing::Draft, Hand::Taken) => "it was marked ready for review".to_owned(),
     };
     format!("{what} by {} on {}", change.by, change.at.format("%Y-%m-%d"))
-}
-
-/// GitHub tells neither labels nor logins apart by case.
-pub(super) fn same_name(a: &str, b: &str) -> bool {
-    a == b || a.to_lowercase() == b.to_lowercase()
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Reversal, Settled};
-use crate::core::hand::Thing;
+use crate::core::hand::{Hand, Move, Thing};
 use crate::core::intent::Target;
 use crate::github::client::{Reader, Writer};
 use crate::github::{GitHubError, path};
@@ -133,6 +133,14 @@ pub(super) async fn write(target: &Target, writer: &Writer, change: &StateChange
 /// Whether it is open is what hands are laid on; the reason alone is not.
 pub(super) fn touched(before: &State, after: &State) -> Vec<Thing> {
     if before.state == after.state { Vec::new() } else { vec![Thing::State] }
+}
+
+pub(super) fn moves(change: &StateChange) -> Vec<Move> {
+    let hand = match change.state {
+        Open::Open => Hand::Put,
+        Open::Closed => Hand::Taken,
+    };
+    vec![Move { thing: Thing::State, hand }]
 }
 
 /// Only when it is still as we left it: a reason that changed means that a person opened and closed it again.

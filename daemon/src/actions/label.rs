@@ -9,7 +9,7 @@ use super::names::{Names, Sort};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
 use crate::core::command::{Command, some_words};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
@@ -31,6 +31,15 @@ struct Label {
 
 fn below(target: &Target, rest: &str) -> String {
     path::repository(&target.repository, format_args!("/issues/{}/labels{rest}", target.number))
+}
+
+/// The labels on the item.
+///
+/// # Errors
+/// As the request fails.
+pub async fn labels_of(target: &Target, reader: &Reader) -> Result<Vec<String>, GitHubError> {
+    let labels: Vec<Label> = reader.get_all(&below(target, ""), None, MOST_PAGES).await?.whole("labels")?;
+    Ok(labels.into_iter().map(|label| label.name).collect())
 }
 
 impl Action for Params {
@@ -67,8 +76,7 @@ impl Action for Params {
     }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Vec<String>, GitHubError> {
-        let labels: Vec<Label> = reader.get_all(&below(target, ""), None, MOST_PAGES).await?.whole("labels")?;
-        Ok(labels.into_iter().map(|label| label.name).collect())
+        labels_of(target, reader).await
     }
 
     fn plan(&self, _: &Origin, state: &Vec<String>, hands: &[HandChange]) -> Plan<Names> {
@@ -101,5 +109,13 @@ impl Action for Params {
 
     fn touched(&self, before: &Vec<String>, after: &Vec<String>) -> Vec<Thing> {
         self.0.touched(LABELS, before, after)
+    }
+
+    fn labels(state: &Vec<String>) -> Option<Vec<String>> {
+        Some(state.clone())
+    }
+
+    fn moves(change: &Names) -> Vec<Move> {
+        change.moves(LABELS)
     }
 }

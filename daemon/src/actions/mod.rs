@@ -18,8 +18,10 @@ mod stage;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::event::Event;
+use crate::core::hand::{Hand, HandChange, Move, Thing, told_move};
 use crate::core::intent::{IntentId, Target};
+use crate::core::merge::{Line, Wait};
 use crate::core::rule::RuleName;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
@@ -53,6 +55,9 @@ pub enum Plan<C = Value> {
     Change(C),
     /// Write this, which is not all that was asked for; the text says what is held back and why, as of `Held`.
     Part(C, String),
+    /// Not yet: looked at again when an event tells of a change. Only of an action that says where it waits
+    /// (`Action::line`).
+    Wait(Wait),
 }
 
 /// What an interrupted write came to, judged by the state now.
@@ -78,9 +83,11 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
+pub use label::labels_of;
+
 actions! {
     label, comment, assign, request_review, review, close, reopen, stale, lock, milestone, title, draft, ready_for_review,
-    delete_branch, check, status, dispatch, create_issue
+    delete_branch, check, status, dispatch, create_issue, merge
     and check_config, react
 }
 
@@ -132,6 +139,16 @@ impl Bound {
         self.action.plan(&self.origin, state, hands)
     }
 
+    /// Pure: where the effect stands in line, when it is one of those that wait and take turns.
+    pub fn line(&self, state: &Value) -> Option<Line> {
+        self.action.line(state)
+    }
+
+    /// Pure: what the effect waits for after `change` was written; `None`: it is done.
+    pub fn goes_on(&self, change: &Value) -> Option<Wait> {
+        self.action.goes_on(change)
+    }
+
     /// Pure: after a crash, whether `change`, begun when the state was `before`, shows in `now`.
     pub fn settle(&self, before: &Value, change: &Value, now: &Value) -> Settled {
         self.action.settle(before, change, now)
@@ -163,12 +180,34 @@ impl Bound {
     pub fn touched(&self, before: &Value, after: &Value) -> Vec<Thing> {
         self.action.touched(before, after)
     }
+
+    /// Pure: the item's labels, where the action reads them.
+    pub fn labels_in(&self, state: &Value) -> Option<Vec<String>> {
+        self.action.labels(state)
+    }
+
+    /// Pure: what a change puts on the item and takes off it.
+    pub fn moves(&self, change: &Value) -> Vec<Move> {
+        self.action.moves(change)
+    }
+
+    /// Pure: whether the event is of the kind by which GitHub tells that `change` was written to its item.
+    pub fn is_told_by(&self, change: &Value, event: &Event) -> bool {
+        let asked = self.action.asks_for().into_iter().map(|(thing, hand)| Move { thing, hand });
+        let moves: Vec<Move> = self.moves(change).into_iter().chain(asked).collect();
+        match told_move(event) {
+            Some(told) if !moves.is_empty() => moves.iter().any(|each| each.is(&told)),
+            _ => {
+                let events = self.action.told_by();
+                moves.is_empty() && (events.is_empty() || events.contains(&event.kind.name.as_str()))
+            }
+        }
+    }
 }
 
 /// What a person last did to one of these things since a time, in words: "label `bug` was removed by alice on 2026-01-02".
 pub fn hand_since(hands: &[HandChange], things: &[Thing], since: DateTime<Utc>) -> Option<String> {
-    let ours =
-        |change: &&HandChange| change.at >= since && things.iter().any(|thing| hands::same(thing, &change.thing));
+    let ours = |change: &&HandChange| change.at >= since && things.iter().any(|thing| thing.is(&change.thing));
     hands.iter().filter(ours).max_by_key(|change| change.at).map(hands::phrase)
 }
 

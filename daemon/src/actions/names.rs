@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hands::{newest, phrase, same_name};
 use super::{Plan, Reversal, Settled};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 
 /// The parameters of such an action, and a change of such a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -104,6 +104,13 @@ impl Names {
     pub(super) fn touched(&self, sort: Sort, before: &[String], after: &[String]) -> Vec<Thing> {
         let names = self.of_one(after, before).into_iter().chain(self.of_one(before, after));
         names.map(|name| (sort.thing)(name.clone())).collect()
+    }
+
+    pub(super) fn moves(&self, sort: Sort) -> Vec<Move> {
+        let moved = |names: &[String], hand: Hand| {
+            names.iter().map(|name| Move { thing: (sort.thing)(name.clone()), hand }).collect::<Vec<_>>()
+        };
+        [moved(&self.add, Hand::Put), moved(&self.remove, Hand::Taken)].concat()
     }
 
     /// Takes back only what this action was told to touch and what really changed: of names that others changed in

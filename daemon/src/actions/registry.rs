@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::{Origin, Plan, Reversal, Settled};
 use crate::core::command::Command;
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::{ActionKind, Target};
+use crate::core::merge::{Line, Wait};
 use crate::core::permission::Needs;
 use crate::core::subject::SubjectKind;
 use crate::github::GitHubError;
@@ -35,6 +36,10 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const ACTS_ON: SubjectKind = SubjectKind::Item;
     /// The permission it takes.
     const NEEDS: Needs = Needs::Item;
+    /// Names of the events by which GitHub tells what the action wrote, where that is no [`Move`]. Empty: any event.
+    const TOLD_BY: &'static [&'static str] = &[];
+    /// Whether its effects may have to wait, and take turns.
+    const WAITS: bool = false;
     /// Whether each change is one request, so that a refusal says that nothing was done.
     const ONE_REQUEST: bool = false;
 
@@ -83,6 +88,27 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     fn touched(&self, _before: &Self::State, _after: &Self::State) -> Vec<Thing> {
         self.asks_for().into_iter().map(|(thing, _)| thing).collect()
     }
+
+    /// The item's labels, where they are in the state.
+    fn labels(_state: &Self::State) -> Option<Vec<String>> {
+        None
+    }
+
+    /// What a change puts on the item and takes off it, of the things that others could take off and put back: what a
+    /// fight can be about.
+    fn moves(_change: &Self::Change) -> Vec<Move> {
+        Vec::new()
+    }
+
+    /// Where an effect that waits stands in line.
+    fn line(&self, _: &Self::State) -> Option<Line> {
+        None
+    }
+
+    /// What the effect waits for when this change was only a step on the way.
+    fn goes_on(&self, _: &Self::Change) -> Option<Wait> {
+        None
+    }
 }
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send + 'a>>;
@@ -100,6 +126,11 @@ pub(super) trait Erased: Send + Sync {
     fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal;
     fn touched(&self, before: &Value, after: &Value) -> Vec<Thing>;
     fn undoable(&self) -> bool;
+    fn moves(&self, change: &Value) -> Vec<Move>;
+    fn labels(&self, state: &Value) -> Option<Vec<String>>;
+    fn told_by(&self) -> &'static [&'static str];
+    fn line(&self, state: &Value) -> Option<Line>;
+    fn goes_on(&self, change: &Value) -> Option<Wait>;
 }
 
 /// Said of a stored state that an older or newer orchd wrote and this one cannot read.
@@ -134,6 +165,7 @@ impl<A: Action> Erased for A {
         match Action::plan(self, origin, &state, hands) {
             Plan::Nothing(why) => Plan::Nothing(why),
             Plan::Held(why) => Plan::Held(why),
+            Plan::Wait(wait) => Plan::Wait(wait),
             Plan::Change(change) => {
                 serde_json::to_value(change).map_or_else(|error| Plan::Held(error.to_string()), Plan::Change)
             }
@@ -177,6 +209,26 @@ impl<A: Action> Erased for A {
 
     fn undoable(&self) -> bool {
         A::UNDOABLE
+    }
+
+    fn moves(&self, change: &Value) -> Vec<Move> {
+        A::Change::deserialize(change).map_or_else(|_| Vec::new(), |change| A::moves(&change))
+    }
+
+    fn labels(&self, state: &Value) -> Option<Vec<String>> {
+        A::labels(&A::State::deserialize(state).ok()?)
+    }
+
+    fn told_by(&self) -> &'static [&'static str] {
+        A::TOLD_BY
+    }
+
+    fn line(&self, state: &Value) -> Option<Line> {
+        Action::line(self, &A::State::deserialize(state).ok()?)
+    }
+
+    fn goes_on(&self, change: &Value) -> Option<Wait> {
+        Action::goes_on(self, &A::Change::deserialize(change).ok()?)
     }
 }
 
@@ -229,6 +281,11 @@ macro_rules! actions {
         pub fn kinds() -> &'static [crate::core::intent::ActionKind] {
             static KINDS: &[crate::core::intent::ActionKind] = &[$(registry::kind::<$file::Params>()),*];
             KINDS
+        }
+
+        /// Whether effects of an action may have to wait, and take turns.
+        pub fn may_wait(name: &str) -> bool {
+            $((<$file::Params as registry::Action>::WAITS && name == <$file::Params as registry::Action>::NAME))||*
         }
 
         fn parse(name: &str, params: &Value) -> Result<Box<dyn registry::Erased>, String> {

@@ -8,7 +8,7 @@ use super::item::{self, Open, State, StateChange};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands};
 use crate::core::command::{Command, nothing};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::role::Role;
 use crate::github::GitHubError;
@@ -70,5 +70,9 @@ impl Action for Params {
 
     fn touched(&self, before: &State, after: &State) -> Vec<Thing> {
         item::touched(before, after)
+    }
+
+    fn moves(change: &StateChange) -> Vec<Move> {
+        item::moves(change)
     }
 }

@@ -342,6 +342,7 @@ mod tests {
             at: Some(day(at)),
             by: serde_json::from_value(json!({"login": login})).ok(),
             label: None,
+            assignee: None,
         };
         let moments = [moment("commented", "alice", 3), moment("commented", "orchd[bot]", 9), moment("mentioned", "alice", 8)];
         assert_eq!(last_touch(&moments), Some(day(3)));

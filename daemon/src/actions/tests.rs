@@ -77,7 +77,8 @@ fn every_action_takes_its_own_example_and_has_a_schema() {
             "check",
             "status",
             "dispatch",
-            "create_issue"
+            "create_issue",
+            "merge"
         ]
     );
     for kind in kinds() {
@@ -121,6 +122,9 @@ fn unknown_parameters_and_actions_are_refused_in_clear_words() {
     assert!(check("comment", json!({})).contains("missing field `body`"));
     let close = kinds().iter().find(|kind| kind.name == "close").unwrap();
     assert!((close.check)(&Value::Null).is_ok());
+    assert!(check("merge", json!({"checks": "some"})).contains("write it like `merge: {"));
+    assert!(check("merge", json!({"approvals": 101})).contains("at most 100"));
+    assert!(check("merge", json!({"stop": {"labels": [" "]}})).contains("`stop.labels` is no name"));
     let refused = parse("explode", &Value::Null).err().unwrap();
     assert_eq!(refused, "there is no action `explode`");
 }
@@ -198,6 +202,36 @@ fn an_interrupted_write_is_judged_by_the_state() {
     assert_eq!(close.settle(&open(), &change, &closed("completed")), Settled::Happened);
     assert_eq!(close.settle(&open(), &change, &open()), Settled::DidNot);
     assert!(matches!(close.settle(&json!(5), &change, &open()), Settled::CannotTell(_)));
+}
+
+#[test]
+fn an_event_tells_of_the_change_that_was_written_and_of_no_other() {
+    let told = |action: &str, params: Value, change: Value, name: &str, payload: Value| {
+        bound(action, &params).is_told_by(&change, &crate::core::condition::table::event(name, payload))
+    };
+    let change = || json!({"add": ["bug"], "remove": ["stale"]});
+    let label = |action: &str, name: &str| {
+        told("label", change(), change(), "issues", json!({"action": action, "label": {"name": name}}))
+    };
+    assert!(label("labeled", "Bug") && label("unlabeled", "stale"));
+    assert!(!label("unlabeled", "bug") && !label("labeled", "stale") && !label("labeled", "other"));
+    let assigned = json!({"action": "assigned", "assignee": {"login": "bug"}});
+    assert!(!told("label", change(), change(), "issues", assigned.clone()));
+    assert!(told("assign", change(), change(), "pull_request", assigned));
+    let close = json!({"state": "closed", "reason": null, "pull": true});
+    assert!(told("close", json!({}), close.clone(), "pull_request", json!({"action": "closed"})));
+    assert!(!told("close", json!({}), close, "pull_request", json!({"action": "reopened"})));
+    let merge =
+        |change: Value, action: &str| told("merge", json!({}), change, "pull_request", json!({"action": action}));
+    let (merged, updated) =
+        (json!({"merge": {"head": "c0ffee", "method": "squash"}}), json!({"update": {"head": "c0ffee"}}));
+    assert!(merge(merged.clone(), "closed") && !merge(merged, "synchronize"));
+    assert!(merge(updated.clone(), "synchronize") && !merge(updated, "closed"));
+    let comment = |name: &str, action: &str| {
+        told("comment", json!({"body": "Hello"}), json!({}), name, json!({"action": action, "label": {"name": "bug"}}))
+    };
+    assert!(comment("issue_comment", "created"));
+    assert!(!comment("issues", "labeled") && !comment("pull_request_review", "submitted"));
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! `orchd config`: works on files, needs no daemon.
+//! `orchd config`: works on files, needs no daemon, but to let a held config in.
 
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use clap::Subcommand;
 
+use super::daemon::Daemon;
 use super::failure::Failure;
 use super::{Global, output};
 use crate::{actions, config};
@@ -18,6 +19,11 @@ pub(super) enum Command {
     },
     /// Print the JSON Schema of a config, for editors.
     Schema,
+    /// Let a config in that the daemon holds because its new or changed rules would touch much. `orchd status` names it.
+    Confirm {
+        /// The revision that is held.
+        revision: String,
+    },
     /// Print the effective config, with every default filled in and secrets masked.
     Show,
 }
@@ -27,9 +33,20 @@ impl Command {
         match self {
             Self::Check { file } => check(file.as_deref().unwrap_or(&global.config), global.json),
             Self::Schema => output::print_json(&config::schema::schema(actions::kinds())),
+            Self::Confirm { revision } => {
+                super::ask(async move { confirm(&Daemon::find(global)?, revision, global.json).await })
+            }
             Self::Show => show(&global.config, global.json),
         }
     }
+}
+
+async fn confirm(daemon: &Daemon, revision: &str, json: bool) -> Result<(), Failure> {
+    if revision.is_empty() || !revision.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(Failure::failed(format!("`{revision}` is no revision: `orchd status` names the one that is held")));
+    }
+    let answer = daemon.post(&format!("/api/config/{revision}/confirm")).await?;
+    if json { output::print_json(&answer) } else { output::print(&format!("revision {revision} is in use\n")) }
 }
 
 fn check(file: &Path, json: bool) -> Result<(), Failure> {

@@ -9,12 +9,24 @@ use super::failure::Failure;
 use super::output::{self, Rows, or_dash, word};
 use crate::actions;
 use crate::core::event::RepoName;
+use crate::core::intent::ActionKind;
 use crate::core::rule::RuleName;
 use crate::store::effects::{EffectRow, EffectState};
 
 /// As the API spells them.
-const STATES: [&str; 10] =
-    ["planned", "writing", "applied", "unchanged", "held", "gated", "shadow", "failed", "quarantined", "undone"];
+const STATES: [&str; 11] = [
+    "planned",
+    "writing",
+    "applied",
+    "unchanged",
+    "waiting",
+    "held",
+    "gated",
+    "shadow",
+    "failed",
+    "quarantined",
+    "undone",
+];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -116,6 +128,10 @@ fn show(effect: Value, json: bool) -> Result<(), Failure> {
     facts.extend(effect.before.map(|before| ("before", before.to_string())));
     facts.extend(effect.change.map(|change| ("change", change.to_string())));
     facts.extend(effect.after.map(|after| ("after", after.to_string())));
+    let is_final = |kind: &ActionKind| kind.name == effect.intent.action && !kind.undoable;
+    if effect.state == EffectState::Applied && actions::kinds().iter().any(is_final) {
+        facts.push(("undo", "cannot be taken back".to_owned()));
+    }
     facts.push(("config", effect.config_revision));
     facts.push(("created", output::time(effect.created_at)));
     facts.extend(effect.started_at.map(|at| ("started", output::time(at))));

@@ -11,6 +11,7 @@ mod daemon;
 mod effects;
 mod events;
 mod failure;
+mod guards;
 mod installations;
 mod jobs;
 mod output;
@@ -89,6 +90,9 @@ enum Command {
     /// What was done to GitHub, or would have been.
     #[command(subcommand)]
     Effects(effects::Command),
+    /// Rules that are stopped because they run in circles.
+    #[command(subcommand)]
+    Guards(guards::Command),
     /// Where the App is installed.
     #[command(subcommand)]
     Installations(installations::Command),
@@ -130,6 +134,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Events(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Jobs(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Effects(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Guards(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Installations(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Audit(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),

@@ -6,7 +6,9 @@ use serde::Deserialize;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
+use crate::config::hold::Hold;
 use crate::github::limits::{PartyState, Trouble};
+use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 use crate::store::repository_configs::RepositoryConfigRow;
@@ -26,6 +28,7 @@ struct Status {
     recovery: Recovery,
     repositories: usize,
     installations: InstallationCount,
+    guards: Vec<TripRow>,
     repository_configs: Vec<RepositoryConfigRow>,
 }
 
@@ -40,6 +43,7 @@ struct Config {
     git_commit: Option<String>,
     loaded_at: DateTime<Utc>,
     error: Option<String>,
+    held: Option<Hold>,
     needs_restart: Vec<String>,
 }
 
@@ -76,6 +80,9 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     if let Some(error) = status.config.error {
         facts.extend(config_error(&error).map(|line| ("config error", line)));
     }
+    if let Some(hold) = &status.config.held {
+        facts.push(("config held", held(hold)));
+    }
     if !status.config.needs_restart.is_empty() {
         facts.push(("after restart", format!("new values of {}", status.config.needs_restart.join(", "))));
     }
@@ -103,6 +110,9 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("knows", format!("{} repositories in {}", status.repositories, installations(status.installations))),
     ]);
     facts.extend(troubles);
+    for trip in &status.guards {
+        facts.push(("stopped", format!("{} on {}#{}: {}", trip.rule, trip.repository, trip.number, trip.note)));
+    }
     for row in &status.repository_configs {
         for problem in row.problems.iter().take(MOST_PROBLEMS) {
             let (at, message) = (format!("{}:{}:{}", row.path, problem.line, problem.column), &problem.message);
@@ -119,6 +129,21 @@ fn config_error(error: &str) -> impl Iterator<Item = String> {
     let more = (more > 0).then(|| format!("and {more} more: `orchd config check` lists them all"));
     let rest = more.into_iter().chain(["the revision above keeps running".to_owned()]);
     lines.into_iter().take(MOST_PROBLEMS).chain(rest)
+}
+
+/// What waits, why, and what to do.
+fn held(hold: &Hold) -> String {
+    let rules: Vec<String> = hold.rules.iter().map(|each| format!("{} on {}", each.rule, each.items)).collect();
+    let least = if hold.complete { "" } else { "at least " };
+    format!(
+        "revision {} would have acted on {least}{} issues and pull requests in the last day, more than {} \
+         (guards.hold_reload_over): {}; the revision above keeps running until `orchd config confirm {}`",
+        hold.revision,
+        hold.items,
+        hold.most,
+        rules.join(", "),
+        hold.revision
+    )
 }
 
 /// `every 300 s; last 2026-03-01 12:00:00: complete`.

@@ -15,6 +15,7 @@ use super::output::{self, Rows, harmless, word};
 use crate::core::event::RepoName;
 use crate::core::rule::Mode;
 use crate::core::subject as target;
+use crate::store::causes::CauseRow;
 use crate::store::decisions::DecisionRow;
 use crate::store::effects::EffectRow;
 use crate::store::events::EventRow;
@@ -59,6 +60,7 @@ pub(super) struct Story {
     event: EventRow,
     decisions: Vec<DecisionRow>,
     effects: Vec<EffectRow>,
+    cause: Option<CauseRow>,
 }
 
 #[derive(Deserialize)]
@@ -90,7 +92,7 @@ impl Why {
 /// A row for each decision: event → rule → why → effect, oldest first, as things happened.
 fn table(stories: &[Story]) -> Rows {
     let mut rows = Rows::new(["event", "rule", "why", "effect"]);
-    for Story { event, decisions, effects } in stories.iter().rev() {
+    for Story { event, decisions, effects, .. } in stories.iter().rev() {
         let about = match (&event.repository, event.number) {
             (Some(repository), Some(number)) => format!("{} {repository}#{number}", kind(event)),
             (Some(repository), None) => format!("{} {repository}", kind(event)),
@@ -116,7 +118,7 @@ fn table(stories: &[Story]) -> Rows {
 
 /// The story for a person.
 pub(super) fn tell(story: &Story) -> String {
-    let Story { event, decisions, effects } = story;
+    let Story { event, decisions, effects, cause } = story;
     let mut text = String::new();
     let mut line = |indent: usize, content: &str| {
         // Writing to a String cannot fail.
@@ -126,6 +128,11 @@ pub(super) fn tell(story: &Story) -> String {
     let actor = event.actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
     line(0, &format!("{}{about}{actor}, {} UTC", kind(event), output::time(event.received_at)));
     line(0, &format!("event {}, {}", event.id, word(&event.processing_status)));
+    if let Some(cause) = cause {
+        let CauseRow { effect, depth, rule, action, event } = cause;
+        let row = if *depth > 1 { format!(", {depth} effects in a row") } else { String::new() };
+        line(0, &format!("caused by effect {effect} ({action}) of rule {rule} on event {event}{row}"));
+    }
     if let Some(error) = &event.error_message {
         line(0, &format!("error: {error}"));
     }

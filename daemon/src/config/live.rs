@@ -1,12 +1,13 @@
 //! The config in use, and its swap for a newer one while orchd runs.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::hold::Hold;
 use super::{Config, Problem, Problems, Revision, load};
 use crate::core::intent::ActionKind;
 
@@ -15,13 +16,25 @@ use crate::core::intent::ActionKind;
 pub struct LiveConfig {
     current: ArcSwap<Config>,
     /// Held during a reload, so that two never cross.
+    turn: Mutex<()>,
+    /// Held for a moment only.
     last: Mutex<Last>,
 }
 
 #[derive(Debug, Default)]
 struct Last {
     refused: Option<Refusal>,
+    held: Option<Hold>,
     needs_restart: Vec<&'static str>,
+}
+
+/// Why a config that validates is not taken up.
+#[derive(Clone, Debug)]
+pub enum Objection {
+    /// It cannot be put to use; the text says why.
+    Unusable(String),
+    /// It waits for a person.
+    Hold(Hold),
 }
 
 /// A config that was refused, and when.
@@ -38,6 +51,8 @@ pub struct Status {
     pub revision: Revision,
     /// Set while the files on disk do not validate.
     pub refused: Option<Refusal>,
+    /// Set while the config on disk waits for a person.
+    pub held: Option<Hold>,
     /// Keys whose new value waits for a restart.
     pub needs_restart: Vec<&'static str>,
 }
@@ -54,11 +69,13 @@ pub enum ReloadOutcome {
     },
     /// The old one stays.
     Refused(Problems),
+    /// The old one stays until a person says otherwise.
+    Held(Hold),
 }
 
 impl LiveConfig {
     pub fn new(config: Config) -> Self {
-        Self { current: ArcSwap::from_pointee(config), last: Mutex::default() }
+        Self { current: ArcSwap::from_pointee(config), turn: Mutex::default(), last: Mutex::default() }
     }
 
     /// The config in use now. Hold it for one piece of work, so that all of that sees the same one.
@@ -67,10 +84,11 @@ impl LiveConfig {
     }
 
     pub fn status(&self) -> Status {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last();
         Status {
             revision: self.current.load().revision.clone(),
             refused: last.refused.clone(),
+            held: last.held.clone(),
             needs_restart: last.needs_restart.clone(),
         }
     }
@@ -78,18 +96,20 @@ impl LiveConfig {
     /// Reads the config anew and swaps it in when it validates. Blocks on the disk: call it off the async threads.
     /// What cannot change while running keeps its running value and is named.
     ///
-    /// `prepare` makes what the new config needs, before anybody sees it; when it cannot, and says why, the config is
-    /// refused like one that does not validate.
+    /// `prepare` judges the new config and makes what it needs, before anybody sees it. When it objects the old one
+    /// stays: one that cannot be put to use is refused like one that does not validate.
     pub fn reload(
         &self,
         path: &Path,
         actions: &[ActionKind],
         now: DateTime<Utc>,
-        prepare: impl FnOnce(&Config) -> Result<(), String>,
+        prepare: impl FnOnce(&Config) -> Result<(), Objection>,
     ) -> ReloadOutcome {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut refuse = |problems: Problems| {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let refuse = |problems: Problems| {
+            let mut last = self.last();
             last.refused = Some(Refusal { problems: problems.clone(), at: now });
+            last.held = None;
             ReloadOutcome::Refused(problems)
         };
         let mut new = match load(path, actions, now) {
@@ -98,18 +118,32 @@ impl LiveConfig {
         };
         let old = self.current();
         if old.revision.hash == new.revision.hash && same_secrets(&old, &new) {
-            last.refused = None;
+            let mut last = self.last();
+            (last.refused, last.held) = (None, None);
             return ReloadOutcome::Same;
         }
         let needs_restart = keep_what_cannot_change(&old, &mut new);
-        if let Err(message) = prepare(&new) {
-            return refuse(Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, message }]));
+        match prepare(&new) {
+            Ok(()) => {}
+            Err(Objection::Unusable(message)) => {
+                return refuse(Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, message }]));
+            }
+            Err(Objection::Hold(hold)) => {
+                let mut last = self.last();
+                (last.refused, last.held) = (None, Some(hold.clone()));
+                return ReloadOutcome::Held(hold);
+            }
         }
-        last.refused = None;
+        let mut last = self.last();
+        (last.refused, last.held) = (None, None);
         last.needs_restart.clone_from(&needs_restart);
         let new = Arc::new(new);
         self.current.store(Arc::clone(&new));
         ReloadOutcome::Swapped { old, new, needs_restart }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -239,7 +273,7 @@ mod tests {
         let (live, path) = running(dir.path(), BASE);
         let before = live.current();
         fs::write(&path, format!("{BASE}retention: {{events: 40d}}\n")).unwrap();
-        let refused = live.reload(&path, &[], at(1), |_| Err("no CA certificates".to_owned()));
+        let refused = live.reload(&path, &[], at(1), |_| Err(Objection::Unusable("no CA certificates".to_owned())));
         assert!(matches!(refused, ReloadOutcome::Refused(_)));
         assert!(Arc::ptr_eq(&before, &live.current()));
         assert!(live.status().refused.unwrap().problems.to_string().contains("no CA certificates"));

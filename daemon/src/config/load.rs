@@ -12,6 +12,7 @@ use super::audit::{AUDIT, audit};
 use super::commands::{self, COMMANDS};
 use super::fields::Fields;
 use super::findings::{Findings, Place};
+use super::guards::{GUARDS, guards};
 use super::include::expand;
 use super::marked::{self, Node};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
@@ -127,6 +128,8 @@ fn build(
     let schedule = schedule::schedule(&mut schedule_fields, findings);
     let mut recovery_fields = top.section("recovery", &RECOVERY, findings);
     let recovery = sections::recovery(&mut recovery_fields, findings);
+    let mut guards_fields = top.section("guards", &GUARDS, findings);
+    let guards = guards(&mut guards_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
     let logging = sections::logging(&mut logging_fields, findings);
     let mut rulebook = Rulebook::new(actions);
@@ -145,13 +148,14 @@ fn build(
         "commands": command_fields.shown,
         "schedule": schedule_fields.shown,
         "recovery": recovery_fields.shown,
+        "guards": guards_fields.shown,
         "logging": logging_fields.shown,
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
         "rules": rulebook.shown,
     });
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
-    let (repository_config, audit, commands, schedule) = (own?, audit?, commands?, schedule?);
+    let (repository_config, audit, commands, schedule, guards) = (own?, audit?, commands?, schedule?, guards?);
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
@@ -165,6 +169,7 @@ fn build(
         commands,
         schedule,
         recovery,
+        guards,
         logging,
         rules,
         effective,

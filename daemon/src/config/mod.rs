@@ -25,6 +25,9 @@ mod commands;
 mod database;
 mod fields;
 mod findings;
+mod guards;
+#[cfg(feature = "server")]
+pub mod hold;
 mod include;
 #[cfg(feature = "server")]
 pub mod live;
@@ -48,6 +51,7 @@ mod values;
 pub mod watch;
 
 pub use commands::Commands;
+pub use guards::Guards;
 pub use load::{Sources, load, sources};
 pub use schedule::Schedule;
 
@@ -65,6 +69,7 @@ pub struct Config {
     pub commands: Commands,
     pub schedule: Schedule,
     pub recovery: Recovery,
+    pub guards: Guards,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,
     /// The effective config with every default filled in and secrets masked: what `config show` prints.

@@ -175,9 +175,10 @@ fn mode(word: &str) -> Mode {
 
 fn limits(fields: &mut Fields<'_>, findings: &mut Findings) -> Limits {
     let mut inner = fields.section("limits", &LIMITS, findings);
-    let actions_per_hour = inner.read("actions_per_hour", findings, count).and_then(|most| u32::try_from(most).ok());
+    let mut most = |key| inner.read(key, findings, count).and_then(|most| u32::try_from(most).ok());
+    let (actions_per_hour, items_per_run) = (most("actions_per_hour"), most("items_per_run"));
     fields.shown.insert("limits".to_owned(), Value::Object(inner.shown));
-    Limits { actions_per_hour }
+    Limits { actions_per_hour, items_per_run }
 }
 
 /// A repository's own file looks at that repository, whatever it says.

@@ -86,6 +86,7 @@ use Presence::{Default, Optional, Required};
 
 use super::audit::{AUDIT, AUDIT_ANCHOR};
 use super::commands::COMMANDS;
+use super::guards::GUARDS;
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::schedule::SCHEDULE;
 
@@ -123,6 +124,7 @@ pub(super) static ROOT: Section = Section {
             "When rules that wait for time to pass are told of open items.",
         ),
         key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
+        key("guards", Kind::Section(&GUARDS), Optional, "How much may happen before a person has to look."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         key(
             "include",
@@ -474,16 +476,24 @@ pub(super) static RULE: Section = Section {
 pub(super) static LIMITS: Section = Section {
     path: "rules[].limits",
     help: "How much a rule may do.",
-    keys: &[key(
-        "actions_per_hour",
-        Kind::Count { least: 1, most: 1_000_000 },
-        Optional,
-        "Effects an hour; without it as many as the rule likes.",
-    )],
+    keys: &[
+        key(
+            "actions_per_hour",
+            Kind::Count { least: 1, most: 1_000_000 },
+            Optional,
+            "Effects an hour; without it as many as the rule likes.",
+        ),
+        key(
+            "items_per_run",
+            Kind::Count { least: 1, most: 1_000_000 },
+            Optional,
+            "Different issues and pull requests it may act on in one run, which is the last hour, whatever brought the events: deliveries, a sweep, replays. Without it as many as the rule likes.",
+        ),
+    ],
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 19] = [
+pub(super) static SECTIONS: [&Section; 20] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -500,6 +510,7 @@ pub(super) static SECTIONS: [&Section; 19] = [
     &REPOSITORY_ALLOW,
     &COMMANDS,
     &SCHEDULE,
+    &GUARDS,
     &LOGGING,
     &RULE,
     &LIMITS,

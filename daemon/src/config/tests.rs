@@ -5,6 +5,8 @@
 mod bad;
 mod examples;
 mod good;
+#[cfg(feature = "server")]
+mod hold;
 
 use std::ffi::OsString;
 use std::fs;

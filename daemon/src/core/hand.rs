@@ -34,6 +34,46 @@ pub enum Hand {
     Taken,
 }
 
+impl Thing {
+    /// Whether it is the same thing: GitHub tells neither labels nor logins apart by case.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Label(a), Self::Label(b))
+            | (Self::Assignee(a), Self::Assignee(b))
+            | (Self::Reviewer(a), Self::Reviewer(b))
+            | (Self::Milestone(a), Self::Milestone(b)) => same_name(a, b),
+            _ => self == other,
+        }
+    }
+}
+
+/// GitHub tells neither labels nor logins apart by case.
+pub fn same_name(a: &str, b: &str) -> bool {
+    a == b || a.to_lowercase() == b.to_lowercase()
+}
+
+/// A thing that was put there or taken away, by whomever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    pub thing: Thing,
+    pub hand: Hand,
+}
+
+impl Move {
+    pub fn is(&self, other: &Self) -> bool {
+        self.hand == other.hand && self.thing.is(&other.thing)
+    }
+
+    /// The move that takes this one back.
+    pub fn back(&self) -> Self {
+        let hand = match self.hand {
+            Hand::Put => Hand::Taken,
+            Hand::Taken => Hand::Put,
+        };
+        Self { thing: self.thing.clone(), hand }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandChange {
     pub repository: RepoName,
@@ -88,9 +128,8 @@ fn reviewer(event: &Event) -> Option<String> {
     }
 }
 
-/// What an event tells that a person did. Bots' changes are not a person's: neither ours nor another's.
-pub fn hand_change(event: &Event) -> Option<HandChange> {
-    let actor = event.actor.as_ref().filter(|actor| !actor.is_bot)?;
+/// What an event tells that was put there or taken away, whoever did it.
+pub fn told_move(event: &Event) -> Option<Move> {
     if !may_tell(&event.kind) {
         return None;
     }
@@ -118,6 +157,13 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
         "review_request_removed" => (Thing::Reviewer(reviewer(event)?), Hand::Taken),
         _ => return None,
     };
+    Some(Move { thing, hand })
+}
+
+/// What an event tells that a person did. Bots' changes are not a person's: neither ours nor another's.
+pub fn hand_change(event: &Event) -> Option<HandChange> {
+    let actor = event.actor.as_ref().filter(|actor| !actor.is_bot)?;
+    let Move { thing, hand } = told_move(event)?;
     Some(HandChange {
         repository: event.repository.clone()?,
         number: event.item?,

@@ -18,6 +18,7 @@ pub mod facts;
 pub mod hand;
 pub mod installation;
 pub mod intent;
+pub mod merge;
 pub mod pattern;
 pub mod permission;
 pub mod reviewer;

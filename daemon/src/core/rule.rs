@@ -96,6 +96,11 @@ impl RuleName {
         self.is_ours() && self.0[OURS.len() + 1..].starts_with(COMMAND)
     }
 
+    /// The rule by which orchd puts back what a person wanted and an effect of a rule overwrote at the same moment.
+    pub fn person_wins() -> Self {
+        Self(format!("{OURS}:person-wins"))
+    }
+
     /// The repository whose own file has the rule.
     pub fn repository(&self) -> Option<RepoName> {
         RepoName::parse(self.0.split_once(':')?.0).ok()
@@ -234,6 +239,8 @@ impl Repositories {
 pub struct Limits {
     /// Effects an hour; `None`: as many as it likes.
     pub actions_per_hour: Option<u32>,
+    /// Different items in the last hour; `None`: as many as it likes.
+    pub items_per_run: Option<u32>,
 }
 
 #[derive(Clone, Debug)]

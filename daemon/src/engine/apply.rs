@@ -3,22 +3,25 @@
 //! A crash anywhere in between leads back here with the state that was stored last, and an effect that was `writing` is
 //! settled by looking at GitHub before anything is written again (invariant 5).
 
+mod allowed;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
+use self::allowed::{allowance, guarded, over, rule_of, terms};
 use super::process::{event_from, serde_label};
-use super::{Engine, JobError, commands, installations, repository_config, rollback};
-use crate::actions::{Bound, Plan, Settled};
-use crate::config::Config;
+use super::turns::{self, Waits};
+use super::{Engine, JobError, guards, installations, rollback};
+use crate::actions::{self, Bound, Plan, Settled};
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
-use crate::core::rule::{Mode, Rule};
 use crate::github::GitHubError;
-use crate::github::client::{WriteTerms, Writer};
+use crate::github::client::{Reader, Writer};
 use crate::github::limits::Priority;
+use crate::store::allowance::{Allowance, UsedUp};
 use crate::store::effects::{EffectOutcome, EffectRow, EffectState, Write};
 use crate::store::jobs::JobId;
 
@@ -32,17 +35,24 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         return Err(JobError::Hopeless(format!("effect {id} is no longer stored")));
     };
     let outcome = match effect.state {
-        EffectState::Planned | EffectState::Failed | EffectState::Writing => {
+        EffectState::Planned | EffectState::Waiting | EffectState::Failed | EffectState::Writing => {
             if hold(engine, job, &effect).await? {
                 return Ok(());
             }
-            match carry_out(engine, job, &effect).await {
+            let ended = match carry_out(engine, job, &effect).await {
                 // The event that says so is still on its way.
                 Err(JobError::Hopeless(text)) if installations::says_suspended(&text) => {
                     installations::look(engine, effect.intent.target.installation).await?;
                     return if hold(engine, job, &effect).await? { Ok(()) } else { Err(JobError::Retry(text)) };
                 }
                 done => done?,
+            };
+            match ended {
+                Ended::Receipt(outcome) => outcome,
+                Ended::Waits(waits) => match turns::wait(engine, job, &effect, &waits).await? {
+                    Some(outcome) => outcome,
+                    None => return Ok(()),
+                },
             }
         }
         // The receipt is there: the crash came after it, and only the job was left.
@@ -54,6 +64,7 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         },
     };
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
+    turns::leave(engine, &effect.intent).await?;
     report(&effect.intent, engine.delivery_of(effect.intent.event).await.as_deref(), &outcome);
     Ok(())
 }
@@ -90,7 +101,14 @@ fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {
     );
 }
 
-async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<EffectOutcome, JobError> {
+/// What an attempt came to.
+enum Ended {
+    Receipt(EffectOutcome),
+    /// It is not over.
+    Waits(Waits),
+}
+
+async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ended, JobError> {
     let intent = &effect.intent;
     let config = engine.config.current();
     let github = engine.github.load_full();
@@ -104,53 +122,92 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<Ef
     let now = match action.read(&reader).await {
         // Nothing to take back any more: told where the rollback is told of, and no dead letter to look at.
         Err(gone @ GitHubError::NotFound(_)) if effect.undoes.is_some() => {
-            return Ok(EffectOutcome {
+            return Ok(Ended::Receipt(EffectOutcome {
                 state: EffectState::Failed,
                 before: None,
                 after: None,
                 note: Some(gone.to_string()),
-            });
+            }));
         }
         read => read?,
     };
     if effect.state == EffectState::Writing {
         if let Some(outcome) = settle(&action, effect, job, &now)? {
-            return Ok(outcome);
+            return Ok(Ended::Receipt(outcome));
         }
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
-    let plan = match effect.undoes {
-        Some(taken_back) => rollback::plan_undo(engine, &action, intent, taken_back, &now).await?,
-        None => match pushed_since(engine, intent, action.vouches_for(&now)).await? {
-            Some(note) => Plan::Held(note),
-            None => action.plan(&now, &hands(engine, intent).await?),
-        },
-    };
-    let (change, note) = match plan {
+    let (wanted, hands) = plan(engine, effect, &action, &reader, &now).await?;
+    let (wanted, note) = match wanted {
         Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
         Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
-        Plan::Change(change) => (change, None),
-        Plan::Part(change, held) => (change, Some(format!("held back: {held}"))),
+        Plan::Change(change) => (Ok(change), None),
+        Plan::Part(change, held) => (Ok(change), Some(format!("held back: {held}"))),
+        Plan::Wait(wait) => (Err(wait), None),
     };
     let rule = rule_of(engine, &config, intent).await?;
-    // A person wants the undo, whatever became of the rule that did it.
-    let mode = match effect.undoes {
-        Some(_) => Mode::Active,
-        None => rule.as_ref().map_or(Mode::Off, |rule| rule.mode),
-    };
-    let terms = WriteTerms { dry_run: config.github.dry_run, read_only: config.github.read_only, mode };
-    let writer = match github.open_gate(intent.target.installation, terms) {
+    if let Some(note) = turns::given_up(engine, effect, rule.as_ref(), &hands).await? {
+        return Ok(ended(EffectState::Held, now, note));
+    }
+    let writer = match github.open_gate(intent.target.installation, terms(&config, rule.as_ref(), effect)) {
         Ok(writer) => writer.at(priority),
         Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
     };
-    if let Some(note) = over_limit(engine, rule.as_ref(), intent).await? {
+    let change = match wanted {
+        Ok(change) => change,
+        Err(wait) => return Waits::new(&action, &now, wait).map(Ended::Waits),
+    };
+    let allowance = allowance(engine, &config, rule.as_ref(), effect);
+    let step = Step { action: &action, writer: &writer, before: &now, change: &change, allowance };
+    if let Some(note) = guarded(engine, &config, intent, &step).await? {
         return Ok(ended(EffectState::Held, now, note));
     }
-    write(engine, job, effect, Step { action: &action, writer: &writer, before: &now, change: &change }).await?;
+    if let Some(waits) = turns::turn(engine, &action, intent, &now).await? {
+        return Ok(Ended::Waits(waits));
+    }
+    match write(engine, job, effect, step).await? {
+        Written::Yes => {}
+        Written::UsedUp(used_up) => return Ok(ended(EffectState::Held, now, over(used_up))),
+        Written::Refused(refusal) => {
+            return Ok(match turns::judge_anew(&action, &writer, &hands, &change, &refusal).await? {
+                Ok(waits) => Ended::Waits(waits),
+                Err((state, seen, note)) => ended(state, seen, note),
+            });
+        }
+    }
+    if let Some(wait) = action.goes_on(&change) {
+        return Waits::new(&action, &now, wait).map(Ended::Waits);
+    }
     let after = action.read(&writer).await?;
     let before = effect.before.clone().unwrap_or(now);
-    Ok(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note })
+    Ok(Ended::Receipt(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note }))
+}
+
+/// What the action wants, and what people did to the item: before it may write, known from the item's beginning.
+async fn plan(
+    engine: &Engine,
+    effect: &EffectRow,
+    action: &Bound,
+    reader: &Reader,
+    now: &Value,
+) -> Result<(Plan, Vec<HandChange>), JobError> {
+    let intent = &effect.intent;
+    if let Some(taken_back) = effect.undoes {
+        return Ok((rollback::plan_undo(engine, action, intent, taken_back, now).await?, Vec::new()));
+    }
+    if let Some(note) = pushed_since(engine, intent, action.vouches_for(now)).await? {
+        return Ok((Plan::Held(note), Vec::new()));
+    }
+    let mut hands = hands(engine, intent).await?;
+    let wanted = action.plan(now, &hands);
+    let of_rule = intent.target.subject.is_item() && !intent.rule.is_of_command();
+    if !of_rule || matches!(wanted, Plan::Nothing(_) | Plan::Held(_) | Plan::Wait(_)) {
+        return Ok((wanted, hands));
+    }
+    let Some(learnt) = guards::learn(engine, intent, reader).await? else { return Ok((wanted, hands)) };
+    hands.extend(learnt);
+    Ok((action.plan(now, &hands), hands))
 }
 
 /// What to say where the head is another commit by now than the one that was decided on. An event that tells of no commit
@@ -190,8 +247,17 @@ pub(super) async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandCh
     Ok(hands)
 }
 
+/// What a write came to that did not fail.
+enum Written {
+    Yes,
+    /// What may be written is used up: nothing was.
+    UsedUp(UsedUp),
+    /// GitHub refused it, nothing shows, and the effect may wait: it is to be judged anew.
+    Refused(GitHubError),
+}
+
 /// The write itself, its before-state stored first.
-async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) -> Result<(), JobError> {
+async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) -> Result<Written, JobError> {
     let now = (engine.clock)();
     let config = engine.config.current();
     let lease = config.queue.lease.max(config.github.timeout * 2);
@@ -202,27 +268,37 @@ async fn write(engine: &Engine, job: JobId, effect: &EffectRow, step: Step<'_>) 
         before: step.before,
         change: step.change,
         lease_until: now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX),
+        allowance: step.allowance,
     };
-    engine.db.begin_write(&begun, now).await?;
-    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(()) };
-    // A definite no leaves nothing to settle later. A limit is one too, and so is a sign-in that failed before.
-    let refused = matches!(error, GitHubError::Refused { .. } | GitHubError::NotFound(_));
-    let not_sent = matches!(error, GitHubError::Limited { .. } | GitHubError::Credentials(_));
-    let untouched = if step.action.is_one_request() {
-        refused || not_sent
-    } else {
-        // Of several requests the first may have been carried out.
-        refused
-            && match step.action.read(step.writer).await {
-                Ok(seen) => step.action.settle(step.before, step.change, &seen) == Settled::DidNot,
-                Err(_) => false,
-            }
-    };
+    if let Some(used_up) = engine.db.begin_write(&begun, now).await? {
+        return Ok(Written::UsedUp(used_up));
+    }
+    let Err(error) = step.action.write(step.writer, step.change).await else { return Ok(Written::Yes) };
+    let may_wait = actions::may_wait(&effect.intent.action);
     // An earlier try that nobody has settled may still show.
-    if untouched && (effect.state != EffectState::Writing || effect.write_again) {
+    let settled = may_wait || effect.state != EffectState::Writing || effect.write_again;
+    let refused = matches!(error, GitHubError::Refused { .. } | GitHubError::NotFound(_));
+    if settled && is_untouched(&step, &error, refused).await {
         engine.db.abandon_write(effect.intent.id).await?;
+        if may_wait && refused {
+            return Ok(Written::Refused(error));
+        }
     }
     Err(error.into())
+}
+
+/// Whether a failed write has surely changed nothing: a definite no leaves nothing to settle later. A limit is one too,
+/// and so is a sign-in that failed before.
+async fn is_untouched(step: &Step<'_>, error: &GitHubError, refused: bool) -> bool {
+    if step.action.is_one_request() {
+        return refused || matches!(error, GitHubError::Limited { .. } | GitHubError::Credentials(_));
+    }
+    // Of several requests the first may have been carried out.
+    refused
+        && match step.action.read(step.writer).await {
+            Ok(seen) => step.action.settle(step.before, step.change, &seen) == Settled::DidNot,
+            Err(_) => false,
+        }
 }
 
 /// A write, ready to go.
@@ -231,6 +307,7 @@ struct Step<'a> {
     writer: &'a Writer,
     before: &'a Value,
     change: &'a Value,
+    allowance: Option<Allowance<'a>>,
 }
 
 /// What an interrupted write came to; `None`: it does not show, or a person says that it did not happen.
@@ -267,30 +344,6 @@ fn wait_until_settled(effect: &EffectRow, timeout: Duration, now: DateTime<Utc>)
     }
 }
 
-fn ended(state: EffectState, seen: Value, note: String) -> EffectOutcome {
-    EffectOutcome { state, before: Some(seen), after: None, note: Some(note) }
-}
-
-/// The rule as it is now, on the server or in the repository's own file: one that was removed since it decided may not
-/// act any more.
-async fn rule_of(engine: &Engine, config: &Config, intent: &Intent) -> Result<Option<Rule>, JobError> {
-    let named = |rules: &[Rule]| rules.iter().find(|known| known.name == intent.rule).cloned();
-    if intent.rule.repository().is_none() && !intent.rule.is_ours() {
-        return Ok(named(&config.rules));
-    }
-    if intent.rule.is_ours() {
-        let repository = &intent.target.repository;
-        let of_check = named(&repository_config::check_rules(config, Some(repository)));
-        return Ok(of_check.or_else(|| commands::standing(config, &intent.rule, repository)));
-    }
-    let own = repository_config::known_rules(engine, config, &intent.target.repository).await?;
-    Ok(named(&own.rules))
-}
-
-async fn over_limit(engine: &Engine, rule: Option<&Rule>, intent: &Intent) -> Result<Option<String>, JobError> {
-    let Some(most) = rule.and_then(|rule| rule.limits.actions_per_hour) else { return Ok(None) };
-    let since = (engine.clock)() - TimeDelta::hours(1);
-    let written = engine.db.count_written(&intent.rule, since, intent.id).await?;
-    Ok((written >= u64::from(most))
-        .then(|| format!("the rule's `limits.actions_per_hour` of {most} is used up ({written} in the last hour)")))
+fn ended(state: EffectState, seen: Value, note: String) -> Ended {
+    Ended::Receipt(EffectOutcome { state, before: Some(seen), after: None, note: Some(note) })
 }

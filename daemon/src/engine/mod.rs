@@ -3,7 +3,7 @@
 //! (`schedule`), and the audit chain is kept and proved (`audit`).
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
-//! act (`installations`), which rules a repository has of its own (`repository_config`). Refuses to know HTTP, and leaves
+//! act (`installations`), which rules a repository has of its own (`repository_config`), whose turn it is (`turns`). Refuses to know HTTP, and leaves
 //! every decision to `core` and every change of GitHub to `actions`.
 //!
 //! Invariants: nothing is acknowledged before it is stored (1); an effect's intent and before-state are stored before
@@ -12,6 +12,7 @@
 pub mod apply;
 pub mod audit;
 mod commands;
+pub mod guards;
 pub mod ingest;
 pub mod installations;
 pub mod process;
@@ -20,6 +21,7 @@ pub mod repository_config;
 pub mod retention;
 pub mod rollback;
 pub mod schedule;
+pub mod turns;
 pub mod work;
 
 use std::sync::Arc;
@@ -73,12 +75,14 @@ impl Engine {
     }
 }
 
-/// Whether an event of this kind has to be looked at: a rule waits for it, it may tell of a person's hand, it tells of an
-/// installation, it may hold a command, or the repository may have rules of its own. Most events of an organisation are none of these.
+/// Whether an event of this kind has to be looked at: a rule or an effect may wait for it, it may tell of a person's hand,
+/// it tells of an installation, it may hold a command, or the repository may have rules of its own. Most events of an
+/// organisation are none of these.
 fn awaited(config: &Config, kind: &EventKind, repository: Option<&RepoName>, number: Option<u64>) -> bool {
     any_triggered(&config.rules, kind)
         || hand::may_tell(kind)
         || installation::is_news(kind)
+        || turns::may_matter(config, kind)
         || repository_config::may_matter(config, kind, repository, number)
         || commands::may_tell(config, kind, repository)
 }

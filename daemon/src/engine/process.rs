@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Engine, JobError, awaited, commands, installations, repository_config};
+use super::{Engine, JobError, awaited, commands, guards, installations, repository_config, turns};
 use crate::config::Config;
 use crate::core::decide::{Decision, Outcome, decide};
 use crate::core::event::{Event, EventId, EventKind};
@@ -99,17 +99,23 @@ async fn decide_job(
         decisions: Vec::new(),
         config_revision: config.revision.hash.clone(),
         hand_changes: Vec::new(),
+        cause: None,
     };
     if is_awaited(config, &row) {
         let event = event_from(&row, stored.payloads.remove(&id))?;
         installations::follow(engine, &event).await?;
+        processed.cause = guards::cause_of(engine, &event).await?;
+        turns::hear(engine, config, &event).await?;
         let own = repository_config::rules_of(engine, config, &event).await?;
         let check = repository_config::check_rules(config, event.repository.as_ref());
         let asked = commands::rules_of(config, &event);
         processed.config_revision.push_str(&own.revision());
         processed.decisions = decide_with_facts(engine, &[&config.rules, &own.rules, &check, &asked], &event).await?;
         processed.hand_changes = commands::hands_of(&event, &processed.decisions);
-        processed.hand_changes.extend(hand::hand_change(&event));
+        if let Some(change) = hand::hand_change(&event) {
+            processed.decisions.extend(guards::person::wins(engine, &event, &change).await?);
+            processed.hand_changes.push(change);
+        }
     }
     Ok(processed)
 }

@@ -149,6 +149,8 @@ pub async fn changed_files(reader: &Reader, name: &RepoName, number: u64) -> Res
 #[derive(Deserialize)]
 struct User {
     login: String,
+    #[serde(rename = "type", default)]
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -156,6 +158,30 @@ struct GivenReview {
     /// Null when the account is gone.
     user: Option<User>,
     state: String,
+    #[serde(default)]
+    author_association: String,
+}
+
+impl GivenReview {
+    /// Whoever can see a repository can approve; who belongs to it is what GitHub says beside the review.
+    /// <https://docs.github.com/en/graphql/reference/enums#commentauthorassociation>
+    fn is_of_the_house(&self) -> bool {
+        matches!(self.author_association.as_str(), "OWNER" | "MEMBER" | "COLLABORATOR")
+            && self.user.as_ref().is_some_and(|user| user.kind != "Bot")
+    }
+}
+
+/// As the reviews that are facts, but an approval by a bot, or by somebody who does not belong to the repository, is none.
+///
+/// # Errors
+/// As [`Reader::get`]; `Refused` when there are too many.
+pub(crate) async fn binding_reviews(reader: &Reader, name: &RepoName, number: u64) -> Result<Vec<Review>, GitHubError> {
+    let given = reader.get_all(&Address { name, number }.below("/reviews"), None, MOST_PAGES).await?;
+    let mut given: Vec<GivenReview> = given.whole("reviews")?;
+    for review in given.iter_mut().filter(|review| review.state == "APPROVED" && !review.is_of_the_house()) {
+        "DISMISSED".clone_into(&mut review.state);
+    }
+    Ok(latest_reviews(given))
 }
 
 async fn reviews(reader: &Reader, pull: &Address<'_>) -> Result<Vec<Review>, GitHubError> {
@@ -208,7 +234,9 @@ struct CommitStatus {
     state: String,
 }
 
-async fn checks(reader: &Reader, name: &RepoName, sha: &str) -> Result<Vec<Check>, GitHubError> {
+/// # Errors
+/// As [`Reader::get`]; `Refused` when there are too many.
+pub(crate) async fn checks(reader: &Reader, name: &RepoName, sha: &str) -> Result<Vec<Check>, GitHubError> {
     let commit = |rest: &str| path::repository(name, format_args!("/commits/{}/{rest}", path::segment(sha)));
     let runs = reader.get_all(&commit("check-runs"), Some("check_runs"), MOST_PAGES).await?;
     let statuses = reader.get_all(&commit("status"), Some("statuses"), MOST_PAGES).await?;

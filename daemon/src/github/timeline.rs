@@ -1,5 +1,7 @@
-//! What happened on an issue or pull request, the oldest first.
-//! <https://docs.github.com/en/rest/issues/timeline>
+//! What happened on an issue or pull request, the oldest first; and what of it people did by hand before anybody listened.
+//!
+//! <https://docs.github.com/en/rest/issues/timeline>,
+//! <https://docs.github.com/en/rest/using-the-rest-api/issue-event-types>
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -8,6 +10,7 @@ use serde_json::Value;
 use super::client::{Listed, Reader};
 use super::{GitHubError, path};
 use crate::core::event::RepoName;
+use crate::core::hand::{Hand, HandChange, Thing};
 
 /// 3,000 moments.
 const MOST_PAGES: u32 = 30;
@@ -21,6 +24,8 @@ pub struct Moment {
     pub by: Option<Author>,
     /// The label, of `labeled` and `unlabeled`.
     pub label: Option<String>,
+    /// Login, of `assigned` and `unassigned`.
+    pub assignee: Option<String>,
 }
 
 /// Who did it.
@@ -48,6 +53,15 @@ pub async fn timeline(reader: &Reader, repository: &RepoName, number: u64) -> Re
     Ok(Listed { items: told.items.iter().map(moment).collect(), complete: told.complete })
 }
 
+/// The changes that people made by hand, of the first 3,000 moments.
+///
+/// # Errors
+/// As [`Reader::get_all`].
+pub async fn hands(reader: &Reader, repository: &RepoName, number: u64) -> Result<Vec<HandChange>, GitHubError> {
+    let moments = timeline(reader, repository, number).await?.items;
+    Ok(moments.into_iter().filter_map(|moment| change(moment, repository, number)).collect())
+}
+
 /// Every kind of moment has another shape: what is not there is absent.
 fn moment(told: &Value) -> Moment {
     let text = |pointer: &str| told.pointer(pointer).and_then(Value::as_str);
@@ -56,9 +70,25 @@ fn moment(told: &Value) -> Moment {
     Moment {
         what: text("/event").unwrap_or_default().to_owned(),
         at: time("/created_at").or_else(|| time("/submitted_at")).or_else(|| time("/committer/date")),
-        by: who("actor").or_else(|| who("user")),
+        // The actor of `assigned` may be the one who was assigned.
+        by: who("assigner").or_else(|| who("actor")).or_else(|| who("user")),
         label: text("/label/name").map(str::to_owned),
+        assignee: text("/assignee/login").map(str::to_owned),
     }
+}
+
+fn change(moment: Moment, repository: &RepoName, number: u64) -> Option<HandChange> {
+    let (thing, hand) = match moment.what.as_str() {
+        "labeled" => (Thing::Label(moment.label?), Hand::Put),
+        "unlabeled" => (Thing::Label(moment.label?), Hand::Taken),
+        "assigned" => (Thing::Assignee(moment.assignee?), Hand::Put),
+        "unassigned" => (Thing::Assignee(moment.assignee?), Hand::Taken),
+        "reopened" => (Thing::State, Hand::Put),
+        "closed" => (Thing::State, Hand::Taken),
+        _ => return None,
+    };
+    let by = moment.by.filter(|by| !by.is_bot())?.login;
+    Some(HandChange { repository: repository.clone(), number, thing, hand, by, at: moment.at? })
 }
 
 #[cfg(test)]
@@ -70,25 +100,55 @@ mod tests {
     use super::*;
     use crate::core::condition::properties::any_json;
 
+    const AT: &str = "2026-03-10T12:00:00Z";
+
+    fn alice() -> Value {
+        json!({"login": "alice", "type": "User"})
+    }
+
     #[test]
     fn moments_of_several_shapes() {
-        let person = json!({"login": "alice", "type": "User"});
-        let labeled = moment(
-            &json!({"event": "labeled", "created_at": "2026-01-02T00:00:00Z", "actor": {"login": "orchd[bot]", "type": "Bot"}, "label": {"name": "stale"}}),
-        );
+        let bot = json!({"login": "orchd[bot]", "type": "Bot"});
+        let labeled = moment(&json!({"event": "labeled", "created_at": AT, "actor": bot, "label": {"name": "stale"}}));
         assert!(labeled.by.unwrap().is_bot());
         assert_eq!((labeled.label.as_deref(), labeled.at.is_some()), (Some("stale"), true));
-        let reviewed = moment(&json!({"event": "reviewed", "submitted_at": "2026-01-02T00:00:00Z", "user": person}));
+        let reviewed = moment(&json!({"event": "reviewed", "submitted_at": AT, "user": alice()}));
         assert_eq!((reviewed.by.unwrap().login.as_str(), reviewed.at.is_some()), ("alice", true));
-        let committed =
-            moment(&json!({"event": "committed", "committer": {"name": "Alice", "date": "2026-01-02T00:00:00Z"}}));
+        let committed = moment(&json!({"event": "committed", "committer": {"name": "Alice", "date": AT}}));
         assert_eq!((committed.by, committed.at.is_some()), (None, true));
+    }
+
+    #[test]
+    fn people_are_told_from_bots_and_what_is_no_change_is_passed_over() {
+        let repository = RepoName::parse("acme/web").unwrap();
+        let told = |entry: Value| {
+            let change = change(moment(&entry), &repository, 7)?;
+            Some((change.thing, change.hand, change.by))
+        };
+        let label = json!({"event": "labeled", "actor": alice(), "created_at": AT, "label": {"name": "bug"}});
+        assert_eq!(told(label), Some((Thing::Label("bug".to_owned()), Hand::Put, "alice".to_owned())));
+        let assigned = json!({"event": "assigned", "actor": {"login": "bob", "type": "User"}, "assigner": alice(),
+            "assignee": {"login": "bob"}, "created_at": AT});
+        assert_eq!(told(assigned), Some((Thing::Assignee("bob".to_owned()), Hand::Put, "alice".to_owned())));
+        let closed = json!({"event": "closed", "actor": alice(), "created_at": AT});
+        assert_eq!(told(closed), Some((Thing::State, Hand::Taken, "alice".to_owned())));
+        for other in [
+            json!({"event": "closed", "actor": {"login": "tidy[bot]", "type": "Bot"}, "created_at": AT}),
+            json!({"event": "labeled", "actor": alice(), "created_at": AT}),
+            json!({"event": "renamed", "actor": alice(), "created_at": AT}),
+            json!({"event": "closed", "actor": null, "created_at": AT}),
+            json!({"event": "committed", "sha": "abc"}),
+            json!(7),
+        ] {
+            assert_eq!(told(other.clone()), None, "{other}");
+        }
     }
 
     proptest! {
         #[test]
         fn any_moment_is_read(told in any_json()) {
-            moment(&told);
+            let repository = RepoName::parse("acme/web").unwrap();
+            change(moment(&told), &repository, 7);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::error::{HttpError, answer};
 use super::routes::{Routes, with};
 use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
+use crate::config::hold::Hold;
 use crate::engine::recover::Outcome;
 use crate::github::limits::PartyState;
 use crate::store::installations::InstallationCount;
@@ -47,6 +48,7 @@ struct Health {
     installations: Option<InstallationCount>,
     recovery: RecoveryHealth,
     github: GitHubHealth,
+    guards: GuardsHealth,
     disk: Disk,
 }
 
@@ -85,6 +87,8 @@ pub(super) struct ConfigHealth {
     pub(super) loaded_at: chrono::DateTime<Utc>,
     /// Why the config on disk was refused.
     pub(super) error: Option<String>,
+    /// The config on disk that waits for a person.
+    pub(super) held: Option<Hold>,
     /// Keys whose new value waits for a restart.
     pub(super) needs_restart: Vec<&'static str>,
 }
@@ -102,6 +106,13 @@ pub(super) struct Queue {
 pub(super) struct GitHubHealth {
     pub(super) status: Status,
     pub(super) troubles: Vec<PartyState>,
+}
+
+/// Rules that are stopped on some item: a person should look.
+#[derive(Debug, Serialize)]
+struct GuardsHealth {
+    status: Status,
+    tripped: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,6 +142,7 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
     // The problems quote the config and name its files, which is nobody's business on the network.
     if !matches!(arrival, Some(Arrival { peer: Peer::Local { .. }, .. })) {
         config.error = config.error.map(|_| "the config on disk is refused; `orchd status` says why".to_owned());
+        config.held = config.held.map(|held| Hold { rules: Vec::new(), ..held });
     }
     let directory = database_directory(&app.config());
     let disk = tokio::task::spawn_blocking(move || Disk::of(free_bytes(&directory)))
@@ -140,9 +152,12 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
     let recovery = RecoveryHealth::of(&app);
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
     let github = GitHubHealth::of(&app);
-    let parts = [database.status, config.status, queue_status, recovery.status, github.status, disk.status];
+    let tripped = app.tripped().await;
+    let stopped = if tripped.is_some_and(|count| count > 0) { Status::Degraded } else { Status::Ok };
+    let guards = GuardsHealth { status: stopped, tripped };
+    let parts = [database.status, config.status, queue_status, recovery.status, github.status, stopped, disk.status];
     let status = parts.into_iter().max().unwrap_or(Status::Ok);
-    let health = Health { status, database, config, queue, installations, recovery, github, disk };
+    let health = Health { status, database, config, queue, installations, recovery, github, guards, disk };
     let mut response = reply::json(&health)?;
     if status == Status::Failing {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -155,11 +170,12 @@ impl ConfigHealth {
         let live = app.config.status();
         let error = live.refused.map(|refused| refused.problems.to_string());
         Self {
-            status: if error.is_some() { Status::Degraded } else { Status::Ok },
+            status: if error.is_some() || live.held.is_some() { Status::Degraded } else { Status::Ok },
             revision: live.revision.hash,
             git_commit: live.revision.git_commit,
             loaded_at: live.revision.loaded_at,
             error,
+            held: live.held,
             needs_restart: live.needs_restart,
         }
     }

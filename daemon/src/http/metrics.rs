@@ -81,6 +81,7 @@ impl EventCounters {
 
 fn describe() {
     ::metrics::describe_counter!("orchd_events_total", "Deliveries by event and by what became of them");
+    ::metrics::describe_counter!("orchd_guards_tripped_total", "Breakers that tripped, by what tripped them");
     ::metrics::describe_histogram!("orchd_ingest_seconds", "From a delivery's headers to its answer");
 }
 
@@ -93,6 +94,11 @@ async fn scrape(app: App) -> Response {
     let mut text = app.metrics.render();
     if let Some(count) = app.installations().await {
         push_installations(&mut text, count);
+    }
+    if let Some(tripped) = app.tripped().await {
+        text.push_str("# HELP orchd_guards_tripped Breakers that are tripped now\n# TYPE orchd_guards_tripped gauge\n");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "orchd_guards_tripped {tripped}");
     }
     if let Some(depth) = &depth {
         push_queue(&mut text, depth, chrono::Utc::now());
@@ -144,10 +150,13 @@ fn push_info(text: &mut String, app: &App, store_is_up: bool) {
          orchd_info{{version=\"{version}\",config_revision=\"{revision}\"}} 1\n\
          # HELP orchd_config_error 1 while the config on disk is refused and an older one runs\n\
          # TYPE orchd_config_error gauge\norchd_config_error {}\n\
+         # HELP orchd_config_held 1 while the config on disk waits for a person and an older one runs\n\
+         # TYPE orchd_config_held gauge\norchd_config_held {}\n\
          # HELP orchd_config_loaded_timestamp_seconds When the running config was loaded\n\
          # TYPE orchd_config_loaded_timestamp_seconds gauge\norchd_config_loaded_timestamp_seconds {}\n\
          # HELP orchd_store_up 1 when the store answers\n# TYPE orchd_store_up gauge\norchd_store_up {}\n",
         u8::from(live.refused.is_some()),
+        u8::from(live.held.is_some()),
         live.revision.loaded_at.timestamp(),
         u8::from(store_is_up),
     );

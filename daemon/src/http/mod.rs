@@ -29,11 +29,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::config::live::LiveConfig;
+use crate::engine::guards::reload::Asked;
 use crate::engine::ingest::Ingest;
 use crate::engine::recover::Recovery;
 use crate::github::client::GitHub;
@@ -57,6 +58,8 @@ pub struct Site {
     pub recovery: Recovery,
     /// Rung when a rollback is to be planned.
     pub rollbacks: Arc<Notify>,
+    /// Where a reload of the config is asked for.
+    pub reload: mpsc::Sender<Asked>,
     pub allowlist: Arc<Allowlist>,
     pub github: Arc<ArcSwap<GitHub>>,
     pub metrics: PrometheusHandle,
@@ -77,6 +80,7 @@ struct Shared {
     large: LargeBodies,
     depth: Mutex<Option<(Instant, Depth)>>,
     installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
+    tripped: Mutex<Option<(Instant, Option<u64>)>>,
 }
 
 /// How deep the queue is, or why that is not known.
@@ -99,7 +103,8 @@ impl App {
     /// Registers the metrics of this folder: the recorder must be installed before.
     pub fn new(site: Site) -> Self {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
-        Self(Arc::new(Shared { site, events, large, depth: Mutex::default(), installations: Mutex::default() }))
+        let (depth, installations, tripped) = Default::default();
+        Self(Arc::new(Shared { site, events, large, depth, installations, tripped }))
     }
 
     /// The config in use now.
@@ -142,6 +147,18 @@ impl App {
             return *count;
         }
         let asked = tokio::time::timeout(STORE_ANSWERS_WITHIN, self.db.count_installations()).await;
+        let count = asked.ok().and_then(Result::ok);
+        *known = Some((Instant::now(), count));
+        count
+    }
+
+    /// Breakers that are tripped, likewise.
+    async fn tripped(&self) -> Option<u64> {
+        let mut known = self.0.tripped.lock().await;
+        if let Some((_, count)) = known.as_ref().filter(|(at, _)| at.elapsed() < DEPTH_SERVES_FOR) {
+            return *count;
+        }
+        let asked = tokio::time::timeout(STORE_ANSWERS_WITHIN, self.db.count_tripped(Utc::now())).await;
         let count = asked.ok().and_then(Result::ok);
         *known = Some((Instant::now(), count));
         count

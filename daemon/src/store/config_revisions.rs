@@ -21,6 +21,18 @@ pub struct ConfigRevisionRow {
     pub loaded_at: DateTime<Utc>,
 }
 
+type Found = (String, Option<String>, String, String, Micros);
+
+fn row((revision, git_commit, path, effective, loaded_at): Found) -> Result<ConfigRevisionRow, StoreError> {
+    Ok(ConfigRevisionRow {
+        revision,
+        git_commit,
+        path,
+        effective: from_json("effective", &effective)?,
+        loaded_at: loaded_at.try_into()?,
+    })
+}
+
 impl Db {
     /// Records that a revision was loaded (again), in the audit chain too.
     pub async fn record_config(&self, row: &ConfigRevisionRow) -> Result<(), StoreError> {
@@ -55,9 +67,23 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
+    /// What ran last from that file.
+    pub async fn last_config(&self, path: &str) -> Result<Option<ConfigRevisionRow>, StoreError> {
+        // config_revisions_loaded_at.
+        let found: Option<Found> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT revision, git_commit, path, effective, loaded_at FROM config_revisions WHERE path = $1
+                 ORDER BY loaded_at DESC LIMIT 1",
+            )
+            .bind(path)
+            .fetch_optional(conn)
+            .await
+        })?;
+        found.map(row).transpose()
+    }
+
     /// Newest first.
     pub async fn config_revisions(&self, limit: u32) -> Result<Vec<ConfigRevisionRow>, StoreError> {
-        type Found = (String, Option<String>, String, String, Micros);
         // config_revisions_loaded_at.
         let found: Vec<Found> = on_db!(self, conn => {
             sqlx::query_as(
@@ -68,15 +94,6 @@ impl Db {
             .fetch_all(conn)
             .await
         })?;
-        let row = |(revision, git_commit, path, effective, loaded_at): Found| {
-            Ok(ConfigRevisionRow {
-                revision,
-                git_commit,
-                path,
-                effective: from_json("effective", &effective)?,
-                loaded_at: loaded_at.try_into()?,
-            })
-        };
         found.into_iter().map(row).collect()
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::audit::append;
+use super::causes::{self, store_cause};
 use super::columns::{Micros, from_json, from_word, signed, to_json, word};
 use super::dialect::{Bulk, Tx};
 use super::hand_changes::store_hand;
@@ -34,6 +35,8 @@ pub struct Processed {
     pub config_revision: String,
     /// What the event tells that a person did by hand.
     pub hand_changes: Vec<super::hand_changes::HandChange>,
+    /// The effect of ours that caused the event.
+    pub cause: Option<causes::Cause>,
 }
 
 /// A stored decision.
@@ -112,6 +115,9 @@ impl Db {
         for each in processed {
             for change in &each.hand_changes {
                 store_hand(&mut tx, each.event, change).await?;
+            }
+            if let Some(cause) = each.cause {
+                store_cause(&mut tx, each.event, cause).await?;
             }
         }
         if !planned.is_empty() {

@@ -189,11 +189,12 @@ impl Tx {
         Ok(())
     }
 
-    /// Until this transaction ends nobody else appends to the audit chain. SQLite needs nothing, its transaction has the
-    /// only write lock.
-    pub(super) async fn lock_chain(&mut self) -> Result<(), sqlx::Error> {
+    /// Waits until no other transaction has its turn at `what`, and takes it until this one ends. On SQLite the only write
+    /// lock is that.
+    pub(super) async fn wait_for_turn(&mut self, what: &str) -> Result<(), sqlx::Error> {
         if let Self::Postgres(tx) = self {
-            sqlx::query("SELECT pg_advisory_xact_lock(hashtext('orchd'), hashtext('audit chain'))")
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtext('orchd'), hashtext($1))")
+                .bind(what)
                 .execute(&mut **tx)
                 .await?;
         }

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::allowance::{Allowance, UsedUp};
 use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
+use super::dialect::Tx;
 use super::jobs::JobId;
 use super::rollbacks::{RollbackId, take_back};
 use super::{Db, Page, StoreError, page_limit};
@@ -27,6 +29,8 @@ pub enum EffectState {
     Applied,
     /// It was already so: nothing was written.
     Unchanged,
+    /// Not yet: it waits for people, for GitHub or for its turn, and has no job meanwhile; `note` says for what.
+    Waiting,
     /// A guard held it back (a person's hand, a limit); `note` says which.
     Held,
     /// The write gate was closed (dry run, read-only); `note` says why.
@@ -76,6 +80,8 @@ pub struct Write<'a> {
     pub change: &'a Value,
     /// The job's lease from now on: long enough for the write to be answered.
     pub lease_until: DateTime<Utc>,
+    /// `None`: there is no limit to what may be written.
+    pub allowance: Option<Allowance<'a>>,
 }
 
 /// What an attempt came to.
@@ -100,7 +106,7 @@ pub struct EffectFilter {
 
 /// One row of `effects`.
 #[derive(sqlx::FromRow)]
-struct EffectSql {
+pub(super) struct EffectSql {
     id: Uuid,
     cursor: Uuid,
     event_id: Uuid,
@@ -125,7 +131,7 @@ struct EffectSql {
     finished_at: Option<Micros>,
 }
 
-const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, subject, params,
+pub(super) const SELECT: &str = "SELECT id, cursor, event_id, rule, action, repository, installation, number, subject, params,
     undoes, rollback_id, state, config_revision, change, before_state, after_state, note, write_again, created_at, started_at, finished_at
     FROM effects";
 
@@ -232,13 +238,19 @@ impl Db {
         Ok(Page { rows, next: page.next })
     }
 
-    /// Before the write: state `writing`, with what was read and what will be written.
+    /// Before the write: state `writing`, with what was read and what will be written, unless what may be written is used
+    /// up: then nothing changes.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`] when the effect is neither planned nor being written: another finished it.
-    pub async fn begin_write(&self, write: &Write<'_>, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// [`StoreError::LeaseLost`] when the effect neither waits to be written nor is being written: another finished it.
+    pub async fn begin_write(&self, write: &Write<'_>, now: DateTime<Utc>) -> Result<Option<UsedUp>, StoreError> {
         let (before, change) = (to_json(write.before)?, to_json(write.change)?);
         let mut tx = self.begin().await?;
+        if let Some(allowance) = &write.allowance
+            && let Some(used_up) = allowance.used_up(&mut tx).await?
+        {
+            return Ok(Some(used_up));
+        }
         // jobs, effects: primary keys.
         let begun = on_tx!(tx, conn => {
             let ours = sqlx::query(
@@ -256,7 +268,7 @@ impl Db {
             let begun = sqlx::query(
                 "UPDATE effects SET state = 'writing', before_state = COALESCE(before_state, $2), change = $3,
                     started_at = $4, write_again = FALSE
-                 WHERE id = $1 AND state IN ('planned', 'writing')",
+                 WHERE id = $1 AND state IN ('planned', 'waiting', 'writing')",
             )
             .bind(write.effect.0)
             .bind(before)
@@ -270,7 +282,8 @@ impl Db {
         if begun == 0 {
             return Err(StoreError::LeaseLost);
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(None)
     }
 
     /// Takes back [`Db::begin_write`] where GitHub refused and reading back showed that nothing was written.
@@ -304,23 +317,8 @@ impl Db {
         let (before, after) = (outcome.before.as_ref().map(to_json), outcome.after.as_ref().map(to_json));
         let (before, after, state) = (before.transpose()?, after.transpose()?, word(&outcome.state)?);
         let mut tx = self.begin().await?;
-        // jobs, effects: primary keys.
-        let done = on_tx!(tx, conn => {
-            sqlx::query(
-                "UPDATE jobs SET state = 'done', finished_at = $4, lease_owner = NULL, lease_until = NULL
-                 WHERE id = $1 AND effect_id = $2 AND state = 'running' AND lease_owner = $3",
-            )
-            .bind(job.0)
-            .bind(id.0)
-            .bind(owner)
-            .bind(Micros::from(now))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected()
-        });
-        if done == 0 {
-            return Err(StoreError::LeaseLost);
-        }
+        finish_apply_job(&mut tx, owner, job, id, now.into()).await?;
+        // effects: primary key.
         let ended: Option<EndedEffect> = on_tx!(tx, conn => {
             let sql = format!(
                 "UPDATE effects SET state = $2, before_state = COALESCE($3, before_state), after_state = $4, note = $5,
@@ -345,26 +343,32 @@ impl Db {
         append(&mut tx, told).await?;
         Ok(tx.commit().await?)
     }
+}
 
-    /// Effects of a rule that wrote (state `writing`, `applied` or `undone`) since then: for `actions_per_hour`.
-    pub async fn count_written(
-        &self,
-        rule: &RuleName,
-        since: DateTime<Utc>,
-        except: IntentId,
-    ) -> Result<u64, StoreError> {
-        // effects_written.
-        let count: i64 = on_db!(self, conn => {
-            sqlx::query_scalar(
-                "SELECT COUNT(*) FROM effects
-                 WHERE rule = $1 AND started_at >= $2 AND state IN ('writing', 'applied', 'undone') AND id <> $3",
-            )
-            .bind(rule.as_str())
-            .bind(Micros::from(since))
-            .bind(except.0)
-            .fetch_one(conn)
-            .await
-        })?;
-        unsigned("count", count)
-    }
+/// Ends an apply job within the transaction that stores what it came to.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
+pub(super) async fn finish_apply_job(
+    tx: &mut Tx,
+    owner: &str,
+    job: JobId,
+    effect: IntentId,
+    now: Micros,
+) -> Result<(), StoreError> {
+    // jobs: primary key.
+    let done = on_tx!(tx, conn => {
+        sqlx::query(
+            "UPDATE jobs SET state = 'done', finished_at = $4, lease_owner = NULL, lease_until = NULL
+             WHERE id = $1 AND effect_id = $2 AND state = 'running' AND lease_owner = $3",
+        )
+        .bind(job.0)
+        .bind(effect.0)
+        .bind(owner)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected()
+    });
+    if done == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
 }

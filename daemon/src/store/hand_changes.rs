@@ -1,5 +1,6 @@
 //! What people did by hand to an item: `hand_changes`. No rule changes it back (invariant 7).
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::columns::{Micros, clean, from_json, from_word, signed, word};
@@ -39,10 +40,23 @@ fn thing(kind: &str, name: String) -> Result<Thing, StoreError> {
 
 /// Stores a change an event told, under the event's repository row: a later rename does not lose it.
 pub(super) async fn store_hand(tx: &mut Tx, event: EventId, change: &HandChange) -> Result<(), StoreError> {
-    // event_receipts, hand_changes: primary keys. Events arrive out of order: an older change never wins.
+    // event_receipts: primary key.
+    let repository: Option<Option<Uuid>> = on_tx!(tx, conn => {
+        sqlx::query_scalar("SELECT repository_id FROM event_receipts WHERE id = $1")
+            .bind(event.0)
+            .fetch_optional(&mut *conn)
+            .await?
+    });
+    match repository.flatten() {
+        Some(repository) => keep(tx, repository, change).await,
+        None => Ok(()),
+    }
+}
+
+async fn keep(tx: &mut Tx, repository: Uuid, change: &HandChange) -> Result<(), StoreError> {
+    // hand_changes: primary key. Events arrive out of order: an older change never wins.
     const SQL: &str = "INSERT INTO hand_changes (repository_id, number, thing, name, hand, changed_by, changed_at)
-         SELECT e.repository_id, $2, $3, $4, $5, $6, $7 FROM event_receipts e
-         WHERE e.id = $1 AND e.repository_id IS NOT NULL
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (repository_id, number, thing, name) DO UPDATE SET hand = excluded.hand,
             changed_by = excluded.changed_by, changed_at = excluded.changed_at
          WHERE excluded.changed_at >= hand_changes.changed_at";
@@ -50,7 +64,7 @@ pub(super) async fn store_hand(tx: &mut Tx, event: EventId, change: &HandChange)
     let hand = word(&change.hand)?;
     on_tx!(tx, conn => {
         sqlx::query(SQL)
-            .bind(event.0)
+            .bind(repository)
             .bind(signed(change.number))
             .bind(kind)
             .bind(clean(name))
@@ -74,7 +88,52 @@ const UNDECIDED: &str = "SELECT e.id FROM repositories r
             'review_requested', 'review_request_removed')
      ORDER BY e.id LIMIT 100";
 
+/// Whether the item has been known since it was opened, or its timeline was read: then every change by hand is known.
+/// What a sweep made up tells of no beginning: it came because something was missed.
+const FROM_THE_BEGINNING: &str = "SELECT 1 FROM learnt_items WHERE repository_id = $1 AND number = $2
+     UNION ALL SELECT 1 FROM event_receipts WHERE repository_id = $1 AND number = $2
+        AND event_type IN ('issues', 'pull_request') AND event_action = 'opened' AND source <> 'swept' LIMIT 1";
+
 impl Db {
+    /// Whether what people did to the item is known from its beginning on. A repository that is not known says so too:
+    /// nothing could be kept of it.
+    pub async fn knows_from_the_beginning(&self, repository: &RepoName, number: u64) -> Result<bool, StoreError> {
+        let Some(id) = self.repository_id(repository).await? else { return Ok(true) };
+        // event_receipts_item, learnt_items: primary key.
+        let found: Option<i32> = on_db!(self, conn => {
+            sqlx::query_scalar(FROM_THE_BEGINNING).bind(id).bind(signed(number)).fetch_optional(conn).await
+        })?;
+        Ok(found.is_some())
+    }
+
+    /// Keeps what the timeline of an item told, and that it was read. What events told later stays.
+    pub async fn learn_hands(
+        &self,
+        repository: &RepoName,
+        number: u64,
+        hands: &[HandChange],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let Some(id) = self.repository_id(repository).await? else { return Ok(()) };
+        let mut tx = self.begin().await?;
+        for change in hands {
+            keep(&mut tx, id, change).await?;
+        }
+        // learnt_items: primary key.
+        on_tx!(tx, conn => {
+            sqlx::query(
+                "INSERT INTO learnt_items (repository_id, number, learnt_at) VALUES ($1, $2, $3)
+                 ON CONFLICT (repository_id, number) DO UPDATE SET learnt_at = excluded.learnt_at",
+            )
+            .bind(id)
+            .bind(signed(number))
+            .bind(Micros::from(now))
+            .execute(&mut *conn)
+            .await?;
+        });
+        Ok(tx.commit().await?)
+    }
+
     /// Events on the item that are stored, may tell of a change by hand, and wait to be decided on: oldest first, at most
     /// 100.
     pub async fn undecided_hands(&self, repository: &RepoName, number: u64) -> Result<Vec<EventId>, StoreError> {

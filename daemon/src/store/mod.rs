@@ -8,22 +8,27 @@
 
 #[macro_use]
 mod dialect;
+pub mod allowance;
 pub mod audit;
 mod budgets;
 mod by_hand;
+pub mod causes;
 mod claim;
 mod columns;
+mod config_holds;
 pub mod config_revisions;
 mod coverage;
 pub mod decisions;
 pub mod effects;
 mod error;
 pub mod events;
+pub mod guards;
 pub mod hand_changes;
 mod ingest;
 pub mod installations;
 pub mod jobs;
 mod learn;
+pub mod merge_queue;
 mod months;
 mod objects;
 mod open;

@@ -160,7 +160,7 @@ pub(super) async fn fail_effect(
     let failed: Option<EndedEffect> = on_tx!(tx, conn => {
         let sql = format!(
             "UPDATE effects SET state = CASE WHEN state = 'writing' THEN 'quarantined' ELSE 'failed' END, note = $2,
-                finished_at = $3 WHERE id = $1 AND state IN ('planned', 'writing') RETURNING {EFFECT_COLUMNS}"
+                finished_at = $3 WHERE id = $1 AND state IN ('planned', 'waiting', 'writing') RETURNING {EFFECT_COLUMNS}"
         );
         sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.0).bind(error).bind(now).fetch_optional(&mut *conn).await?
     });

@@ -136,13 +136,14 @@ impl Db {
     }
 
     async fn drop_events(&self, before: Uuid, after: Uuid, limit: u32) -> Result<Dropped, StoreError> {
-        // By primary keys, jobs_of_event and effects_event. A job that a replay has queued meanwhile stays, finds no event,
+        // By primary keys (of causes too), jobs_of_event and effects_event. A job that a replay has queued meanwhile stays, finds no event,
         // and ends in the dead letters.
-        static OF_EVENT: LazyLock<[Bulk; 3]> = LazyLock::new(|| {
+        static OF_EVENT: LazyLock<[Bulk; 4]> = LazyLock::new(|| {
             [
                 "DELETE FROM jobs WHERE state NOT IN ('queued', 'running') AND id IN (",
                 "DELETE FROM jobs WHERE kind = 'apply' AND state NOT IN ('queued', 'running') AND event_id IN (",
                 "DELETE FROM effects WHERE event_id IN (",
+                "DELETE FROM causes WHERE event_id IN (",
             ]
             .map(|head| Bulk::new(head, "#", ")"))
         });

@@ -64,6 +64,7 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
         // Nobody takes orders here.
         recovery: orchd::engine::recover::desk().0,
         rollbacks: Arc::new(Notify::new()),
+        reload: tokio::sync::mpsc::channel(1).0,
         config: live,
         allowlist: Arc::clone(&allowlist),
         github: Arc::new(ArcSwap::from_pointee(github)),

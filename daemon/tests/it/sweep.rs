@@ -45,7 +45,8 @@ async fn missed(story: &mut Story) -> Missed {
     story.github.hold_deliveries();
     alice.closes(WEB, closed).retitles(WEB, edited, "Edited").merges(WEB, pull);
     let opened = alice.opens_issue(WEB, NewItem::titled("New"));
-    assert_eq!(story.github.take_deliveries().len(), 4);
+    // A merge is told as the end of the pull request and as a push.
+    assert_eq!(story.github.take_deliveries().len(), 5);
     story.github.age_deliveries(96 * HOUR);
     story.github.release_deliveries();
     Missed { opened, closed, edited, pull, untouched }

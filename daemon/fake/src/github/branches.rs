@@ -39,11 +39,11 @@ impl Repository {
 }
 
 impl World {
-    /// A pull request that is about to be opened has its branches.
-    pub(super) fn note_branches(&mut self, full_name: &str, item: &Item) {
-        let (Some(repo), Some(pull)) = (self.repository_mut(full_name), &item.pull) else { return };
-        repo.branches.entry(pull.base_ref.clone()).or_insert_with(|| pull.base_sha.clone());
-        repo.note_head(item);
+    /// Commit of a branch, which is made when nobody named it yet.
+    pub(super) fn tip(&mut self, full_name: &str, branch: &str) -> Option<String> {
+        let first = self.seed.sha();
+        let repo = self.repository_mut(full_name)?;
+        Some(repo.branches.entry(branch.to_owned()).or_insert(first).clone())
     }
 }
 

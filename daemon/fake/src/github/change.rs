@@ -5,6 +5,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::journal::{Change, Effect};
+use super::merging;
 use super::reviewing;
 use super::world::World;
 use crate::model::{Comment, File, Item, Label, Moment, Repository, Review, User, UserKind};
@@ -24,7 +25,10 @@ pub(super) enum News {
     /// `issues.*` or `pull_request.*` with fields of its own.
     Item(&'static str, Value),
     Comment(&'static str, Comment),
+    /// `submitted` or `dismissed`.
     Review(&'static str, Review),
+    /// Its head is on the base branch now.
+    Merged,
     Push {
         before: String,
         paths: Vec<String>,
@@ -99,6 +103,7 @@ impl World {
             News::Comment(action, comment) => told.push(end.comment(action, item, &comment)),
             News::Review(action, review) => told.extend(end.review(action, item, &review)),
             News::Branch(name) => told.extend(item.pull.as_ref().map(|pull| end.reference(name, &pull.head_ref))),
+            News::Merged => told.extend(merging::told(&end, item)),
             News::Push { before, paths } => {
                 let Some(pull) = &item.pull else { return };
                 let after = pull.head_sha.clone();
@@ -142,7 +147,9 @@ fn alter(
         Change::Assigned(_) | Change::Unassigned(_) => {
             subject.map_or(News::Silent, |user| alter_people(item, change, user))
         }
-        Change::Closed { .. } | Change::Reopened | Change::Merged => alter_state(item, actor, change),
+        Change::Closed { .. } | Change::Reopened => alter_state(item, change),
+        Change::Merged => merging::merge(repo, item, actor, id),
+        Change::Updated { sha } => merging::update(repo, item, sha),
         Change::Retitled(title) if *title == item.title => News::Silent,
         Change::Retitled(title) => {
             let from = std::mem::replace(&mut item.title, title.clone());
@@ -226,7 +233,7 @@ fn alter_people(item: &mut Item, change: &Change, user: User) -> News {
     }
 }
 
-fn alter_state(item: &mut Item, actor: &Actor, change: &Change) -> News {
+fn alter_state(item: &mut Item, change: &Change) -> News {
     match change {
         Change::Reopened if !item.open && item.pull.as_ref().is_none_or(|pull| pull.merged_at.is_none()) => {
             item.open = true;
@@ -240,14 +247,6 @@ fn alter_state(item: &mut Item, actor: &Actor, change: &Change) -> News {
             if !item.is_pull() {
                 item.state_reason = Some(reason.clone().unwrap_or_else(|| "completed".to_owned()));
             }
-            News::Item("closed", json!({}))
-        }
-        Change::Merged if item.open => {
-            let Some(pull) = &mut item.pull else { return News::Silent };
-            pull.merged_at = Some(Utc::now());
-            pull.merged_by = Some(actor.user.clone());
-            item.open = false;
-            item.closed_at = Some(Utc::now());
             News::Item("closed", json!({}))
         }
         _ => News::Silent,
@@ -323,6 +322,7 @@ fn moment(change: &Change, actor: &Actor, id: i64) -> Option<Moment> {
         Change::Pushed { sha, .. } => ("committed", Some(sha.clone())),
         Change::Reviewed { state, .. } => ("reviewed", Some(state.clone())),
         Change::ReviewDismissed { id, .. } => ("review_dismissed", Some(id.to_string())),
+        Change::Updated { sha } => ("committed", Some(sha.clone())),
         Change::ReviewRequested(login) => ("review_requested", Some(login.clone())),
         Change::ReviewRequestRemoved(login) => ("review_request_removed", Some(login.clone())),
         Change::MarkedReady => ("ready_for_review", None),

@@ -161,6 +161,7 @@ impl Person {
             let installation = world.installation_of(repository);
             let Some(repo) = world.repository_mut(repository) else { panic!("the fake GitHub has no {repository}") };
             let branch = repo.default_branch.clone();
+            repo.branches.insert(branch.clone(), sha.clone());
             let files = repo.files.entry(branch.clone()).or_default();
             match text {
                 Some(text) => files.insert(path.to_owned(), text.to_owned()),

@@ -1,5 +1,6 @@
 //! What goes wrong, scripted by a test.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The next requests that match fail in a given way.
@@ -12,6 +13,17 @@ pub struct Fault {
     /// Whether the request is carried out all the same, and only its answer is lost.
     pub(crate) after: bool,
     pub(crate) ending: Ending,
+    pub(crate) meanwhile: Option<Meanwhile>,
+}
+
+/// What happens just before a request is carried out.
+#[derive(Clone)]
+pub(crate) struct Meanwhile(pub(crate) Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +49,14 @@ impl Fault {
             latency: Duration::ZERO,
             after: false,
             ending: Ending::Normal,
+            meanwhile: None,
         }
+    }
+
+    /// This happens on GitHub after the request was sent and before it is carried out.
+    pub fn meanwhile(mut self, happens: impl Fn() + Send + Sync + 'static) -> Self {
+        self.meanwhile = Some(Meanwhile(Arc::new(happens)));
+        self
     }
 
     /// For the next `count` requests.

@@ -74,6 +74,10 @@ pub enum Change {
         id: i64,
         message: String,
     },
+    /// The head branch takes up the commits of the base that it lacks.
+    Updated {
+        sha: String,
+    },
     /// Of a login, or of a team (`org/slug`).
     ReviewRequested(String),
     ReviewRequestRemoved(String),
@@ -191,6 +195,7 @@ impl fmt::Display for Effect {
                 write!(f, "{by} reviews {item}: {}", state.to_lowercase().replace('_', " "))
             }
             Change::ReviewDismissed { .. } => write!(f, "{by} dismisses a review of {item}"),
+            Change::Updated { sha } => write!(f, "{by} updates the branch of {item} to {sha:.7}"),
             Change::ReviewRequested(login) => write!(f, "{by} asks {login} to review {item}"),
             Change::ReviewRequestRemoved(login) => write!(f, "{by} asks {login} no more to review {item}"),
             Change::MarkedReady => write!(f, "{by} marks {item} ready for review"),

@@ -15,6 +15,7 @@ mod graphql;
 mod installing;
 pub mod journal;
 pub mod limits;
+mod merging;
 pub mod people;
 mod reviewing;
 mod routes;

@@ -245,10 +245,10 @@ impl Person {
         let actor = self.actor();
         let number = self.github.inner.update(|world| {
             let id = world.seed.id();
-            let (pull_id, base_sha, head_sha) = (world.seed.id(), world.seed.sha(), world.seed.sha());
+            let base = new.base.clone().or_else(|| Some(world.repository(repository)?.default_branch.clone()))?;
+            let (pull_id, base_sha, head_sha) = (world.seed.id(), world.tip(repository, &base)?, world.seed.sha());
             if !new.texts.is_empty() {
-                let repo = world.repository_mut(repository)?;
-                repo.files.insert(head_sha.clone(), new.texts.into_iter().collect());
+                world.repository_mut(repository)?.files.insert(head_sha.clone(), new.texts.into_iter().collect());
             }
             let repo = world.repository(repository)?;
             let author = actor.user.clone();
@@ -258,13 +258,16 @@ impl Person {
             let pull = is_pull.then(|| Pull {
                 id: pull_id,
                 draft: new.draft,
-                base_ref: new.base.unwrap_or_else(|| repo.default_branch.clone()),
+                base_ref: base,
                 base_sha,
                 head_ref: new.head,
                 head_sha,
                 fork_owner: new.fork.then(|| author.clone()),
                 merged_at: None,
                 merged_by: None,
+                merge_sha: None,
+                conflicts: false,
+                unknown: 0,
                 commits: 1,
                 files: new.files,
                 reviews: Vec::new(),
@@ -292,7 +295,7 @@ impl Person {
                 closed_at: None,
                 pull,
             };
-            world.note_branches(repository, &item);
+            world.repository_mut(repository)?.note_head(&item);
             world.open(&actor, repository, item)
         });
         number.unwrap_or_else(|| panic!("the fake GitHub has no {repository}"))

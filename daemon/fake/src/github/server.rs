@@ -118,8 +118,11 @@ async fn answer(inner: Arc<Inner>, request: http::Request<Incoming>) -> Result<R
         let latency = world.latency + fault.as_ref().map_or(Duration::ZERO, |fault| fault.latency);
         (fault, latency)
     };
-    if fault.is_some() {
+    if let Some(fault) = &fault {
         tokio::time::sleep(latency).await;
+        if let Some(meanwhile) = &fault.meanwhile {
+            (meanwhile.0)();
+        }
     }
     let answer = match fault {
         None => metered(&inner, &call, latency).await,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Fault, GitHub};
 use crate::github::people::NewItem;
 use crate::key::sign_webhook;
+use crate::model::BranchRules;
 
 /// A client with an installation token, as orchd would be.
 struct Client {
@@ -308,4 +309,37 @@ async fn deliveries_reach_the_webhook_in_order_and_requests_wait_at_the_gate() {
     github.until("the request waits", |github| github.requests().last().unwrap().answered.is_none()).await;
     github.resume();
     assert_eq!(waiting.await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_merge_is_done_or_refused_as_github_does() {
+    let (github, client) = with_web().await;
+    let (alice, bob) = (github.person("alice"), github.person("bob"));
+    let number = alice.opens_pull("acme/web", NewItem::titled("Docs").draft());
+    let put = async |what: &str, body: Value| {
+        let answer = client.send(Method::PUT, &format!("/repos/acme/web/pulls/{number}/{what}"), body).await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap()["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(put("merge", json!({})).await, (405, "Pull Request is still a draft".to_owned()));
+    alice.marks_ready("acme/web", number);
+    let rules = BranchRules { checks: vec!["build".to_owned()], approvals: 1, up_to_date: true };
+    github.protect("acme/web", "main", rules);
+    assert_eq!(put("merge", json!({})).await, (405, "Required status check \"build\" is expected.".to_owned()));
+    github.check_run("acme/web", number, "build", Some("success"));
+    assert_eq!(put("merge", json!({})).await.0, 405, "nobody approved");
+    bob.approves("acme/web", number);
+    assert_eq!(put("merge", json!({"merge_method": "swallow"})).await.0, 422);
+    assert_eq!(put("merge", json!({"sha": "another"})).await.0, 409);
+    assert_eq!(put("update-branch", json!({})).await.0, 422, "there is nothing to update with");
+
+    bob.commits("acme/web", "README.md", Some("News."));
+    assert_eq!(put("merge", json!({})).await.0, 405, "it is behind");
+    assert_eq!(put("update-branch", json!({"expected_head_sha": "another"})).await.0, 422);
+    assert_eq!(put("update-branch", json!({})).await.0, 202);
+    github.check_run("acme/web", number, "build", Some("success"));
+    github.take_deliveries();
+    assert_eq!(put("merge", json!({})).await, (200, "Pull Request successfully merged".to_owned()));
+    let told: Vec<String> = github.take_deliveries().into_iter().map(|each| each.event).collect();
+    assert_eq!(told, ["pull_request", "push"]);
+    assert_eq!(put("merge", json!({})).await, (405, "Pull Request is not mergeable".to_owned()));
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::mergeable;
 use super::objects::{API, WEB, label, maybe_time, milestone, node_id, repository, team, time, user, with};
 use crate::model::{Comment, File, Item, Moment, Pull, Repository, Review, User};
 
@@ -95,7 +96,7 @@ pub(crate) fn pull_in_list(repo: &Repository, item: &Item, pull: &Pull) -> Value
             "patch_url": format!("{page}.patch"),
             "issue_url": issue_url,
             "merged_at": maybe_time(pull.merged_at),
-            "merge_commit_sha": pull.merged_at.map(|_| pull.head_sha.clone()),
+            "merge_commit_sha": pull.merged_at.map(|_| pull.merge_sha.as_ref().unwrap_or(&pull.head_sha)),
             "requested_reviewers": reviewers,
             "requested_teams": pull.requested_teams.iter().map(team).collect::<Vec<_>>(),
             "draft": pull.draft,
@@ -120,13 +121,14 @@ pub(crate) fn pull_in_list(repo: &Repository, item: &Item, pull: &Pull) -> Value
 
 /// A pull request with the numbers that only the single view has.
 pub(crate) fn pull_request(repo: &Repository, item: &Item, pull: &Pull) -> Value {
+    let (mergeable, state) = mergeable::state(repo, item, pull);
     with(
         pull_in_list(repo, item, pull),
         json!({
             "merged": pull.merged_at.is_some(),
-            "mergeable": item.open.then_some(true),
-            "rebaseable": item.open.then_some(true),
-            "mergeable_state": if pull.draft { "draft" } else { "clean" },
+            "mergeable": mergeable,
+            "rebaseable": mergeable,
+            "mergeable_state": state,
             "merged_by": pull.merged_by.as_ref().map(user),
             "review_comments": 0,
             "maintainer_can_modify": pull.fork_owner.is_some(),
@@ -241,7 +243,7 @@ pub(crate) fn moment(repo: &Repository, item: &Item, moment: &Moment) -> Value {
     let subject = moment.subject.clone().unwrap_or_default();
     let fields = match moment.event.as_str() {
         "labeled" | "unlabeled" => json!({"label": {"name": subject, "color": "ededed"}}),
-        "assigned" | "unassigned" => json!({"assignee": {"login": subject}}),
+        "assigned" | "unassigned" => json!({"assignee": {"login": subject}, "assigner": user(&moment.actor)}),
         "milestoned" | "demilestoned" => json!({"milestone": {"title": subject}}),
         "commented" => {
             let found = item.comments.iter().find(|each| each.id.to_string() == subject);

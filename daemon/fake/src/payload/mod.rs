@@ -7,6 +7,7 @@ pub(crate) mod ci;
 mod ci_events;
 pub(crate) mod events;
 pub(crate) mod items;
+pub(crate) mod mergeable;
 pub(crate) mod objects;
 mod order;
 pub(crate) mod random;

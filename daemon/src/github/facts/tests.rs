@@ -139,8 +139,9 @@ async fn an_event_without_an_installation_asks_nothing() {
 fn a_comment_takes_back_no_approval() {
     let given = |list: &[(&str, &str)]| {
         let review = |(login, state): &(&str, &str)| GivenReview {
-            user: Some(User { login: (*login).to_owned() }),
+            user: Some(User { login: (*login).to_owned(), kind: "User".to_owned() }),
             state: (*state).to_owned(),
+            author_association: String::new(),
         };
         let latest = latest_reviews(list.iter().map(review).collect());
         latest.into_iter().map(|review| (review.reviewer, review.state)).collect::<Vec<_>>()
@@ -180,4 +181,18 @@ fn the_latest_run_of_a_name_counts() {
     assert_eq!(state(vec![run(2, "in_progress", None), failed()]), CheckState::Pending);
     assert_eq!(state(vec![run(2, "completed", Some("skipped")), failed()]), CheckState::Passing);
     assert_eq!(state(vec![run(3, "completed", Some("stale")), run(2, "queued", None)]), CheckState::Failing);
+}
+
+#[test]
+fn an_approval_binds_only_when_somebody_of_the_house_gave_it() {
+    let given = |login: &str, association: &str, kind: &str| GivenReview {
+        user: Some(User { login: login.to_owned(), kind: kind.to_owned() }),
+        state: "APPROVED".to_owned(),
+        author_association: association.to_owned(),
+    };
+    assert!(given("bob", "MEMBER", "User").is_of_the_house());
+    assert!(given("bob", "COLLABORATOR", "User").is_of_the_house());
+    assert!(!given("mallory", "NONE", "User").is_of_the_house());
+    assert!(!given("mallory", "CONTRIBUTOR", "User").is_of_the_house());
+    assert!(!given("helper[bot]", "MEMBER", "Bot").is_of_the_house());
 }

@@ -15,6 +15,7 @@ use crate::core::event::EventId;
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, either, with};
 use crate::http::{App, reply};
+use crate::store::causes::CauseRow;
 use crate::store::decisions::DecisionRow;
 use crate::store::effects::{EffectFilter, EffectRow};
 use crate::store::events::{EventFilter, EventRow, Replay};
@@ -28,6 +29,9 @@ pub(super) struct EventStory {
     pub(super) event: EventRow,
     pub(super) decisions: Vec<DecisionRow>,
     pub(super) effects: Vec<EffectRow>,
+    /// The effect of ours that caused the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<CauseRow>,
     /// Only when asked for; `null` when retention has dropped it.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Option<Box<RawValue>>>,
@@ -101,7 +105,8 @@ pub(super) async fn story_of(app: &App, event: EventRow) -> Result<EventStory, H
     let decisions = app.db.decisions_of(event.id).await?;
     let filter = EffectFilter { event: Some(event.id), limit: MOST_EFFECTS, ..EffectFilter::default() };
     let effects = app.db.effects(&filter).await?.rows;
-    Ok(EventStory { event, decisions, effects, payload: None })
+    let cause = app.db.cause_of(event.id).await?;
+    Ok(EventStory { event, decisions, effects, cause, payload: None })
 }
 
 pub(super) fn no_event(id: EventId) -> HttpError {

@@ -1,8 +1,10 @@
 //! The admin API: JSON over the Unix socket, what the CLI speaks. Whoever may open the socket may do everything.
 
 mod audit;
+mod config;
 mod effects;
 mod events;
+mod guards;
 mod installations;
 mod jobs;
 mod query;
@@ -30,6 +32,8 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, audit::routes(app));
     let areas = either(areas, recover::routes(app));
     let areas = either(areas, rollbacks::routes(app));
+    let areas = either(areas, guards::routes(app));
+    let areas = either(areas, config::routes(app));
     either(areas, why::routes(app))
 }
 

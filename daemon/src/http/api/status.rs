@@ -9,6 +9,7 @@ use crate::http::error::{HttpError, answer};
 use crate::http::health::{ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
+use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::repository_configs::RepositoryConfigRow;
 
@@ -28,12 +29,17 @@ struct Status {
     recovery: RecoveryHealth,
     repositories: usize,
     installations: InstallationCount,
+    /// Rules that are stopped on an item.
+    guards: Vec<TripRow>,
     /// Files of repositories that are not used as they are now.
     repository_configs: Vec<RepositoryConfigRow>,
 }
 
 /// Files that are told of: each is somebody else's to mend.
 const MOST_BAD_CONFIGS: u32 = 20;
+
+/// `GET /api/guards` has them all.
+const MOST_TRIPPED: u32 = 20;
 
 pub(super) fn routes(app: &App) -> Routes {
     warp::path!("api" / "status").and(warp::get()).and(with(app)).then(async |app| answer(show(app).await)).boxed()
@@ -63,6 +69,7 @@ async fn show(app: App) -> Result<Response, HttpError> {
         recovery: RecoveryHealth::of(&app),
         repositories,
         installations,
+        guards: app.db.tripped(Utc::now(), MOST_TRIPPED).await?,
         repository_configs,
     })
 }

@@ -19,7 +19,7 @@ const MOST_DECISIONS: u32 = 100;
 /// Events told when neither an event nor an item is named, unless the caller says how many.
 const LATEST: u32 = 20;
 
-/// Each costs three queries.
+/// Each costs four queries.
 const MOST_LATEST: u32 = 200;
 
 /// The same shape whatever is asked about: events, newest first, each with its decisions and effects.

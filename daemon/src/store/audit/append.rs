@@ -35,7 +35,7 @@ pub(in crate::store) async fn append(tx: &mut Tx, entries: Vec<Entry>) -> Result
     if entries.is_empty() {
         return Ok(());
     }
-    tx.lock_chain().await?;
+    tx.wait_for_turn("audit chain").await?;
     // audit: primary key. A statement of its own: it must see what was committed while the lock was waited for.
     let head: Option<(i64, Vec<u8>)> = on_tx!(tx, conn => {
         sqlx::query_as("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetch_optional(&mut *conn).await?

@@ -175,7 +175,7 @@ async fn code_owners_are_those_of_the_base_branch_and_of_the_first_place() {
         match bound.plan(&state, &[]) {
             Plan::Change(change) => change["request"].to_string(),
             Plan::Held(why) | Plan::Nothing(why) => why,
-            other @ Plan::Part(..) => panic!("{other:?}"),
+            other @ (Plan::Part(..) | Plan::Wait(_)) => panic!("{other:?}"),
         }
     };
     assert!(owners(&stage).await.contains("there is no CODEOWNERS on `main`"));

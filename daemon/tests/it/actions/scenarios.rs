@@ -3,6 +3,7 @@
 use orchd_fake::ItemView;
 use serde_json::{Value, json};
 
+use super::merge;
 use super::review_scenarios::review_scenarios;
 use super::stage::{Kind, Stage, edit_our_comment, our_comment, our_comment_id};
 use super::tidying;
@@ -39,6 +40,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         stale_scenarios(),
         tidying::scenarios(),
         review_scenarios(),
+        merge::scenarios(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -158,7 +158,7 @@ on_both! {
         let (db, now) = (place.open().await, noon());
         let (_, effect, job) = planned(&db).await;
         let (before, change) = (serde_json::json!([]), serde_json::json!({"add": ["bug"]}));
-        let write = Write { owner: "me", job, effect, before: &before, change: &change, lease_until: now + seconds(30) };
+        let write = Write { owner: "me", job, effect, before: &before, change: &change, lease_until: now + seconds(30), allowance: None };
         db.begin_write(&write, now).await.unwrap();
         db.take_over_installation(&suspended(now), Word::Asked, now).await.unwrap();
         assert!(db.hold_effect("me", job, (effect, ID), "suspended", now).await.unwrap());
@@ -177,7 +177,7 @@ on_both! {
         db.hold_event(id, ID, now).await.unwrap();
         assert_eq!(db.resume(ID, now).await.unwrap(), 0, "its job runs");
         assert_eq!(db.resumable().await.unwrap(), [ID], "so it is looked at again");
-        let done = Processed { job: job_of(id), event: id, decisions: vec![], config_revision: "r".to_owned(), hand_changes: vec![] };
+        let done = Processed { job: job_of(id), event: id, decisions: vec![], config_revision: "r".to_owned(), hand_changes: vec![], cause: None };
         db.finish_processed("me", &[done], now).await.unwrap();
         assert_eq!(db.resume(ID, now).await.unwrap(), 1);
         assert!(db.resumable().await.unwrap().is_empty());

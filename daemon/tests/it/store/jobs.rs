@@ -15,6 +15,7 @@ fn nothing_triggered(job: JobId) -> Processed {
         decisions: Vec::new(),
         config_revision: "r1".to_owned(),
         hand_changes: Vec::new(),
+        cause: None,
     }
 }
 

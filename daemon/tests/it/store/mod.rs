@@ -1,5 +1,6 @@
 //! The contract of the store: every method, on both databases.
 
+mod allowance;
 mod audit;
 mod budgets;
 mod decisions;
@@ -7,6 +8,7 @@ mod ingest;
 mod installations;
 mod jobs;
 mod lists;
+mod merge_queue;
 mod open;
 mod recovery;
 mod retention;

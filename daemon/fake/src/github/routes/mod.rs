@@ -4,6 +4,7 @@ mod app;
 mod comments;
 mod issues;
 mod labels;
+mod merging;
 mod pulls;
 mod reactions;
 mod repository;
@@ -137,6 +138,9 @@ fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> A
         (_, ["issues", number, "comments"]) => at.numbered(number, |n| comments::of_item(world, &at, n)),
         (_, ["issues", number, "labels", rest @ ..]) => at.numbered(number, |n| labels::handle(world, &at, n, rest)),
         (_, ["issues", rest @ ..]) => issues::handle(world, &at, rest),
+        ("PUT", ["pulls", number, "merge"]) => at.numbered(number, |n| merging::merge(world, &at, n)),
+        ("PUT", ["pulls", number, "update-branch"]) => at.numbered(number, |n| merging::update(world, &at, n)),
+        ("GET", ["compare", range]) => at.repository(world, |repo| merging::compare(repo, range)),
         (_, ["pulls", rest @ ..]) => pulls::handle(world, &at, rest),
         ("GET", ["commits", sha, "check-runs"]) => pulls::check_runs(world, &at, sha),
         ("GET", ["contents", path @ ..]) => at.repository(world, |repo| contents::show(repo, call, &path.join("/"))),

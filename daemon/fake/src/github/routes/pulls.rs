@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Place, reviews};
+use super::{Place, merging, reviews};
 use crate::github::call::Answer;
 use crate::github::contents;
 use crate::github::journal::Change;
 use crate::github::world::World;
 use crate::model::{Item, Pull, Repository, Status};
-use crate::payload::objects::{API, repository};
+use crate::payload::objects::{API, repository, with};
 use crate::payload::{ci, items};
 
 /// GitHub lists no more files than this.
@@ -18,7 +18,9 @@ pub(super) fn handle(world: &mut World, at: &Place<'_>, rest: &[&str]) -> Answer
     match (at.call.method.as_str(), rest) {
         ("GET", []) => list(world, at),
         ("GET", [number]) => {
-            one(world, at, number, |repo, item, pull| Answer::ok(items::pull_request(repo, item, pull)))
+            let shown = one(world, at, number, |repo, item, pull| Answer::ok(items::pull_request(repo, item, pull)));
+            merging::was_asked(world, at, number);
+            shown
         }
         ("PATCH", [number]) => at.numbered(number, |n| edit(world, at, n)),
         ("GET", [number, "files"]) => one(world, at, number, |repo, _, pull| {
@@ -26,7 +28,12 @@ pub(super) fn handle(world: &mut World, at: &Place<'_>, rest: &[&str]) -> Answer
             Answer::page(at.call, files.map(|file| items::file(repo, &pull.head_sha, file)).collect())
         }),
         ("GET", [number, "reviews"]) => one(world, at, number, |repo, item, pull| {
-            Answer::page(at.call, pull.reviews.iter().map(|each| items::review(repo, item, each)).collect())
+            let association = |login: &str| if repo.collaborators.contains(login) { "MEMBER" } else { "NONE" };
+            let shown = pull.reviews.iter().map(|each| {
+                let by = json!({"author_association": association(&each.author.login)});
+                with(items::review(repo, item, each), by)
+            });
+            Answer::page(at.call, shown.collect())
         }),
         (_, [number, rest @ ..]) => at.numbered(number, |n| reviews::handle(world, at, n, rest)),
         _ => Answer::not_found(),

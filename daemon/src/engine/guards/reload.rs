@@ -1,0 +1,141 @@
+//! Whether a changed config may be taken up, or would touch so much that a person has to say so first.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::oneshot;
+
+use crate::actions;
+use crate::config::hold::{HeldRule, Hold};
+use crate::config::{Config, Revision};
+use crate::core::decide::{Outcome, any_triggered, decide};
+use crate::core::event::{Event, EventKind, RepoName};
+use crate::core::facts::Facts;
+use crate::core::rule::{Rule, RuleName};
+use crate::store::events::{EventFilter, EventRow};
+use crate::store::{Db, StoreError};
+
+/// Events of so long are counted.
+const LOOK_BACK: TimeDelta = TimeDelta::days(1);
+
+/// Counting ends after this, with what was found by then.
+const COUNTS_FOR: Duration = Duration::from_secs(5);
+
+/// Events loaded at once.
+const BATCH: u32 = 200;
+
+/// Somebody asks for a reload and waits until it is over.
+pub type Asked = oneshot::Sender<()>;
+
+/// Why `new` may not take the place of `old`; `None`: it may. A revision that was held stays held, whatever would be
+/// counted now, until a person lets it in.
+///
+/// # Errors
+/// When the store does not tell what happened.
+pub async fn review(db: &Db, old: &Config, new: &Config, now: DateTime<Utc>) -> Result<Option<Hold>, StoreError> {
+    let Some(most) = old.guards.hold_reload_over else { return Ok(None) };
+    let rules = new.rules_changed_since(old);
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    match db.config_hold(&new.revision.hash).await? {
+        Some((_, true)) => return Ok(None),
+        Some((counted, false)) => {
+            let hold = serde_json::from_value(counted);
+            return hold.map(Some).map_err(|error| StoreError::Corrupt(format!("column hold: {error}")));
+        }
+        None => {}
+    }
+    let counted = count(db, &rules, now).await?;
+    let items: HashSet<_> = counted.items.values().flatten().collect();
+    if items.len() as u64 <= u64::from(most) {
+        return Ok(None);
+    }
+    let mut touched: Vec<HeldRule> =
+        counted.items.iter().map(|(rule, items)| HeldRule { rule: rule.clone(), items: items.len() as u64 }).collect();
+    touched.sort_by(|a, b| b.items.cmp(&a.items).then_with(|| a.rule.cmp(&b.rule)));
+    let hold = Hold {
+        revision: new.revision.hash.clone(),
+        git_commit: new.revision.git_commit.clone(),
+        items: items.len() as u64,
+        most,
+        complete: counted.complete,
+        rules: touched,
+        held_at: now,
+    };
+    let told = serde_json::to_value(&hold).map_err(|error| StoreError::Failed(error.to_string()))?;
+    db.hold_config(&hold.revision, &told, now).await?;
+    Ok(Some(hold))
+}
+
+/// What to start with: the config on disk, or with what ran last in place of what would be held.
+///
+/// # Errors
+/// When the store does not tell what ran.
+pub async fn start_with(db: &Db, disk: Config, now: DateTime<Utc>) -> Result<Config, StoreError> {
+    let path = disk.revision.path.display().to_string();
+    let Some(last) = db.last_config(&path).await?.filter(|last| last.revision != disk.revision.hash) else {
+        return Ok(disk);
+    };
+    let revision = Revision { hash: last.revision, git_commit: last.git_commit, ..disk.revision.clone() };
+    let earlier = match disk.acting_as(revision, &last.effective, actions::kinds()) {
+        Ok(earlier) => earlier,
+        Err(problems) => {
+            tracing::warn!(%problems, "the rules that ran last can no longer be read: the config on disk is taken as it is");
+            return Ok(disk);
+        }
+    };
+    Ok(if review(db, &earlier, &disk, now).await?.is_some() { earlier } else { disk })
+}
+
+/// What rules would have acted on.
+struct Counted {
+    items: HashMap<RuleName, HashSet<(RepoName, u64)>>,
+    complete: bool,
+}
+
+/// Decides on the stored events of the last day, the newest first, by what their payloads tell. Where that does not
+/// settle a rule, it is taken to act.
+async fn count(db: &Db, rules: &[Rule], now: DateTime<Utc>) -> Result<Counted, StoreError> {
+    let until = Instant::now() + COUNTS_FOR;
+    let mut counted = Counted { items: HashMap::new(), complete: true };
+    let mut after = None;
+    loop {
+        let filter = EventFilter { since: Some(now - LOOK_BACK), limit: BATCH, after, ..EventFilter::default() };
+        let page = db.events(&filter).await?;
+        let triggers = |row: &&EventRow| {
+            let kind = EventKind { name: row.event_type.clone(), action: row.event_action.clone() };
+            row.number.is_some() && row.repository.is_some() && any_triggered(rules, &kind)
+        };
+        let rows: HashMap<_, _> = page.rows.iter().filter(triggers).map(|row| (row.id, row)).collect();
+        let ids: Vec<_> = rows.keys().copied().collect();
+        for (id, payload) in db.payloads(&ids).await? {
+            if let (Some(row), Ok(payload)) = (rows.get(&id), serde_json::from_slice(&payload)) {
+                let event = Event::from_payload(id, &row.event_type, row.received_at, payload);
+                note(&mut counted.items, rules, &event);
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(counted);
+        }
+        if Instant::now() > until {
+            return Ok(Counted { complete: false, ..counted });
+        }
+    }
+}
+
+fn note(items: &mut HashMap<RuleName, HashSet<(RepoName, u64)>>, rules: &[Rule], event: &Event) {
+    let (Some(repository), Some(number)) = (&event.repository, event.item) else { return };
+    let facts = Facts::from_event(event);
+    for rule in rules {
+        let acts = match decide(std::slice::from_ref(rule), event, &facts) {
+            Outcome::Decided(decisions) => decisions.iter().any(|decision| !decision.intents.is_empty()),
+            Outcome::Needs(_) => true,
+        };
+        if acts {
+            items.entry(rule.name.clone()).or_default().insert((repository.clone(), number));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Which effect of ours caused an event: `causes`.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::columns::{Micros, from_word, signed, unsigned};
+use super::dialect::Tx;
+use super::effects::{EffectRow, EffectSql, SELECT};
+use super::{Db, StoreError};
+use crate::core::event::{EventId, RepoName};
+use crate::core::intent::IntentId;
+use crate::core::rule::RuleName;
+
+/// Written effects of one item that are looked at, newest first.
+const MOST_EFFECTS: i64 = 200;
+
+/// That an effect of ours caused an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub effect: IntentId,
+    /// Effects in a row that led to the event, this one included: at least 1.
+    pub depth: u32,
+}
+
+/// The same, with what is known of the effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseRow {
+    pub effect: IntentId,
+    pub depth: u32,
+    pub rule: RuleName,
+    pub action: String,
+    /// The event that the rule had met.
+    pub event: EventId,
+}
+
+/// Stores what processing found out; an event has one cause, however often it is decided on.
+pub(super) async fn store_cause(tx: &mut Tx, event: EventId, cause: Cause) -> Result<(), sqlx::Error> {
+    // causes: primary key.
+    on_tx!(tx, conn => {
+        sqlx::query(
+            "INSERT INTO causes (event_id, effect_id, depth) VALUES ($1, $2, $3)
+             ON CONFLICT (event_id) DO UPDATE SET effect_id = excluded.effect_id, depth = excluded.depth",
+        )
+        .bind(event.0)
+        .bind(cause.effect.0)
+        .bind(i64::from(cause.depth))
+        .execute(&mut *conn)
+        .await?;
+    });
+    Ok(())
+}
+
+impl Db {
+    /// What caused the event, if an effect of ours did and is still stored.
+    pub async fn cause_of(&self, event: EventId) -> Result<Option<CauseRow>, StoreError> {
+        type Found = (Uuid, i64, String, String, Uuid);
+        // causes, effects: primary keys.
+        let found: Option<Found> = on_db!(self, conn => {
+            sqlx::query_as(
+                "SELECT c.effect_id, c.depth, e.rule, e.action, e.event_id FROM causes c
+                 JOIN effects e ON e.id = c.effect_id WHERE c.event_id = $1",
+            )
+            .bind(event.0)
+            .fetch_optional(conn)
+            .await
+        })?;
+        let Some((effect, depth, rule, action, event)) = found else { return Ok(None) };
+        Ok(Some(CauseRow {
+            effect: IntentId(effect),
+            depth: unsigned("depth", depth)?,
+            rule: from_word("rule", rule)?,
+            action,
+            event: EventId(event),
+        }))
+    }
+
+    /// Effects on the item whose write began between these times: those planned last come first, at most 200.
+    pub async fn written_on(
+        &self,
+        repository: &RepoName,
+        number: u64,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<EffectRow>, StoreError> {
+        // effects_item.
+        let found: Vec<EffectSql> = on_db!(self, conn => {
+            let sql = sqlx::AssertSqlSafe(format!(
+                "{SELECT} WHERE lower(repository) = $1 AND number = $2 AND started_at >= $3 AND started_at <= $4
+                    AND state IN ('writing', 'applied', 'undone', 'quarantined')
+                 ORDER BY cursor DESC LIMIT $5"
+            ));
+            sqlx::query_as(sql)
+                .bind(repository.as_str().to_ascii_lowercase())
+                .bind(signed(number))
+                .bind(Micros::from(from))
+                .bind(Micros::from(until))
+                .bind(MOST_EFFECTS)
+                .fetch_all(conn)
+                .await
+        })?;
+        found.into_iter().map(EffectRow::try_from).collect()
+    }
+}

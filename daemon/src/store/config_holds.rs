@@ -1,0 +1,53 @@
+//! Changed configs that wait, or waited, for a person: `config_holds`.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::columns::{Micros, from_json, to_json};
+use super::{Db, StoreError};
+
+impl Db {
+    /// What was counted of a revision, and whether a person let it in.
+    pub async fn config_hold(&self, revision: &str) -> Result<Option<(Value, bool)>, StoreError> {
+        // config_holds: primary key.
+        let found: Option<(String, Option<Micros>)> = on_db!(self, conn => {
+            sqlx::query_as("SELECT hold, confirmed_at FROM config_holds WHERE revision = $1")
+                .bind(revision)
+                .fetch_optional(conn)
+                .await
+        })?;
+        found.map(|(hold, confirmed)| Ok((from_json("hold", &hold)?, confirmed.is_some()))).transpose()
+    }
+
+    /// Holds a revision. One that is held or was let in stays so.
+    pub async fn hold_config(&self, revision: &str, counted: &Value, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let text = to_json(counted)?;
+        let mut tx = self.begin().await?;
+        // config_holds: primary key.
+        on_tx!(tx, conn => {
+            sqlx::query(
+                "INSERT INTO config_holds (revision, hold, held_at) VALUES ($1, $2, $3) ON CONFLICT (revision) DO NOTHING",
+            )
+            .bind(revision)
+            .bind(text)
+            .bind(Micros::from(now))
+            .execute(&mut *conn)
+            .await?;
+        });
+        Ok(tx.commit().await?)
+    }
+
+    /// A person lets a held revision in.
+    pub async fn confirm_config(&self, revision: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        // config_holds: primary key.
+        on_tx!(tx, conn => {
+            sqlx::query("UPDATE config_holds SET confirmed_at = $2 WHERE revision = $1")
+                .bind(revision)
+                .bind(Micros::from(now))
+                .execute(&mut *conn)
+                .await?;
+        });
+        Ok(tx.commit().await?)
+    }
+}

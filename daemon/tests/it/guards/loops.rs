@@ -1,0 +1,225 @@
+//! Effects that cause events that cause effects, and rules that fight with others.
+
+use std::time::Duration;
+
+use orchd_fake::{Change, GitHub, NewItem};
+use serde_json::Value;
+
+use crate::on_both_databases;
+use crate::story::{Database, Story, WEB};
+
+/// Two rules that want opposite things of one label.
+const QUARREL: &str = "
+  - name: put-it-there
+    on: [issues.opened, issues.unlabeled]
+    then:
+      - label: {add: [contested]}
+  - name: take-it-off
+    on: issues.labeled
+    then:
+      - label: {remove: [contested]}
+";
+
+/// Applied effects of the App on the label.
+fn moves(story: &Story, number: u64) -> usize {
+    let moved = |change: &Change| matches!(change, Change::LabelAdded(_) | Change::LabelRemoved(_));
+    let effects = story.github.effects_on(WEB, number);
+    effects.iter().filter(|effect| effect.by_app && effect.changed && moved(&effect.change)).count()
+}
+
+fn text(output: std::process::Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+on_both_databases!(an_event_that_an_effect_of_ours_caused_names_it, |database: Database| async move {
+    let rules = "
+  - name: triage
+    on: issues.opened
+    then:
+      - label: {add: [triage]}
+      - comment: {body: Thank you.}
+  - name: greet-label
+    on: [issues.labeled, issue_comment.created]
+    then:
+      - label: {add: [seen]}
+";
+    let story = Story::begin(database, rules).await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    // Another bot, and a person, do what we might have done: none of it is ours.
+    story.settles().await;
+    story.github.person("other[bot]").labels(WEB, number, "from-a-bot");
+    alice.labels(WEB, number, "by-hand");
+    alice.comments(WEB, number, "Anybody?");
+    story.settles().await;
+
+    let effects = story.json_lines(&["effects", "list", "--number", &number.to_string()]);
+    let effect_of = |rule: &str, action: &str| {
+        let found = effects.iter().rfind(|each| each["intent"]["rule"] == rule && each["intent"]["action"] == action);
+        found.unwrap()["intent"]["id"].clone()
+    };
+    let show = |id: &Value| story.json(&["events", "show", id.as_str().unwrap()]);
+    let mut caused = Vec::new();
+    for event in story.json_lines(&["events", "list", "--number", &number.to_string()]) {
+        let told = show(&event["id"]);
+        if event["actor"] == "orchd[bot]" {
+            caused.push((event["event_type"].clone(), told["cause"].clone()));
+        } else {
+            assert!(told.get("cause").is_none(), "{} caused nothing of it: {told:#}", event["actor"]);
+        }
+    }
+    assert_eq!(caused.len(), 3, "{caused:#?}");
+    let by = |effect: &Value| caused.iter().find(|(_, cause)| cause["effect"] == *effect).unwrap();
+    let (kind, cause) = by(&effect_of("triage", "comment"));
+    assert_eq!(
+        (kind.as_str().unwrap(), &cause["rule"], &cause["depth"]),
+        ("issue_comment", &"triage".into(), &1.into())
+    );
+    assert_eq!(by(&effect_of("triage", "label")).1["depth"], 1);
+    assert_eq!(by(&effect_of("greet-label", "label")).1["depth"], 2, "event, effect, event, effect, event");
+    let why = text(story.cli(&["why", &format!("{WEB}#{number}")]));
+    assert!(why.contains("(label) of rule greet-label on event") && why.contains("2 effects in a row"), "{why}");
+    assert!(story.json_lines(&["guards", "list"]).is_empty());
+});
+
+on_both_databases!(rules_that_set_each_other_off_are_stopped_at_the_depth, |database: Database| async move {
+    let mut story = Story::prepare(database, QUARREL, "").await;
+    story.replace_more("guards: {max_depth: 4, flip_flops: 10}\n");
+    story.write_rules(QUARREL);
+    story.start();
+    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
+    story.settles().await;
+
+    assert_eq!(moves(&story, number), 4, "four effects in a row, and no fifth");
+    let tripped = story.json_lines(&["guards", "list"]);
+    assert_eq!(tripped.len(), 1, "{tripped:#?}");
+    assert_eq!((tripped[0]["guard"].as_str(), tripped[0]["rule"].as_str()), (Some("depth"), Some("put-it-there")));
+    let chain = "`put-it-there` → `take-it-off` → `put-it-there` → `take-it-off` → `put-it-there`";
+    assert!(tripped[0]["note"].as_str().unwrap().contains(chain), "{tripped:#?}");
+
+    // It shows wherever a person looks, and was logged once.
+    let why = text(story.cli(&["why", &format!("{WEB}#{number}")]));
+    assert!(why.contains("held (stopped: rules set each other off, 4 effects in a row"), "{why}");
+    assert!(text(story.cli(&["status"])).contains(&format!("put-it-there on {WEB}#{number}")));
+    story.until_metric("orchd_guards_tripped ", |count| count > 0.5).await;
+    story.until_metric("orchd_guards_tripped_total{guard=\"depth\"} ", |count| count > 0.5).await;
+    let (_, health) = story.get("/health").await;
+    let health: Value = serde_json::from_str(&health).unwrap();
+    assert_eq!((health["guards"]["tripped"].as_u64(), health["status"].as_str()), (Some(1), Some("degraded")));
+    assert_eq!(story.log().matches("a breaker tripped").count(), 1);
+
+    // Other items are not concerned.
+    let other = story.github.person("alice").opens_issue(WEB, NewItem::titled("Another"));
+    story.settles().await;
+    assert_eq!(moves(&story, other), 4);
+    assert_eq!(text(story.cli(&["guards", "reset", "--all"])), "2 reset\n");
+    assert!(story.json_lines(&["guards", "list"]).is_empty());
+});
+
+#[tokio::test]
+async fn a_breaker_that_was_reset_lets_the_held_effect_through_when_it_is_decided_again() {
+    let mut story = Story::prepare(Database::Sqlite, QUARREL, "").await;
+    story.replace_more("guards: {max_depth: 4, flip_flops: 10}\n");
+    story.write_rules(QUARREL);
+    story.start();
+    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
+    story.settles().await;
+    assert!(!story.github.issue(WEB, number).has_label("contested"));
+    let held = story.json_lines(&["effects", "list", "--state", "held"]);
+    let event = held[0]["intent"]["event"].as_str().unwrap().to_owned();
+    let replay = || assert!(story.cli(&["events", "replay", &event]).status.success());
+
+    replay();
+    story.settles().await;
+    assert_eq!(moves(&story, number), 4, "as long as the breaker is tripped nothing happens");
+
+    let unknown = story.cli(&["guards", "reset", "01980a2b-7c4d-7e5f-8a9b-0c1d2e3f4a5b"]);
+    assert_eq!(unknown.status.code(), Some(4));
+    let id = story.json_lines(&["guards", "list"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(text(story.cli(&["guards", "reset", &id])), "1 reset\n");
+    replay();
+    story.settles().await;
+    assert_eq!(moves(&story, number), 5, "one more, and its echo is stopped again");
+    assert!(story.github.issue(WEB, number).has_label("contested"));
+    let tripped = story.json_lines(&["guards", "list"]);
+    assert_eq!((tripped.len(), tripped[0]["rule"].as_str()), (1, Some("take-it-off")));
+}
+
+/// Another App's bot that takes a label off as soon as it is there, for as long as the story lasts.
+fn a_bot_takes_off(github: &GitHub, number: u64, label: &'static str) -> tokio::task::JoinHandle<()> {
+    let github = github.clone();
+    tokio::spawn(async move {
+        let mut news = github.news();
+        loop {
+            if github.issue(WEB, number).has_label(label) {
+                github.person("tidy[bot]").unlabels(WEB, number, label);
+            }
+            if news.changed().await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+const INSISTS: &str = "
+  - name: insists
+    on: [issues.edited, issues.unlabeled]
+    then:
+      - label: {add: [contested]}
+  - name: elsewhere
+    on: issues.unlabeled
+    then:
+      - label: {add: [other]}
+";
+
+on_both_databases!(another_bot_that_fights_a_rule_is_left_to_win, |database: Database| async move {
+    let story = Story::begin(database, INSISTS).await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    let bot = a_bot_takes_off(&story.github, number, "contested");
+    alice.retitles(WEB, number, "It breaks badly");
+    let tripped = |story: &Story| story.json_lines(&["guards", "list"]);
+    story.until("the breaker trips", |story| !tripped(story).is_empty()).await;
+    story.settles().await;
+
+    let added = story.github.effects_on(WEB, number);
+    let added = added.iter().filter(|each| each.by_app && each.change == Change::LabelAdded("contested".to_owned()));
+    assert_eq!(added.count(), 3, "three times put there, three times taken off, and enough");
+    let trip = &tripped(&story)[0];
+    assert_eq!((trip["guard"].as_str(), trip["rule"].as_str()), (Some("flip_flop"), Some("insists")));
+    let note = trip["note"].as_str().unwrap();
+    assert!(note.contains("put label `contested` there 3 times") && note.contains("`tidy[bot]`"), "{note}");
+    assert!(story.github.issue(WEB, number).has_label("other"), "the other rule goes on");
+
+    // What comes later is held too, without a word in the log.
+    alice.retitles(WEB, number, "It breaks again");
+    story.settles().await;
+    assert!(!story.github.issue(WEB, number).has_label("contested"));
+    assert_eq!(story.log().matches("a breaker tripped").count(), 1);
+    bot.abort();
+});
+
+#[tokio::test]
+async fn a_breaker_ends_by_itself_after_the_configured_time() {
+    let mut story = Story::prepare(Database::Sqlite, INSISTS, "").await;
+    story.replace_more("guards: {reset_after: 2s}\n");
+    story.write_rules(INSISTS);
+    story.start();
+    let alice = story.github.person("alice");
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    let bot = a_bot_takes_off(&story.github, number, "contested");
+    alice.retitles(WEB, number, "It breaks badly");
+    story.until_metric("orchd_guards_tripped_total{guard=\"flip_flop\"} ", |count| count > 0.5).await;
+    bot.abort();
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while !story.json_lines(&["guards", "list"]).is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+    alice.retitles(WEB, number, "It breaks again");
+    story.settles().await;
+    assert!(story.github.issue(WEB, number).has_label("contested"), "nobody takes it off any more");
+}
