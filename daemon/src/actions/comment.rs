@@ -141,7 +141,7 @@ fn ours(listed: &[Listed], bot: &str, fits: impl Fn(&str) -> bool) -> Option<Com
     })
 }
 
-pub(super) fn same(a: &Comment, b: &Comment) -> bool {
+fn same(a: &Comment, b: &Comment) -> bool {
     a.id == b.id && unix(&a.body) == unix(&b.body)
 }
 

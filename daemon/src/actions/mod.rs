@@ -196,8 +196,8 @@ impl Bound {
         let asked = self.action.asks_for().into_iter().map(|(thing, hand)| Move { thing, hand });
         let moves: Vec<Move> = self.moves(change).into_iter().chain(asked).collect();
         match told_move(event) {
-            Some(told) if !moves.is_empty() => moves.iter().any(|each| each.is(&told)),
-            _ => {
+            Some(told) => moves.iter().any(|each| each.is(&told)),
+            None => {
                 let events = self.action.told_by();
                 moves.is_empty() && (events.is_empty() || events.contains(&event.kind.name.as_str()))
             }

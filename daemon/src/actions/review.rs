@@ -202,10 +202,12 @@ impl Action for Params {
 
     fn undo(&self, before: &State, after: &State, now: &State) -> Reversal<Change> {
         if let Some(given) = after.news(before).next() {
-            return match now.find(given.id) {
+            // Taken back and redone, it is another review that says the same.
+            let stands = |review: &&Ours| review.commit == given.commit && review.state == given.state;
+            return match now.ours.iter().find(stands).or_else(|| now.find(given.id)) {
                 None => Reversal::Nothing,
                 Some(review) if review.is_dismissed() => Reversal::Nothing,
-                Some(review) if review.is_of(Event::Approve) => Reversal::Change(Change::Dismiss { id: given.id }),
+                Some(review) if review.is_of(Event::Approve) => Reversal::Change(Change::Dismiss { id: review.id }),
                 Some(_) => Reversal::Refused("GitHub deletes no submitted review: the comment stays".to_owned()),
             };
         }

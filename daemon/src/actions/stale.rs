@@ -147,6 +147,11 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{days: 60, close_days: 14, comment: \"Is this still so?\", exempt_labels: [pinned]}";
     const UNDOABLE: bool = true;
 
+    fn asks_for(&self) -> Vec<(Thing, Hand)> {
+        let mark = |hand| (Thing::Label(self.label.clone()), hand);
+        vec![mark(Hand::Put), mark(Hand::Taken), (Thing::State, Hand::Taken)]
+    }
+
     fn check(&self) -> Result<(), String> {
         let whole = |days: u32| (1..=3650).contains(&days);
         if !whole(self.days) || !self.close_days.is_none_or(whole) {
@@ -267,7 +272,7 @@ impl Action for Params {
         let back = |before: bool, after: bool, now: bool| (before != after && now == after).then_some(before);
         let (was, is) = (before.comment.as_ref(), after.comment.as_ref());
         let kept = now.comment.as_ref();
-        let edited = matches!((is, kept), (Some(is), Some(kept)) if !comment::same(is, kept));
+        let edited = matches!((is, kept), (Some(is), Some(kept)) if !comment::says(kept, &is.body));
         if edited {
             return Reversal::Refused("the comment was edited since".to_owned());
         }

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Below `api_url`, as [`endpoint`] knows.
+/// Below `api_url`, as `endpoint` knows.
 pub(super) const PATH: &str = "/graphql";
 
 /// `data` of an answer.

@@ -15,7 +15,7 @@ rules:
     mode: shadow
     limits: {actions_per_hour: 5}
   - name: fewest
-    on: push
+    on: issues.closed
     then: [{close: {}}]
 "#;
 
@@ -35,7 +35,7 @@ fn a_config_can_act_as_an_earlier_one() {
     let told = |config: &Config| config.rules.iter().map(|rule| format!("{rule:?}")).collect::<Vec<_>>();
     assert_eq!(told(&again), told(&earlier));
 
-    let gone = json!({"rules": [{"name": "a", "on": ["push"], "then": [{"teleport": {}}]}]});
+    let gone = json!({"rules": [{"name": "a", "on": ["issues.closed"], "then": [{"teleport": {}}]}]});
     let told = disk.acting_as(earlier.revision, &gone, ACTIONS).unwrap_err().to_string();
     assert!(told.contains("there is no action `teleport`"), "{told}");
 }
@@ -49,9 +49,9 @@ fn changed_rules_are_those_that_differ_and_may_act() {
     let old = config(&home, "");
     assert!(names(&old, &old).is_empty());
     let text = |rules: &str| home.load(format!("{APP}{rules}")).unwrap();
-    assert_eq!(names(&text(&RULES.replace("on: push", "on: create")), &old), ["fewest"]);
+    assert_eq!(names(&text(&RULES.replace("on: issues.closed", "on: issues.reopened")), &old), ["fewest"]);
     assert_eq!(names(&text(&RULES.replace("mode: shadow", "mode: active")), &old), ["every-key"]);
-    assert!(names(&text(&RULES.replace("on: push", "on: create\n    mode: off")), &old).is_empty());
+    assert!(names(&text(&RULES.replace("on: issues.closed", "on: issues.reopened\n    mode: off")), &old).is_empty());
     let dry = home.load(format!("{}{RULES}", APP.replace("github: {", "github: {dry_run: true, "))).unwrap();
     assert!(names(&dry, &old).is_empty(), "it writes nothing");
     assert_eq!(names(&old, &dry), ["fewest"], "all that act, once they may");
