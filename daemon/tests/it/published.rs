@@ -6,18 +6,20 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchd::actions::{Bound, Origin};
+use orchd::actions::{self, Bound, Origin};
 use orchd::core::event::RepoName;
 use orchd::core::intent::{IntentId, Target};
 use orchd::core::role::Role;
 use orchd::core::rule::RuleName;
+use orchd::core::subject::{CommitId, Subject, SubjectKind};
+use orchd::github::GitHubError;
 use orchd::github::client::{GitHub, Settings};
 use orchd::github::deliveries::{self, Pulled};
 use orchd::github::heard::Heard;
 use orchd::github::items::{self, Place, Which};
 use orchd::github::limits::{BreakerTerms, Budgets, Terms};
 use orchd::github::{roles, timeline};
-use orchd_fake::NewItem;
+use orchd_fake::{AppKey, NewItem};
 use serde_json::Value;
 use warp::Filter;
 use warp::http::{Method, StatusCode};
@@ -44,6 +46,9 @@ impl Published {
 
     /// The template that fits best: the most segments that are written out.
     fn template(&self, path: &str) -> Option<&str> {
+        // The path of a file is one parameter, whatever slashes it has.
+        let path =
+            path.split_once("/contents/").map_or(path.to_owned(), |(before, _)| format!("{before}/contents/file"));
         let parts: Vec<&str> = path.split('/').collect();
         let fits = |template: &&str| {
             let words: Vec<&str> = template.split('/').collect();
@@ -181,8 +186,8 @@ async fn every_published_answer_that_we_ask_for_can_be_read() {
 fn client(port: u16) -> GitHub {
     let settings = Settings {
         api_url: format!("http://127.0.0.1:{port}").parse().unwrap(),
-        issuer: None,
-        private_key: None,
+        issuer: Some("12345".to_owned()),
+        private_key: Some(AppKey::generate().pem().to_owned().into()),
         timeout: Duration::from_secs(10),
         terms: Terms::default(),
         breaker: BreakerTerms::default(),
@@ -193,15 +198,43 @@ fn client(port: u16) -> GitHub {
     GitHub::new(settings).unwrap()
 }
 
+/// Whatever an action looks at before it plans. What is read of an example may be a refusal; it may not be beyond us.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_every_action_reads_can_be_read() {
+    let published = Arc::new(Published::load());
+    let port = serve(Arc::clone(&published)).await;
+    let reader = client(port).reader(None);
+    for kind in actions::kinds() {
+        let params: Value = serde_yaml::from_str(kind.example).unwrap();
+        let subject = match kind.acts_on {
+            SubjectKind::Item => Subject::Item,
+            SubjectKind::Commit => {
+                Subject::Commit(CommitId::parse("6dcb09b5b57875f334f61aebed695e2e4193db5e").unwrap())
+            }
+            SubjectKind::Repository => Subject::Repository,
+        };
+        let of_pull = Target::item(RepoName::parse("octocat/Hello-World").unwrap(), None, 1347);
+        let bound = Bound::new(kind.name, &params, Target { subject, ..of_pull }, origin()).unwrap();
+        if let Err(error) = bound.read(&reader).await {
+            assert!(!matches!(error, GitHubError::Unreadable(_)), "{}: {error}", kind.name);
+        }
+    }
+    let asked = published.asked.lock().unwrap().clone();
+    assert!(asked.iter().all(|one| !one.contains('?')), "not in GitHub's description: {asked:#?}");
+    assert!(asked.len() >= 15, "{asked:#?}");
+}
+
+fn origin() -> Origin {
+    Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(uuid::Uuid::nil()), at: chrono::Utc::now() }
+}
+
 /// What is asked before a branch is deleted, which is not asked of an open pull request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_deletion_of_a_branch_asks_can_be_read_too() {
     let published = Arc::new(Published { closed: true, ..Published::load() });
     let port = serve(Arc::clone(&published)).await;
     let target = Target::item(RepoName::parse("octocat/Hello-World").unwrap(), None, 1347);
-    let origin =
-        Origin { rule: RuleName::parse("r").unwrap(), intent: IntentId(uuid::Uuid::nil()), at: chrono::Utc::now() };
-    let bound = Bound::new("delete_branch", &Value::Null, target, origin).unwrap();
+    let bound = Bound::new("delete_branch", &Value::Null, target, origin()).unwrap();
     let state = bound.read(&client(port).reader(None)).await.unwrap();
     assert_eq!(state["branch"], "new-topic");
     assert!(state["at"].is_string() && state["needed_by"].is_null(), "{state}");
