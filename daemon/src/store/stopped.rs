@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean};
 use super::dialect::Tx;
+use super::effects::finish_apply_job;
 use super::ingest::requeue;
 use super::jobs::JobId;
 use super::plan::reopen_effect;
@@ -39,33 +40,19 @@ impl Db {
         if !is_stopped(&mut tx, installation).await? {
             return Ok(false);
         }
-        // jobs, effects: primary keys. A write that was begun keeps its `started_at`: it goes on as one to settle.
-        let (done, held): (u64, Option<EndedEffect>) = on_tx!(tx, conn => {
-            let done = sqlx::query(
-                "UPDATE jobs SET state = 'done', finished_at = $4, lease_owner = NULL, lease_until = NULL
-                 WHERE id = $1 AND effect_id = $2 AND state = 'running' AND lease_owner = $3",
-            )
-            .bind(job.0)
-            .bind(id.0)
-            .bind(owner)
-            .bind(now)
-            .execute(&mut *conn)
-            .await?
-            .rows_affected();
+        finish_apply_job(&mut tx, owner, job, id, now).await?;
+        // effects: primary key. A write that was begun keeps its `started_at`: it goes on as one to settle.
+        let held: Option<EndedEffect> = on_tx!(tx, conn => {
             let sql = format!(
                 "UPDATE effects SET state = 'held', note = $2, finished_at = $3 WHERE id = $1 RETURNING {EFFECT_COLUMNS}"
             );
-            let held = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(id.0)
                 .bind(clean(note))
                 .bind(now)
                 .fetch_optional(&mut *conn)
-                .await?;
-            (done, held)
+                .await?
         });
-        if done == 0 {
-            return Err(StoreError::LeaseLost);
-        }
         insert(&mut tx, id.0, "effect", installation, now).await?;
         let told = held.and_then(|effect| effect.entry(Actor::Orchd, now));
         append(&mut tx, told.into_iter().collect()).await?;
