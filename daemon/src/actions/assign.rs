@@ -9,7 +9,7 @@ use super::names::{Names, Sort};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, item};
 use crate::core::command::{Asked, Command, words};
-use crate::core::hand::{Hand, HandChange, Move, Thing};
+use crate::core::hand::{HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
@@ -55,8 +55,8 @@ impl Action for Params {
         },
     ];
 
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
-        self.0.asks_for(ASSIGNEES)
+    fn asks_for(&self) -> Vec<Move> {
+        self.0.moves(ASSIGNEES)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -52,8 +52,8 @@ impl Action for Params {
         },
     }];
 
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
-        vec![(Thing::State, Hand::Taken)]
+    fn asks_for(&self) -> Vec<Move> {
+        vec![Move { thing: Thing::State, hand: Hand::Taken }]
     }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {

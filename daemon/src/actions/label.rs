@@ -9,7 +9,7 @@ use super::names::{Names, Sort};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
 use crate::core::command::{Command, some_words};
-use crate::core::hand::{Hand, HandChange, Move, Thing};
+use crate::core::hand::{HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
@@ -67,8 +67,8 @@ impl Action for Params {
         },
     ];
 
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
-        self.0.asks_for(LABELS)
+    fn asks_for(&self) -> Vec<Move> {
+        self.0.moves(LABELS)
     }
 
     fn check(&self) -> Result<(), String> {

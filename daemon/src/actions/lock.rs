@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands, item};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
@@ -65,8 +65,8 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{reason: resolved}";
     const UNDOABLE: bool = true;
 
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
-        vec![(Thing::Lock, Hand::Put)]
+    fn asks_for(&self) -> Vec<Move> {
+        vec![Move { thing: Thing::Lock, hand: Hand::Put }]
     }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Lock, GitHubError> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::hands::{newest, phrase, same_name};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, item};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::github::client::{Reader, Writer};
 use crate::github::{GitHubError, path};
@@ -106,9 +106,9 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{set: \"2.0\"}";
     const UNDOABLE: bool = true;
 
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
+    fn asks_for(&self) -> Vec<Move> {
         match self {
-            Self::Set(title) => vec![(Thing::Milestone(title.clone()), Hand::Put)],
+            Self::Set(title) => vec![Move { thing: Thing::Milestone(title.clone()), hand: Hand::Put }],
             Self::Clear => Vec::new(),
         }
     }

@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::core::event::Event;
-use crate::core::hand::{Hand, HandChange, Move, Thing, told_move};
+use crate::core::hand::{HandChange, Move, Thing, told_move};
 use crate::core::intent::{IntentId, Target};
 use crate::core::merge::{Line, Wait};
 use crate::core::rule::RuleName;
@@ -92,7 +92,7 @@ actions! {
 }
 
 /// What an action asks for, as what a person would have touched by hand. Nothing for what is no action.
-pub fn asks_for(action: &str, params: &Value) -> Vec<(Thing, Hand)> {
+pub fn asks_for(action: &str, params: &Value) -> Vec<Move> {
     parse(action, params).map(|action| action.asks_for()).unwrap_or_default()
 }
 
@@ -193,8 +193,7 @@ impl Bound {
 
     /// Pure: whether the event is of the kind by which GitHub tells that `change` was written to its item.
     pub fn is_told_by(&self, change: &Value, event: &Event) -> bool {
-        let asked = self.action.asks_for().into_iter().map(|(thing, hand)| Move { thing, hand });
-        let moves: Vec<Move> = self.moves(change).into_iter().chain(asked).collect();
+        let moves = [self.moves(change), self.action.asks_for()].concat();
         match told_move(event) {
             Some(told) => moves.iter().any(|each| each.is(&told)),
             None => {

@@ -71,12 +71,6 @@ impl Names {
         }
     }
 
-    pub(super) fn asks_for(&self, sort: Sort) -> Vec<(Thing, Hand)> {
-        let all = |names: &[String], hand| names.iter().map(move |name| ((sort.thing)(name.clone()), hand)).collect();
-        let (put, taken): (Vec<_>, Vec<_>) = (all(&self.add, Hand::Put), all(&self.remove, Hand::Taken));
-        [put, taken].concat()
-    }
-
     fn as_wanted(&self, sort: Sort) -> String {
         let say = |names: &[String], how: &str| {
             names.iter().map(|name| format!("{} `{name}` is {how}", sort.noun)).collect::<Vec<_>>()

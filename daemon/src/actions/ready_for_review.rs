@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::registry::Action;
 use super::stage::{self, Change, Stage, State};
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
 use crate::github::GitHubError;
@@ -28,8 +28,8 @@ impl Action for Params {
     const UNDOABLE: bool = true;
     const NEEDS: Needs = stage::NEEDS;
 
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
-        vec![(Thing::Draft, Hand::Taken)]
+    fn asks_for(&self) -> Vec<Move> {
+        vec![Move { thing: Thing::Draft, hand: Hand::Taken }]
     }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Option<State>, GitHubError> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Origin, Plan, Reversal, Settled};
 use crate::core::command::Command;
-use crate::core::hand::{Hand, HandChange, Move, Thing};
+use crate::core::hand::{HandChange, Move, Thing};
 use crate::core::intent::{ActionKind, Target};
 use crate::core::merge::{Line, Wait};
 use crate::core::permission::Needs;
@@ -44,7 +44,7 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const ONE_REQUEST: bool = false;
 
     /// What the parameters ask for, as what a person would have touched by hand.
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
+    fn asks_for(&self) -> Vec<Move> {
         Vec::new()
     }
 
@@ -86,7 +86,7 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Of what changed between two states by this action, the things on which people's hands are watched: a hand laid on
     /// one of them since keeps an undo away, also where the state looks as we left it.
     fn touched(&self, _before: &Self::State, _after: &Self::State) -> Vec<Thing> {
-        self.asks_for().into_iter().map(|(thing, _)| thing).collect()
+        self.asks_for().into_iter().map(|asked| asked.thing).collect()
     }
 
     /// The item's labels, where they are in the state.
@@ -115,7 +115,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send 
 
 /// An [`Action`] whose state and change are JSON, as the store keeps them.
 pub(super) trait Erased: Send + Sync {
-    fn asks_for(&self) -> Vec<(Thing, Hand)>;
+    fn asks_for(&self) -> Vec<Move>;
     fn acts_on(&self) -> SubjectKind;
     fn is_one_request(&self) -> bool;
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
@@ -137,7 +137,7 @@ pub(super) trait Erased: Send + Sync {
 const UNREADABLE: &str = "what was stored of the earlier state cannot be read by this version";
 
 impl<A: Action> Erased for A {
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
+    fn asks_for(&self) -> Vec<Move> {
         Action::asks_for(self)
     }
 

@@ -35,8 +35,8 @@ impl Action for Params {
         read: |asked| nothing(asked.arguments).map(|()| json!({})),
     }];
 
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
-        vec![(Thing::State, Hand::Put)]
+    fn asks_for(&self) -> Vec<Move> {
+        vec![Move { thing: Thing::State, hand: Hand::Put }]
     }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {

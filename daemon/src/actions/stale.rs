@@ -14,7 +14,7 @@ use super::comment::{self, Comment};
 use super::item::{self, Open};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::github::client::{Reader, Writer};
 use crate::github::timeline::{self, Moment};
@@ -147,9 +147,9 @@ impl Action for Params {
     const EXAMPLE: &'static str = "{days: 60, close_days: 14, comment: \"Is this still so?\", exempt_labels: [pinned]}";
     const UNDOABLE: bool = true;
 
-    fn asks_for(&self) -> Vec<(Thing, Hand)> {
-        let mark = |hand| (Thing::Label(self.label.clone()), hand);
-        vec![mark(Hand::Put), mark(Hand::Taken), (Thing::State, Hand::Taken)]
+    fn asks_for(&self) -> Vec<Move> {
+        let mark = |hand| Move { thing: Thing::Label(self.label.clone()), hand };
+        vec![mark(Hand::Put), mark(Hand::Taken), Move { thing: Thing::State, hand: Hand::Taken }]
     }
 
     fn check(&self) -> Result<(), String> {

@@ -9,7 +9,7 @@ use crate::core::command::{Asked, Command, HELP, Said, said};
 use crate::core::condition::Condition;
 use crate::core::decide::Decision;
 use crate::core::event::{Event, EventKind, RepoName};
-use crate::core::hand::{HandChange, changed_at};
+use crate::core::hand::{HandChange, Move, changed_at};
 use crate::core::intent::ActionSpec;
 use crate::core::pattern::{Case, Globs};
 use crate::core::role::Role;
@@ -53,7 +53,7 @@ pub(super) fn hands_of(event: &Event, decisions: &[Decision]) -> Vec<HandChange>
     let asked = decisions.iter().filter(|decision| decision.rule.is_of_command());
     let touched = asked.flat_map(|decision| &decision.intents).flat_map(|intent| {
         let target = &intent.target;
-        actions::asks_for(&intent.action, &intent.params).into_iter().map(|(thing, hand)| HandChange {
+        actions::asks_for(&intent.action, &intent.params).into_iter().map(|Move { thing, hand }| HandChange {
             repository: target.repository.clone(),
             number: target.number,
             thing,
