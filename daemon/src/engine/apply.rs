@@ -64,7 +64,10 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
         },
     };
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
-    turns::leave(engine, &effect.intent).await?;
+    if actions::may_wait(&effect.intent.action) {
+        // Who waited for it has a job now.
+        engine.wake.notify_one();
+    }
     report(&effect.intent, engine.delivery_of(effect.intent.event).await.as_deref(), &outcome);
     Ok(())
 }

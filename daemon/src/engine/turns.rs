@@ -154,15 +154,6 @@ pub(super) async fn wait(
     Ok(None)
 }
 
-/// An effect ended: whoever waited for it may go on.
-pub(super) async fn leave(engine: &Engine, intent: &Intent) -> Result<(), StoreError> {
-    if actions::may_wait(&intent.action) {
-        engine.db.leave_queue(intent.id, (engine.clock)()).await?;
-        engine.wake.notify_one();
-    }
-    Ok(())
-}
-
 /// Has those looked at that waited for long enough without an event, and tidies up after whatever was interrupted.
 pub async fn keep(engine: Engine) {
     loop {

@@ -10,6 +10,7 @@ use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
 use super::dialect::Tx;
 use super::jobs::JobId;
+use super::merge_queue;
 use super::rollbacks::{RollbackId, take_back};
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::audit::{Actor, Entry};
@@ -302,7 +303,8 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// The receipt, the job done, what it takes back if it is an undo, and the audit rows, in one transaction. A before-state that the outcome leaves out stays.
+    /// The receipt, the job done, its place in a merge queue left, what it takes back if it is an undo, and the audit
+    /// rows, in one transaction. A before-state that the outcome leaves out stays.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] when the job is no longer `owner`'s.
@@ -334,6 +336,9 @@ impl Db {
                 .fetch_optional(&mut *conn)
                 .await?
         });
+        if merge_queue::leave(&mut tx, id.0, now).await? {
+            tx.notify().await?;
+        }
         let undoes = ended.as_ref().and_then(|effect| effect.undoes);
         let mut told: Vec<Entry> =
             ended.and_then(|effect| effect.entry(Actor::Orchd, now.into())).into_iter().collect();

@@ -70,16 +70,6 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// Takes an effect that ended out of its line; whose turn it is then is looked at. Nothing when it is in none.
-    pub async fn leave_queue(&self, effect: IntentId, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        if leave(&mut tx, effect.0, now).await? {
-            tx.notify().await?;
-            tx.commit().await?;
-        }
-        Ok(())
-    }
-
     /// The pull request that goes before this one into the base branch.
     pub async fn goes_first(&self, intent: &Intent, base: &str, now: DateTime<Utc>) -> Result<Option<u64>, StoreError> {
         // merge_queue_line, effects: primary key. Who is not in line yet stands behind everybody.
@@ -250,8 +240,8 @@ async fn upsert(tx: &mut Tx, waiting: &Waiting<'_>, now: DateTime<Utc>) -> Resul
     Ok(())
 }
 
-/// True: it was in a line.
-async fn leave(tx: &mut Tx, effect: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+/// Takes an effect that ended out of its line; whose turn it is then is looked at. True: it was in one.
+pub(super) async fn leave(tx: &mut Tx, effect: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
     // merge_queue: primary key.
     let left: Option<(String, String)> = on_tx!(tx, conn => {
         sqlx::query_as("DELETE FROM merge_queue WHERE effect_id = $1 RETURNING repository, base")

@@ -80,7 +80,6 @@ on_both! {
         let job = looks(&db, &first.0, noon()).await;
         let held = EffectOutcome { state: EffectState::Held, before: None, after: None, note: Some("stop".to_owned()) };
         db.finish_effect("me", job, first.0.id, &held, noon()).await.unwrap();
-        db.leave_queue(first.0.id, noon()).await.unwrap();
         looks(&db, &second.0, noon()).await;
         assert_eq!(db.goes_first(&second.0, "main", noon()).await.unwrap(), None);
         assert_eq!(note(&db, &third.0).await.1, "#2 goes first into `main`");
