@@ -197,7 +197,7 @@ async fn plan(
 ) -> Result<(Plan, Vec<HandChange>), JobError> {
     let intent = &effect.intent;
     if let Some(taken_back) = effect.undoes {
-        return Ok((rollback::plan_undo(engine, action, intent, taken_back, now).await?, Vec::new()));
+        return Ok((rollback::plan_undo(engine, action, effect, taken_back, (reader, now)).await?, Vec::new()));
     }
     if let Some(note) = pushed_since(engine, intent, action.vouches_for(now)).await? {
         return Ok((Plan::Held(note), Vec::new()));

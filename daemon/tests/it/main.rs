@@ -22,6 +22,7 @@ mod generated;
 mod guards;
 mod imports;
 mod installations;
+mod kills;
 mod lifecycle;
 mod limits;
 mod merge;

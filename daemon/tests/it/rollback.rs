@@ -345,3 +345,37 @@ on_both_databases!(kills_in_the_middle_of_a_rollback_change_nothing, |database: 
     audit_tells(&story, 1, &[&id]);
     assert_eq!(audited(&story, "effect_undone").len(), many, "each told once, whatever was killed");
 });
+
+/// Killed between the two requests that take two labels off, and a person puts the first one back while orchd is down.
+/// No event tells of it; the timeline does.
+#[tokio::test]
+async fn what_a_person_did_while_an_undo_was_half_done_stays() {
+    let rule = MISTAKE.replace("[wontfix]", "[one, two]");
+    for person in [false, true] {
+        let mut story = Story::begin(Database::Sqlite, &rule).await;
+        let alice = story.github.person("alice");
+        let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+        story.settles().await;
+        let effect = story.json_lines(&["effects", "list"])[0]["intent"]["id"].as_str().unwrap().to_owned();
+        let (id, _) = plan(&story, &["--effect", &effect]).await;
+
+        story.github.fault(Fault::on("DELETE", "/repos/acme/web/issues/").after_doing().hangs());
+        json(&story, &["rollback", "execute", &id, "--yes"]).await;
+        story.github.until("a label is gone", |github| !github.issue(WEB, number).has_label("one")).await;
+        story.kill();
+        if person {
+            alice.labels(WEB, number, "one");
+        }
+        story.start();
+        story.settles().await;
+
+        let undo = &story.json_lines(&["effects", "list"])[0];
+        let (state, labels) = (undo["state"].as_str().unwrap(), story.github.issue(WEB, number).labels());
+        if person {
+            assert_eq!((state, labels), ("held", vec!["two".to_owned(), "one".to_owned()]), "{undo:#}");
+            assert!(undo["note"].as_str().unwrap().contains("by alice"), "{undo:#}");
+        } else {
+            assert_eq!((state, labels), ("applied", Vec::new()), "{undo:#}");
+        }
+    }
+}

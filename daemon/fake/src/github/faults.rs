@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Fault {
     method: String,
     prefix: String,
+    /// How many requests that match go by first.
+    pass: u32,
     pub(crate) left: u32,
     pub(crate) latency: Duration,
     /// Whether the request is carried out all the same, and only its answer is lost.
@@ -45,6 +47,7 @@ impl Fault {
         Self {
             method: method.to_uppercase(),
             prefix: prefix.to_owned(),
+            pass: 0,
             left: 1,
             latency: Duration::ZERO,
             after: false,
@@ -62,6 +65,12 @@ impl Fault {
     /// For the next `count` requests.
     pub fn times(mut self, count: u32) -> Self {
         self.left = count;
+        self
+    }
+
+    /// Not for the first `count` of them.
+    pub fn passes(mut self, count: u32) -> Self {
+        self.pass = count;
         self
     }
 
@@ -134,6 +143,10 @@ impl Fault {
 /// The fault that this request meets, used up by one.
 pub(crate) fn strike(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<Fault> {
     let place = faults.iter().position(|fault| fault.fits(method, path))?;
+    if faults[place].pass > 0 {
+        faults[place].pass -= 1;
+        return None;
+    }
     faults[place].left -= 1;
     let struck = faults[place].clone();
     faults.retain(|fault| fault.left > 0);

@@ -8,11 +8,15 @@
 mod judge;
 mod plan;
 
+use serde_json::Value;
+
 use self::judge::{Judged, judge};
 pub use self::plan::run;
 use super::{Engine, JobError, apply};
 use crate::actions::{Bound, NotAnAction, Origin, Plan};
-use crate::core::intent::{Intent, IntentId};
+use crate::core::intent::{Intent, IntentId, Target};
+use crate::github::client::Reader;
+use crate::github::{GitHubError, timeline};
 use crate::store::StoreError;
 use crate::store::effects::{EffectRow, EffectState};
 
@@ -36,9 +40,9 @@ pub async fn bind(engine: &Engine, effect: &EffectRow) -> Result<Result<Bound, N
 pub async fn plan_undo(
     engine: &Engine,
     action: &Bound,
-    intent: &Intent,
+    undo: &EffectRow,
     taken_back: IntentId,
-    now: &serde_json::Value,
+    (reader, now): (&Reader, &Value),
 ) -> Result<Plan, JobError> {
     let Some(effect) = engine.db.effect(taken_back).await? else {
         return Err(JobError::Hopeless(format!("effect {taken_back}, which it takes back, is no longer stored")));
@@ -46,12 +50,42 @@ pub async fn plan_undo(
     if effect.state != EffectState::Applied {
         return Ok(Plan::Nothing(not_applied(effect.state)));
     }
-    let hands = apply::hands(engine, intent).await?;
-    Ok(match judge(action, &effect, now, &hands) {
+    let hands = apply::hands(engine, &undo.intent).await?;
+    let judged = match (judge(action, &effect, now, &hands), &undo.before) {
+        (Judged::Changed(why), Some(begun)) if undo.state == EffectState::Writing => {
+            half_taken_back(action, &effect, reader, begun, why).await?
+        }
+        (judged, _) => judged,
+    };
+    Ok(match judged {
         Judged::Undo(change) => Plan::Change(change),
         Judged::AsBefore(why) => Plan::Nothing(why),
         Judged::Changed(why) | Judged::Cannot(why) => Plan::Held(why),
     })
+}
+
+/// An undo of several requests that was interrupted between them looks as if somebody had changed things since. Where the
+/// item's timeline tells of nobody, it was the undo itself, which is judged by the state in which it began.
+async fn half_taken_back(
+    action: &Bound,
+    effect: &EffectRow,
+    reader: &Reader,
+    begun: &Value,
+    changed: String,
+) -> Result<Judged, JobError> {
+    let (Some(before), Some(after)) = (&effect.before, &effect.after) else { return Ok(Judged::Changed(changed)) };
+    // What people do to anything else no timeline tells.
+    if action.touched(before, after).is_empty() {
+        return Ok(Judged::Changed(changed));
+    }
+    let Target { repository, number, .. } = &effect.intent.target;
+    match timeline::hands(reader, repository, *number).await {
+        Ok(hands) => Ok(judge(action, effect, begun, &hands)),
+        Err(GitHubError::NotFound(_) | GitHubError::Refused { .. } | GitHubError::Unreadable(_)) => {
+            Ok(Judged::Changed(changed))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Why an effect in this state is not taken back.

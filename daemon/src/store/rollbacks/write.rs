@@ -170,10 +170,10 @@ impl Db {
         const WANTED: &str = "FROM rollback_items i JOIN effects e ON e.id = i.effect_id
              WHERE i.rollback_id = $1 AND i.verdict = 'undo' AND e.state = 'applied' ORDER BY i.undo_id";
         let effects = format!(
-            "INSERT INTO effects (id, cursor, event_id, rule, action, repository, installation, number, params, undoes,
-                rollback_id, state, config_revision, created_at)
-             SELECT i.undo_id, i.undo_id, e.event_id, $2, e.action, e.repository, e.installation, e.number, e.params,
-                e.id, i.rollback_id, 'planned', $3, $4 {WANTED}"
+            "INSERT INTO effects (id, cursor, event_id, rule, action, repository, installation, number, subject,
+                params, undoes, rollback_id, state, config_revision, created_at)
+             SELECT i.undo_id, i.undo_id, e.event_id, $2, e.action, e.repository, e.installation, e.number, e.subject,
+                e.params, e.id, i.rollback_id, 'planned', $3, $4 {WANTED}"
         );
         const JOBS: &str = "INSERT INTO jobs (id, kind, event_id, effect_id, lane, run_at, created_at)
              SELECT u.id, 'apply', u.rollback_id, u.id, lower(u.repository), $2, $2 FROM effects u
