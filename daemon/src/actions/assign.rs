@@ -44,6 +44,7 @@ impl Action for Params {
             usage: "/assign [LOGIN…]",
             help: "Assigns people, or whoever writes it.",
             least: Role::Triage,
+            of_pulls: false,
             read: |asked| Ok(json!({"add": logins(asked)?})),
         },
         Command {
@@ -51,6 +52,7 @@ impl Action for Params {
             usage: "/unassign [LOGIN…]",
             help: "Unassigns people, or whoever writes it.",
             least: Role::Triage,
+            of_pulls: false,
             read: |asked| Ok(json!({"remove": logins(asked)?})),
         },
     ];

@@ -45,6 +45,7 @@ impl Action for Params {
         usage: "/close [not-planned]",
         help: "Closes it.",
         least: Role::Triage,
+        of_pulls: false,
         read: |asked| match asked.arguments {
             "" => Ok(json!({})),
             "not-planned" => Ok(json!({"reason": "not_planned"})),

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::item::{self, NO_PULL, Open};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
+use crate::core::role::Role;
+use crate::core::command::{Command, nothing};
 use crate::core::hand::HandChange;
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
@@ -174,6 +176,14 @@ impl Action for Params {
         The App needs the permission `contents: write` for it.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "delete-branch",
+        usage: "/delete-branch",
+        help: "Deletes its branch, once it is merged or closed.",
+        least: Role::Write,
+        of_pulls: true,
+        read: |asked| nothing(asked.arguments).map(|()| json!({})),
+    }];
     const NEEDS: Needs = Needs::WriteAll(&["contents", "pull_requests"]);
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Option<State>, GitHubError> {

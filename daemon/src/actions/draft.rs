@@ -2,10 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::registry::Action;
 use super::stage::{self, Change, Stage, State};
 use super::{Origin, Plan, Reversal, Settled};
+use crate::core::role::Role;
+use crate::core::command::{Command, nothing};
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
@@ -25,6 +28,14 @@ impl Action for Params {
     const HELP: &'static str = "Makes the open pull request a draft. The App needs the permission `contents: write` for it.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "draft",
+        usage: "/draft",
+        help: "Makes it a draft.",
+        least: Role::Write,
+        of_pulls: true,
+        read: |asked| nothing(asked.arguments).map(|()| json!({})),
+    }];
     const NEEDS: Needs = stage::NEEDS;
 
     fn asks_for(&self) -> Vec<Move> {

@@ -56,6 +56,7 @@ impl Action for Params {
             usage: "/label NAME…",
             help: "Puts labels on it.",
             least: Role::Triage,
+            of_pulls: false,
             read: |asked| Ok(json!({"add": some_words(asked.arguments, "a label")?})),
         },
         Command {
@@ -63,6 +64,7 @@ impl Action for Params {
             usage: "/unlabel NAME…",
             help: "Takes labels off it.",
             least: Role::Triage,
+            of_pulls: false,
             read: |asked| Ok(json!({"remove": some_words(asked.arguments, "a label")?})),
         },
     ];

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands, item};
+use crate::core::role::Role;
+use crate::core::command::{Command, words};
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::github::GitHubError;
@@ -64,6 +66,18 @@ impl Action for Params {
         `off-topic`, `too heated`, `resolved` or `spam`.";
     const EXAMPLE: &'static str = "{reason: resolved}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "lock",
+        usage: "/lock [REASON]",
+        help: "Locks the conversation: `off-topic`, `\"too heated\"`, `resolved` or `spam`.",
+        least: Role::Write,
+        of_pulls: false,
+        read: |asked| match words(asked.arguments)?.as_slice() {
+            [] => Ok(json!({})),
+            [reason] => Ok(json!({"reason": reason})),
+            _ => Err("give one reason; one of two words stands in quotes".to_owned()),
+        },
+    }];
 
     fn asks_for(&self) -> Vec<Move> {
         vec![Move { thing: Thing::Lock, hand: Hand::Put }]

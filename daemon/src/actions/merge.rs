@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
+use crate::core::role::Role;
+use crate::core::command::Command;
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::merge::{
@@ -187,6 +189,18 @@ impl Action for Params {
     const EXAMPLE: &'static str =
         "{method: squash, approvals: 1, checks: all, update: true, stop: {labels: [do-not-merge]}}";
     const UNDOABLE: bool = false;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "merge",
+        usage: "/merge [squash|rebase]",
+        help: "Merges it once it may be merged: one approval, and all checks pass.",
+        least: Role::Write,
+        of_pulls: true,
+        read: |asked| match asked.arguments {
+            "" => Ok(json!({})),
+            "squash" | "rebase" => Ok(json!({"method": asked.arguments})),
+            _ => Err("say nothing more, or `squash` or `rebase`".to_owned()),
+        },
+    }];
     const NEEDS: Needs = Needs::Write("contents");
     /// An update of the branch: `synchronize`.
     const TOLD_BY: &'static [&'static str] = &["pull_request"];

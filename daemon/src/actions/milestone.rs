@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::hands::{newest, phrase, same_name};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, item};
+use crate::core::role::Role;
+use crate::core::command::{Command, some_words};
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::github::client::{Reader, Writer};
@@ -105,6 +107,18 @@ impl Action for Params {
         (`clear: true`); a milestone that the repository lacks is not made.";
     const EXAMPLE: &'static str = "{set: \"2.0\"}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "milestone",
+        usage: "/milestone TITLE|none",
+        help: "Sets its milestone, or takes it off.",
+        least: Role::Triage,
+        of_pulls: false,
+        read: |asked| match some_words(asked.arguments, "a milestone, or say `none`")?.as_slice() {
+            [none] if none == "none" => Ok(json!({"clear": true})),
+            [title] => Ok(json!({"set": title})),
+            _ => Err("name one milestone; a title with blanks stands in quotes".to_owned()),
+        },
+    }];
 
     fn asks_for(&self) -> Vec<Move> {
         match self {

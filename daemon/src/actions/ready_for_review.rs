@@ -2,10 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::registry::Action;
 use super::stage::{self, Change, Stage, State};
 use super::{Origin, Plan, Reversal, Settled};
+use crate::core::role::Role;
+use crate::core::command::{Command, nothing};
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
@@ -26,6 +29,14 @@ impl Action for Params {
         `contents: write` for it.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "ready",
+        usage: "/ready",
+        help: "Marks the draft as ready for review.",
+        least: Role::Write,
+        of_pulls: true,
+        read: |asked| nothing(asked.arguments).map(|()| json!({})),
+    }];
     const NEEDS: Needs = stage::NEEDS;
 
     fn asks_for(&self) -> Vec<Move> {

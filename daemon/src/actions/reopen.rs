@@ -32,6 +32,7 @@ impl Action for Params {
         usage: "/reopen",
         help: "Opens it again.",
         least: Role::Triage,
+        of_pulls: false,
         read: |asked| nothing(asked.arguments).map(|()| json!({})),
     }];
 

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands, item};
+use crate::core::role::Role;
+use crate::core::command::Command;
 use crate::core::hand::{HandChange, Thing};
 use crate::core::intent::Target;
 use crate::github::GitHubError;
@@ -118,6 +120,17 @@ impl Action for Params {
         and after (`suffix`) the one it has, once.";
     const EXAMPLE: &'static str = "{prefix: \"[blocked] \"}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "title",
+        usage: "/title TEXT",
+        help: "Gives it this title.",
+        least: Role::Write,
+        of_pulls: false,
+        read: |asked| match asked.arguments {
+            "" => Err("write the title".to_owned()),
+            text => Ok(json!({"set": text})),
+        },
+    }];
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Title, GitHubError> {
         let (Shown { title }, pull) = item::get(target, reader).await?;

@@ -12,6 +12,7 @@ use super::output::{self, Rows, or_dash};
 use super::when;
 use crate::core::audit::{Anchor, Kind, Report};
 use crate::core::event::RepoName;
+use crate::core::text;
 use crate::engine::audit::Step;
 use crate::store::audit::AuditRow;
 
@@ -132,13 +133,13 @@ fn table(rows: &[AuditRow]) -> Rows {
     for row in rows {
         table.push([
             row.seq.to_string(),
-            output::time(row.at),
+            text::time(row.at),
             row.kind.clone(),
             actor(row),
             or_dash(row.rule.as_ref()),
             or_dash(row.action.as_ref()),
             or_dash(about(row).as_ref()),
-            row.note.as_deref().map_or_else(|| "-".to_owned(), output::shortened),
+            row.note.as_deref().map_or_else(|| "-".to_owned(), text::shortened),
         ]);
     }
     table
@@ -161,7 +162,7 @@ fn show(row: Value, json: bool) -> Result<(), Failure> {
     let row: AuditRow = output::read(row)?;
     let mut facts = vec![
         ("number", row.seq.to_string()),
-        ("at", output::time(row.at)),
+        ("at", text::time(row.at)),
         ("kind", row.kind.clone()),
         ("actor", actor(&row)),
     ];
@@ -225,7 +226,7 @@ fn tell(report: &Report) -> String {
     facts.extend(report.head.map(|hash| ("head", hash.to_string())));
     facts.push(("pseudonymised", report.pseudonymised.to_string()));
     if let Some(cut) = &report.cut {
-        let (rows, days, at) = (cut.rows_in_all, cut.older_than_days, output::time(cut.at));
+        let (rows, days, at) = (cut.rows_in_all, cut.older_than_days, text::time(cut.at));
         facts.push((
             "dropped",
             format!("{rows} rows up to {}, the last ones on {at} as older than {days} days", cut.until),
@@ -306,7 +307,7 @@ fn csv_cell(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let text = output::harmless(&text);
+    let text = text::harmless(&text);
     let formula = text.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
     let text = if formula { format!("'{text}") } else { text };
     if text.contains(['"', ',', ';', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::{Global, output};
+use crate::core::text;
 use crate::{actions, config};
 
 #[derive(Debug, Subcommand)]
@@ -55,7 +56,7 @@ fn check(file: &Path, json: bool) -> Result<(), Failure> {
             for config::Problem { file, line, column, message } in &config.notes {
                 output::note(&format!("{}:{line}:{column}: note: {message}", file.display()));
             }
-            let (file, rules) = (output::harmless(&file.display().to_string()), config.rules.len());
+            let (file, rules) = (text::harmless(&file.display().to_string()), config.rules.len());
             output::print(&format!("{file} is fine: {rules} rules, revision {}\n", config.revision.hash))
         }
         (Ok(config), true) => output::print_json(&serde_json::json!({
@@ -73,7 +74,7 @@ fn check(file: &Path, json: bool) -> Result<(), Failure> {
 }
 
 fn listing(problems: &config::Problems) -> String {
-    problems.to_string().lines().map(|line| output::harmless(line) + "\n").collect()
+    problems.to_string().lines().map(|line| text::harmless(line) + "\n").collect()
 }
 
 fn counted(problems: usize, file: &Path) -> String {

@@ -11,6 +11,7 @@ use crate::actions;
 use crate::core::event::RepoName;
 use crate::core::intent::ActionKind;
 use crate::core::rule::RuleName;
+use crate::core::text;
 use crate::store::effects::{EffectRow, EffectState};
 
 /// As the API spells them.
@@ -85,7 +86,7 @@ fn table(effects: &[EffectRow]) -> Rows {
     let mut rows = Rows::new(["created (UTC)", "rule", "action", "target", "state", "note", "id"]);
     for effect in effects {
         rows.push([
-            output::time(effect.created_at),
+            text::time(effect.created_at),
             effect.intent.rule.to_string(),
             effect.intent.action.clone(),
             effect.intent.target.to_string(),
@@ -115,7 +116,7 @@ fn show(effect: Value, json: bool) -> Result<(), Failure> {
     if kind.is_some_and(|kind| !kind.undoable) {
         facts.push(("undo", "what this action did cannot be taken back".to_owned()));
     }
-    facts.extend(effect.undoes.map(|id| ("undoes", id.to_string())));
+    facts.extend(effect.intent.undoes.map(|id| ("undoes", id.to_string())));
     facts.extend(effect.rollback.map(|id| ("rollback", id.to_string())));
     facts.extend(effect.note.map(|note| ("note", note)));
     if effect.state == EffectState::Quarantined {
@@ -133,8 +134,8 @@ fn show(effect: Value, json: bool) -> Result<(), Failure> {
         facts.push(("undo", "cannot be taken back".to_owned()));
     }
     facts.push(("config", effect.config_revision));
-    facts.push(("created", output::time(effect.created_at)));
-    facts.extend(effect.started_at.map(|at| ("started", output::time(at))));
-    facts.extend(effect.finished_at.map(|at| ("finished", output::time(at))));
+    facts.push(("created", text::time(effect.created_at)));
+    facts.extend(effect.started_at.map(|at| ("started", text::time(at))));
+    facts.extend(effect.finished_at.map(|at| ("finished", text::time(at))));
     output::print(&output::facts(&facts))
 }

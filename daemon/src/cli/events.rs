@@ -9,8 +9,10 @@ use uuid::Uuid;
 use super::daemon::{Daemon, Parameters};
 use super::failure::Failure;
 use super::output::{self, Rows, or_dash, word};
-use super::{when, why};
+use super::when;
 use crate::core::event::RepoName;
+use crate::core::text;
+use crate::engine::why::tell;
 use crate::store::events::EventRow;
 
 #[derive(Debug, Subcommand)]
@@ -113,9 +115,9 @@ fn table(events: &[EventRow]) -> Rows {
     let mut rows = Rows::new(["received (UTC)", "event", "about", "actor", "status", "source", "id"]);
     for event in events {
         rows.push([
-            output::time(event.received_at),
-            kind(event),
-            or_dash(about(event).as_ref()),
+            text::time(event.received_at),
+            event.kind(),
+            or_dash(event.about().as_ref()),
             or_dash(event.actor.as_ref()),
             word(&event.processing_status),
             word(&event.source),
@@ -125,27 +127,13 @@ fn table(events: &[EventRow]) -> Rows {
     rows
 }
 
-/// `pull_request.opened`.
-pub(super) fn kind(event: &EventRow) -> String {
-    match &event.event_action {
-        Some(action) => format!("{}.{action}", event.event_type),
-        None => event.event_type.clone(),
-    }
-}
-
-/// `acme/api#12`, or `acme/api` when it is about no issue or pull request.
-pub(super) fn about(event: &EventRow) -> Option<String> {
-    let repository = event.repository.as_ref()?;
-    Some(event.number.map_or_else(|| repository.to_string(), |number| format!("{repository}#{number}")))
-}
-
 async fn show(daemon: &Daemon, id: Uuid, payload: bool, json: bool) -> Result<(), Failure> {
     let story = daemon.get(&format!("/api/events/{id}"), vec![("payload", payload.then(|| "true".to_owned()))]).await?;
     if json {
         return output::print_json(&story);
     }
     let sent = story.get("payload").cloned();
-    output::print(&why::tell(&output::read(story)?))?;
+    output::print(&tell(&output::read(story)?))?;
     match sent {
         Some(Value::Null) => output::print("The payload is no longer kept.\n"),
         Some(payload) => output::print_json(&payload),
@@ -188,11 +176,11 @@ async fn tail(daemon: &Daemon, filters: &Filters, json: bool) -> Result<(), Fail
 fn line(event: &EventRow) -> String {
     let line = format!(
         "{}  {:<36} {:<36} {:<20} {}",
-        output::time(event.received_at),
-        kind(event),
-        or_dash(about(event).as_ref()),
+        text::time(event.received_at),
+        event.kind(),
+        or_dash(event.about().as_ref()),
         or_dash(event.actor.as_ref()),
         event.id,
     );
-    output::harmless(&line) + "\n"
+    text::harmless(&line) + "\n"
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output::{self, Rows, word};
+use crate::core::text;
 use crate::store::guards::TripRow;
 
 #[derive(Debug, Subcommand)]
@@ -57,12 +58,12 @@ fn table(rows: &[TripRow]) -> Rows {
     let mut table = Rows::new(["tripped (UTC)", "rule", "on", "guard", "why", "ends (UTC)", "id"]);
     for row in rows {
         table.push([
-            output::time(row.tripped_at),
+            text::time(row.tripped_at),
             row.rule.to_string(),
             format!("{}#{}", row.repository, row.number),
             word(&row.guard).replace('_', " "),
             row.note.clone(),
-            row.ends_at.map_or_else(|| "when it is reset".to_owned(), output::time),
+            row.ends_at.map_or_else(|| "when it is reset".to_owned(), text::time),
             row.id.to_string(),
         ]);
     }

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::output::{self, Rows};
 use crate::core::event::RepoName;
 use crate::core::permission::Missing;
+use crate::core::text;
 use crate::store::installations::InstallationRow;
 
 #[derive(Debug, Subcommand)]
@@ -64,7 +65,7 @@ fn table(installations: &[InstallationRow]) -> Rows {
             row.account_type.clone(),
             state(row),
             row.repositories.to_string(),
-            row.last_event_at.map_or_else(|| "-".to_owned(), output::time),
+            row.last_event_at.map_or_else(|| "-".to_owned(), text::time),
             row.id.to_string(),
         ]);
     }
@@ -73,7 +74,7 @@ fn table(installations: &[InstallationRow]) -> Rows {
 
 fn state(row: &InstallationRow) -> String {
     let since =
-        |at: Option<chrono::DateTime<chrono::Utc>>| at.map(|at| format!(" {}", output::time(at))).unwrap_or_default();
+        |at: Option<chrono::DateTime<chrono::Utc>>| at.map(|at| format!(" {}", text::time(at))).unwrap_or_default();
     match (row.deleted_at, row.is_suspended) {
         (Some(at), _) => format!("deleted{}", since(Some(at))),
         (None, true) => format!("suspended{}", since(row.suspended_at)),
@@ -102,7 +103,7 @@ fn show(answer: Value, json: bool) -> Result<(), Failure> {
         let rules: Vec<String> = lack.rules.iter().map(ToString::to_string).collect();
         facts.push(("missing", format!("{}: {}, for the rules {}", lack.permission, lack.level, rules.join(", "))));
     }
-    facts.extend(row.last_event_at.map(|at| ("last event", output::time(at))));
-    facts.extend(row.known_at.map(|at| ("as of", output::time(at))));
+    facts.extend(row.last_event_at.map(|at| ("last event", text::time(at))));
+    facts.extend(row.known_at.map(|at| ("as of", text::time(at))));
     output::print(&output::facts(&facts))
 }

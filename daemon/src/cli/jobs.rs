@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output::{self, Rows, word};
+use crate::core::text;
 use crate::store::jobs::{JobRow, Work};
 
 #[derive(Debug, Subcommand)]
@@ -75,12 +76,12 @@ fn table(jobs: &[JobRow]) -> Rows {
     let mut rows = Rows::new(["created (UTC)", "kind", "lane", "state", "attempts", "last error", "id"]);
     for job in jobs {
         rows.push([
-            output::time(job.created_at),
+            text::time(job.created_at),
             kind(&job.work).to_owned(),
             job.lane.clone(),
             word(&job.state),
             format!("{}/{}", job.attempts, job.max_attempts),
-            job.last_error.as_deref().map_or_else(|| "-".to_owned(), output::shortened),
+            job.last_error.as_deref().map_or_else(|| "-".to_owned(), text::shortened),
             job.id.0.to_string(),
         ]);
     }
@@ -108,12 +109,12 @@ fn show(job: Value, json: bool) -> Result<(), Failure> {
         ("lane", job.lane),
         ("state", word(&job.state)),
         ("attempts", format!("{} of {}", job.attempts, job.max_attempts)),
-        ("runs at", output::time(job.run_at)),
+        ("runs at", text::time(job.run_at)),
     ]);
     facts.extend(job.lease_owner.map(|owner| ("worker", owner)));
-    facts.extend(job.lease_until.map(|until| ("lease until", output::time(until))));
+    facts.extend(job.lease_until.map(|until| ("lease until", text::time(until))));
     facts.extend(job.last_error.map(|error| ("last error", error)));
-    facts.push(("created", output::time(job.created_at)));
-    facts.extend(job.finished_at.map(|at| ("finished", output::time(at))));
+    facts.push(("created", text::time(job.created_at)));
+    facts.extend(job.finished_at.map(|at| ("finished", text::time(at))));
     output::print(&output::facts(&facts))
 }

@@ -7,6 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::failure::Failure;
+use crate::core::text::{harmless, is_dangerous};
 
 /// Below this a table is not fitted to the terminal. Columns of characters.
 const NARROWEST: u16 = 40;
@@ -52,26 +53,6 @@ impl Rows {
     fn as_tabs(&self) -> String {
         self.rows.iter().map(|row| row.join("\t") + "\n").collect()
     }
-}
-
-/// Text without anything a terminal would obey: control characters and what reorders text are shown as escapes.
-pub(super) fn harmless(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => safe.push_str("\\n"),
-            '\t' => safe.push(' '),
-            c if is_dangerous(c) => safe.extend(c.escape_unicode()),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// Controls, line separators, and the marks that turn text around.
-fn is_dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// JSON text in which dangerous characters are escaped. They only occur inside strings, where an escape means the same.
@@ -171,25 +152,10 @@ pub(super) fn or_dash<T: ToString>(value: Option<&T>) -> String {
     value.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 
-/// As much of a text as a line or a table has room for.
-pub(super) fn shortened(text: &str) -> String {
-    const ROOM: usize = 80;
-    let mut short: String = text.chars().take(ROOM).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
-}
-
 /// Names and values below each other.
 pub(super) fn facts(facts: &[(&str, String)]) -> String {
     let widest = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     facts.iter().map(|(name, value)| format!("{name:<widest$}  {}\n", harmless(value))).collect()
-}
-
-/// A time to the second, in UTC.
-pub(super) fn time(time: chrono::DateTime<chrono::Utc>) -> String {
-    time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
 use super::when;
+use crate::core::text;
 use crate::engine::recover::{Outcome, Report};
 
 pub(super) const EXIT_CODES: &str = "\
@@ -44,8 +45,8 @@ impl Recover {
         if let Some(since) = self.since.filter(|since| (*since - report.looked.from).num_seconds() < 0) {
             output::note(&format!(
                 "Looked through from {} on only: what is from {} on before that is kept no longer.",
-                output::time(report.looked.from),
-                output::time(since)
+                text::time(report.looked.from),
+                text::time(since)
             ));
         }
         verdict(&report).map_or(Ok(()), |reason| Err(Failure::failed(reason)))
@@ -53,7 +54,7 @@ impl Recover {
 }
 
 fn shown(report: &Report) -> String {
-    let (from, until) = (output::time(report.looked.from), output::time(report.looked.until));
+    let (from, until) = (text::time(report.looked.from), text::time(report.looked.until));
     output::facts(&[
         ("looked through", format!("{from} to {until}; what is newer may still be on its way")),
         ("found", report.found.to_string()),
@@ -91,7 +92,7 @@ fn verdict(report: &Report) -> Option<String> {
         return Some(format!("{} deliveries cannot be recovered; the daemon's log names them", report.unrecoverable));
     }
     report.lost.map(|lost| {
-        let (from, until) = (output::time(lost.from), output::time(lost.until));
+        let (from, until) = (text::time(lost.from), text::time(lost.until));
         format!("deliveries from {from} to {until} can no longer be looked through")
     })
 }

@@ -15,6 +15,7 @@ use super::output::{self, Rows, word};
 use super::when;
 use crate::core::event::RepoName;
 use crate::core::rule::RuleName;
+use crate::core::text;
 use crate::store::rollbacks::{RollbackCounts, RollbackItem, RollbackRow, Verdict};
 
 /// Between two looks at how far the daemon is.
@@ -219,11 +220,11 @@ async fn status(daemon: &Daemon, id: Uuid, json: bool) -> Result<(), Failure> {
     }
     let shown: Shown = output::read(answer)?;
     let row = &shown.row;
-    let time = |at: Option<DateTime<Utc>>| at.map_or_else(|| "-".to_owned(), output::time);
+    let time = |at: Option<DateTime<Utc>>| at.map_or_else(|| "-".to_owned(), text::time);
     let mut facts = vec![
         ("rollback", row.id.to_string()),
         ("of", filter(row)),
-        ("created", output::time(row.created_at)),
+        ("created", text::time(row.created_at)),
         ("planned", time(row.planned_at)),
         ("carried out", time(row.executed_at)),
         ("effects", shown.counts.effects.to_string()),
@@ -278,8 +279,8 @@ async fn follow(
         };
         if on_terminal {
             let note =
-                shown.row.note.as_deref().map_or_else(String::new, |note| format!(" ({})", output::shortened(note)));
-            let _ = write!(io::stderr().lock(), "\r\x1b[K{done} of {all} {what}{}", output::harmless(&note));
+                shown.row.note.as_deref().map_or_else(String::new, |note| format!(" ({})", text::shortened(note)));
+            let _ = write!(io::stderr().lock(), "\r\x1b[K{done} of {all} {what}{}", text::harmless(&note));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -340,7 +341,7 @@ fn list(rollbacks: &[RollbackRow]) -> Rows {
             (Some(_), None) => "planned",
             (Some(_), Some(_)) => "carried out",
         };
-        rows.push([output::time(row.created_at), filter(row), state.to_owned(), row.id.to_string()]);
+        rows.push([text::time(row.created_at), filter(row), state.to_owned(), row.id.to_string()]);
     }
     rows
 }

@@ -7,6 +7,7 @@ use super::daemon::Daemon;
 use super::failure::Failure;
 use super::output;
 use crate::config::hold::Hold;
+use crate::core::text;
 use crate::github::limits::{PartyState, Trouble};
 use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
@@ -75,7 +76,7 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         ("up for", duration(status.uptime_seconds)),
         ("listens on", status.listen),
         ("config", status.config_path),
-        ("revision", format!("{}{commit}, loaded {}", status.config.revision, output::time(status.config.loaded_at))),
+        ("revision", format!("{}{commit}, loaded {}", status.config.revision, text::time(status.config.loaded_at))),
     ];
     if let Some(error) = status.config.error {
         facts.extend(config_error(&error).map(|line| ("config error", line)));
@@ -101,7 +102,7 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     });
     let troubles: Vec<_> = troubles.collect();
     let queue = status.queue;
-    let oldest = queue.oldest_queued.map(|at| format!(", oldest from {}", output::time(at))).unwrap_or_default();
+    let oldest = queue.oldest_queued.map(|at| format!(", oldest from {}", text::time(at))).unwrap_or_default();
     facts.extend([
         ("rules", status.rules.to_string()),
         ("may write", writes.to_owned()),
@@ -150,7 +151,7 @@ fn held(hold: &Hold) -> String {
 fn recovery(recovery: &Recovery) -> String {
     let last = recovery.last.as_ref().map(|last| {
         let left = if last.left > 0 { format!(", {} still missing", last.left) } else { String::new() };
-        format!("; last {}: {}{left}", output::time(last.last_run_at), last.outcome)
+        format!("; last {}: {}{left}", text::time(last.last_run_at), last.outcome)
     });
     format!("{}{}", recovery.runs, last.unwrap_or_default())
 }

@@ -1,24 +1,16 @@
 //! `orchd why`: explanations, with the effects under each rule.
 
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 use clap::Args;
 use serde::Deserialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::daemon::Daemon;
-use super::events::{about, kind};
 use super::failure::Failure;
-use super::output::{self, Rows, harmless, word};
+use super::output::{self, Rows, word};
 use crate::core::event::RepoName;
-use crate::core::rule::Mode;
-use crate::core::subject as target;
-use crate::store::causes::CauseRow;
-use crate::store::decisions::DecisionRow;
-use crate::store::effects::EffectRow;
-use crate::store::events::EventRow;
+use crate::engine::why::{Story, tell};
 
 #[derive(Debug, Args)]
 pub(super) struct Why {
@@ -54,15 +46,6 @@ impl FromStr for Subject {
     }
 }
 
-/// An event with what followed from it.
-#[derive(Deserialize)]
-pub(super) struct Story {
-    event: EventRow,
-    decisions: Vec<DecisionRow>,
-    effects: Vec<EffectRow>,
-    cause: Option<CauseRow>,
-}
-
 #[derive(Deserialize)]
 struct Answer {
     events: Vec<Story>,
@@ -94,9 +77,9 @@ fn table(stories: &[Story]) -> Rows {
     let mut rows = Rows::new(["event", "rule", "why", "effect"]);
     for Story { event, decisions, effects, .. } in stories.iter().rev() {
         let about = match (&event.repository, event.number) {
-            (Some(repository), Some(number)) => format!("{} {repository}#{number}", kind(event)),
-            (Some(repository), None) => format!("{} {repository}", kind(event)),
-            (None, _) => kind(event),
+            (Some(repository), Some(number)) => format!("{} {repository}#{number}", event.kind()),
+            (Some(repository), None) => format!("{} {repository}", event.kind()),
+            (None, _) => event.kind(),
         };
         if decisions.is_empty() {
             rows.push([about.clone(), "-".to_owned(), "no rule was triggered".to_owned(), "-".to_owned()]);
@@ -116,75 +99,10 @@ fn table(stories: &[Story]) -> Rows {
     rows
 }
 
-/// The story for a person.
-pub(super) fn tell(story: &Story) -> String {
-    let Story { event, decisions, effects, cause } = story;
-    let mut text = String::new();
-    let mut line = |indent: usize, content: &str| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:indent$}{}", "", harmless(content));
-    };
-    let about = about(event).map(|about| format!(" on {about}")).unwrap_or_default();
-    let actor = event.actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
-    line(0, &format!("{}{about}{actor}, {} UTC", kind(event), output::time(event.received_at)));
-    line(0, &format!("event {}, {}", event.id, word(&event.processing_status)));
-    if let Some(cause) = cause {
-        let CauseRow { effect, depth, rule, action, event } = cause;
-        let row = if *depth > 1 { format!(", {depth} effects in a row") } else { String::new() };
-        line(0, &format!("caused by effect {effect} ({action}) of rule {rule} on event {event}{row}"));
-    }
-    if let Some(error) = &event.error_message {
-        line(0, &format!("error: {error}"));
-    }
-    if decisions.is_empty() {
-        line(2, "no rule was triggered");
-    }
-    for decision in decisions {
-        let mode = if decision.mode == Mode::Shadow { " (shadow)" } else { "" };
-        line(2, &format!("rule {}{mode}: {}", decision.rule, word(&decision.verdict).replace('_', " ")));
-        for reason in decision.explanation.lines() {
-            line(4, &reason);
-        }
-        for effect in effects.iter().filter(|effect| effect.intent.rule == decision.rule) {
-            line(4, &effect_line(effect));
-        }
-    }
-    text
-}
-
-/// `→ label {add: [documentation]}: applied`, `→ check {…} on commit 6dcb09b5b578: applied`.
-fn effect_line(effect: &EffectRow) -> String {
-    let note = effect.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-    let params = match as_written(&effect.intent.params).as_str() {
-        "" | "{}" => String::new(),
-        params => format!(" {params}"),
-    };
-    let on = match &effect.intent.target.subject {
-        target::Subject::Commit(id) => format!(" on commit {:.12}", id.as_str()),
-        target::Subject::Item | target::Subject::Repository => String::new(),
-    };
-    format!("→ {}{params}{on}: {}{note}", effect.intent.action, word(&effect.state))
-}
-
-/// Parameters as a rule has them, long texts shortened.
-fn as_written(params: &Value) -> String {
-    match params {
-        Value::Null => String::new(),
-        Value::String(text) => output::shortened(text.lines().next().unwrap_or_default()),
-        Value::Array(items) => format!("[{}]", items.iter().map(as_written).collect::<Vec<_>>().join(", ")),
-        Value::Object(keys) => {
-            let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{key}: {}", as_written(value))).collect();
-            format!("{{{}}}", pairs.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_subject_is_an_event_an_item_or_a_repository() {
@@ -196,38 +114,5 @@ mod tests {
         for odd in ["", "acme", "acme/a/b", "acme#12", "acme/api#x", "acme/api#-1", "acme/a pi#1"] {
             assert!(odd.parse::<Subject>().is_err(), "{odd}");
         }
-    }
-
-    #[test]
-    fn a_story_reads_from_event_to_effect() {
-        let event = "01980a2b-7c4d-7e5f-8a9b-0c1d2e3f4a5b";
-        let at = "2026-03-10T12:00:00Z";
-        let story: Story = serde_json::from_value(json!({
-            "event": {
-                "id": event, "delivery_id": "d", "source": "webhook", "event_type": "pull_request",
-                "event_action": "opened", "actor": "mona\u{1b}[2J", "number": 12, "repository": "acme/api",
-                "installation": 1, "target_object_ids": {}, "received_at": at, "github_timestamp": null,
-                "processing_status": "processed", "error_message": null, "retry_count": 0
-            },
-            "decisions": [{
-                "id": event, "event": event, "rule": "docs-label", "mode": "active", "verdict": "matched",
-                "explanation": {"truth": "true", "phrase": "all of", "parts": [
-                    {"truth": "true", "phrase": "file `docs/a.md` matches `docs/**`"},
-                    {"truth": "true", "phrase": "label `no-bot` is absent"}
-                ]},
-                "config_revision": "abc", "decided_at": at
-            }],
-            "effects": [{
-                "intent": {
-                    "id": event, "event": event, "rule": "docs-label", "action": "label",
-                    "target": {"repository": "acme/api", "installation": 1, "number": 12},
-                    "params": {"add": ["documentation"]}
-                },
-                "state": "unchanged", "config_revision": "abc", "change": null, "before": null, "after": null,
-                "note": "it is there already", "created_at": at, "started_at": null, "finished_at": null
-            }]
-        }))
-        .unwrap();
-        insta::assert_snapshot!(tell(&story));
     }
 }

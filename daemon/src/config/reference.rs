@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::{Kind, Presence, SECTIONS};
-use crate::core::command::HELP;
+use crate::core::command::OWN;
 use crate::core::condition;
 use crate::core::intent::ActionKind;
 
@@ -132,7 +132,7 @@ fn push_commands(page: &mut String, actions: &[ActionKind]) {
          whom it may not obey; an App is never obeyed. What a person asks for counts as done by that person's hand.\n\n\
          | Command | Does | From the role |\n|---|---|---|\n",
     );
-    for command in actions.iter().flat_map(|kind| kind.commands).chain([&HELP]) {
+    for command in actions.iter().flat_map(|kind| kind.commands).chain(OWN) {
         // Writing to a `String` cannot fail.
         let _ = writeln!(page, "| `{}` | {} | `{}` |", command.usage, command.help, command.least);
     }

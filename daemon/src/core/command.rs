@@ -20,18 +20,62 @@ pub struct Command {
     pub help: &'static str,
     /// Who may.
     pub least: Role,
+    /// Whether only a pull request can take it.
+    pub of_pulls: bool,
     /// The action's parameters from what was asked; the text says what is wrong with it.
     pub read: fn(Asked<'_>) -> Result<Value, String>,
 }
 
-/// The command that is answered and does nothing else.
+/// Answered with what was decided here, and why. Its parameters: the rule to tell of, or null.
+pub const WHY: Command = Command {
+    word: "why",
+    usage: "/why [RULE]",
+    help: "Answers with what orchd decided here lately, and why; of one rule if it is named.",
+    least: Role::Triage,
+    of_pulls: false,
+    read: |asked| rule_name(asked.arguments),
+};
+
+/// Takes back what an event caused. Its parameters: the rule that did it, or null.
+pub const UNDO: Command = Command {
+    word: "undo",
+    usage: "/undo [RULE]",
+    help: "Takes back what orchd did here last; what that rule did last if one is named. What people changed since stays.",
+    least: Role::Write,
+    of_pulls: false,
+    read: |asked| rule_name(asked.arguments),
+};
+
+/// Ends the waiting of merges.
+pub const DEQUEUE: Command = Command {
+    word: "dequeue",
+    usage: "/dequeue",
+    help: "Calls off a merge that waits.",
+    least: Role::Write,
+    of_pulls: true,
+    read: |asked| nothing(asked.arguments).map(|()| Value::Null),
+};
+
+/// Answered with what commands there are.
 pub const HELP: Command = Command {
     word: "help",
     usage: "/help",
     help: "Answers with this list.",
     least: Role::Triage,
+    of_pulls: false,
     read: |asked| nothing(asked.arguments).map(|()| Value::Null),
 };
+
+/// The commands that no action offers.
+pub const OWN: [&Command; 4] = [&WHY, &UNDO, &DEQUEUE, &HELP];
+
+fn rule_name(arguments: &str) -> Result<Value, String> {
+    match words(arguments)?.as_slice() {
+        [] => Ok(Value::Null),
+        [one] => Ok(Value::from(one.as_str())),
+        _ => Err("name one rule at most".to_owned()),
+    }
+}
 
 /// What a command is about.
 #[derive(Clone, Copy, Debug)]

@@ -89,6 +89,9 @@ pub struct Intent {
     pub action: String,
     pub target: Target,
     pub params: Value,
+    /// The effect that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<IntentId>,
 }
 
 impl Intent {
@@ -104,6 +107,18 @@ impl Intent {
             action: spec.name.clone(),
             target,
             params: spec.params.clone(),
+            undoes: None,
+        }
+    }
+
+    /// To take back what an earlier intent came to, because `rule` says so at `event`.
+    pub fn undo(event: EventId, rule: &RuleName, of: &Self) -> Self {
+        Self {
+            id: intent_id(format!("{event}\n{rule}\nundo\n{}", of.id).as_bytes()),
+            event,
+            rule: rule.clone(),
+            undoes: Some(of.id),
+            ..of.clone()
         }
     }
 }

@@ -25,3 +25,4 @@ pub mod reviewer;
 pub mod role;
 pub mod rule;
 pub mod subject;
+pub mod text;

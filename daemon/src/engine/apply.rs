@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::allowed::{allowance, guarded, over, rule_of, terms};
 use super::process::{event_from, serde_label};
 use super::turns::{self, Waits};
-use super::{Engine, JobError, guards, installations, rollback};
+use super::{Engine, JobError, commands, guards, installations, rollback};
 use crate::actions::{self, Bound, Plan, Settled};
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
@@ -63,6 +63,9 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
             note: effect.note.clone(),
         },
     };
+    if effect.intent.undoes.is_some() && effect.intent.rule.is_of_command() && outcome.state == EffectState::Applied {
+        commands::keep_hands_of_undo(engine, &effect.intent).await?;
+    }
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
     if actions::may_wait(&effect.intent.action) {
         // Who waited for it has a job now.
@@ -119,12 +122,12 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<En
     if intent.target.installation.is_none() {
         return Err(JobError::Hopeless(NO_INSTALLATION.to_owned()));
     }
-    let asked = intent.rule.is_of_command() || effect.undoes.is_some();
+    let asked = intent.rule.is_of_command() || effect.intent.undoes.is_some();
     let priority = if asked { Priority::Command } else { Priority::Event };
     let reader = github.reader(intent.target.installation).at(priority);
     let now = match action.read(&reader).await {
         // Nothing to take back any more: told where the rollback is told of, and no dead letter to look at.
-        Err(gone @ GitHubError::NotFound(_)) if effect.undoes.is_some() => {
+        Err(gone @ GitHubError::NotFound(_)) if effect.intent.undoes.is_some() => {
             return Ok(Ended::Receipt(EffectOutcome {
                 state: EffectState::Failed,
                 before: None,
@@ -196,7 +199,7 @@ async fn plan(
     now: &Value,
 ) -> Result<(Plan, Vec<HandChange>), JobError> {
     let intent = &effect.intent;
-    if let Some(taken_back) = effect.undoes {
+    if let Some(taken_back) = effect.intent.undoes {
         return Ok((rollback::plan_undo(engine, action, effect, taken_back, (reader, now)).await?, Vec::new()));
     }
     if let Some(note) = pushed_since(engine, intent, action.vouches_for(now)).await? {
@@ -228,10 +231,10 @@ async fn pushed_since(engine: &Engine, intent: &Intent, head: Option<String>) ->
 }
 
 /// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect. Nothing
-/// where a person asks for it: that is a hand too, and the newest.
+/// where a person asks for it: that is a hand too, and the newest. What is taken back was there before others touched it.
 pub(super) async fn hands(engine: &Engine, intent: &Intent) -> Result<Vec<HandChange>, JobError> {
     let Target { repository, number, subject, .. } = &intent.target;
-    if intent.rule.is_of_command() || !subject.is_item() {
+    if intent.rule.is_of_command() && intent.undoes.is_none() || !subject.is_item() {
         return Ok(Vec::new());
     }
     let mut hands = engine.db.hands_on(repository, *number).await?;

@@ -22,6 +22,7 @@ pub mod retention;
 pub mod rollback;
 pub mod schedule;
 pub mod turns;
+pub mod why;
 pub mod work;
 
 use std::sync::Arc;

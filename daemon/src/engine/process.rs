@@ -108,9 +108,12 @@ async fn decide_job(
         turns::hear(engine, config, &event).await?;
         let own = repository_config::rules_of(engine, config, &event).await?;
         let check = repository_config::check_rules(config, event.repository.as_ref());
-        let asked = commands::rules_of(config, &event);
+        let told = commands::hear(engine, config, &event).await?;
         processed.config_revision.push_str(&own.revision());
-        processed.decisions = decide_with_facts(engine, &[&config.rules, &own.rules, &check, &asked], &event).await?;
+        processed.decisions =
+            decide_with_facts(engine, &[&config.rules, &own.rules, &check, &told.rules], &event).await?;
+        told.complete(&mut processed.decisions);
+        commands::call_off(engine, &event, &processed.decisions).await?;
         processed.hand_changes = commands::hands_of(&event, &processed.decisions);
         if let Some(change) = hand::hand_change(&event) {
             processed.decisions.extend(guards::person::wins(engine, &event, &change).await?);

@@ -52,7 +52,8 @@ pub(super) fn may_matter(config: &Config, kind: &EventKind) -> bool {
     let own = &config.repository_config;
     let mut asked_for = config.rules.iter().flat_map(|rule| &rule.then).map(|spec| &spec.name);
     merge::may_tell(kind)
-        && (asked_for.any(|name| actions::may_wait(name))
+        && (config.commands.enabled
+            || asked_for.any(|name| actions::may_wait(name))
             || own.enabled && own.terms.actions.iter().any(|name| actions::may_wait(name)))
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn given_up(
     }
     let Some(rule) = rule else { return Ok(None) };
     let asks = || rule.then.iter().any(|spec| spec.name == intent.action && spec.params == intent.params);
-    if effect.state == EffectState::Waiting && !asks() {
+    if effect.state == EffectState::Waiting && !rule.name.is_of_command() && !asks() {
         return Ok(Some("the rule was changed since: its next event asks anew".to_owned()));
     }
     let Some(row) = engine.db.events_by_id(&[intent.event]).await?.into_iter().next() else { return Ok(None) };

@@ -49,9 +49,6 @@ pub enum EffectState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectRow {
     pub intent: Intent,
-    /// The effect that this one takes back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undoes: Option<IntentId>,
     /// The rollback that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackId>,
@@ -173,8 +170,8 @@ impl TryFrom<EffectSql> for EffectRow {
                     subject: read_subject(row.subject.as_deref())?,
                 },
                 params: from_json("params", &row.params)?,
+                undoes: row.undoes.map(IntentId),
             },
-            undoes: row.undoes.map(IntentId),
             rollback: row.rollback_id.map(RollbackId),
             state: from_word("state", row.state)?,
             config_revision: row.config_revision,

@@ -133,6 +133,22 @@ pub struct EventRow {
     pub retry_count: u32,
 }
 
+impl EventRow {
+    /// `pull_request.opened`.
+    pub fn kind(&self) -> String {
+        match &self.event_action {
+            Some(action) => format!("{}.{action}", self.event_type),
+            None => self.event_type.clone(),
+        }
+    }
+
+    /// `acme/api#12`, or `acme/api` when it is about no issue or pull request.
+    pub fn about(&self) -> Option<String> {
+        let repository = self.repository.as_ref()?;
+        Some(self.number.map_or_else(|| repository.to_string(), |number| format!("{repository}#{number}")))
+    }
+}
+
 /// Filters of a list; `None` filters nothing.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {

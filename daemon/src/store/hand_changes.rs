@@ -106,6 +106,17 @@ impl Db {
         Ok(found.is_some())
     }
 
+    /// Keeps what a person did, unless something later is known. May be done again.
+    pub async fn keep_hands(&self, hands: &[HandChange]) -> Result<(), StoreError> {
+        let Some(first) = hands.first() else { return Ok(()) };
+        let Some(id) = self.repository_id(&first.repository).await? else { return Ok(()) };
+        let mut tx = self.begin().await?;
+        for change in hands {
+            keep(&mut tx, id, change).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
     /// Keeps what the timeline of an item told, and that it was read. What events told later stays.
     pub async fn learn_hands(
         &self,

@@ -7,11 +7,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean, signed, to_json, unsigned};
 use super::dialect::Tx;
 use super::effects::finish_apply_job;
 use super::jobs::JobId;
 use super::{Db, StoreError};
+use crate::core::audit::Actor;
 use crate::core::event::RepoName;
 use crate::core::intent::{Intent, IntentId};
 use crate::core::merge::{Line, News, PATIENCE, SLOW, Wait};
@@ -68,6 +70,47 @@ impl Db {
         advance(&mut tx, &lane(&intent.target.repository), &line.base, now).await?;
         tx.notify().await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Holds the effects that wait on a pull request, with a note that says who wants that. Returns how many.
+    pub async fn call_off_merges(
+        &self,
+        repository: &RepoName,
+        number: u64,
+        note: &str,
+        now: DateTime<Utc>,
+    ) -> Result<usize, StoreError> {
+        let mut tx = self.begin().await?;
+        // merge_queue_line, effects: primary key.
+        let ended: Vec<EndedEffect> = on_tx!(tx, conn => {
+            let sql = format!(
+                "UPDATE effects SET state = 'held', note = $3, finished_at = $4 WHERE state = 'waiting' AND id IN
+                    (SELECT effect_id FROM merge_queue WHERE repository = $1 AND number = $2) RETURNING {EFFECT_COLUMNS}"
+            );
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(lane(repository))
+                .bind(signed(number))
+                .bind(clean(note))
+                .bind(Micros::from(now))
+                .fetch_all(&mut *conn)
+                .await?
+        });
+        let many = ended.len();
+        for effect in &ended {
+            leave(&mut tx, effect.id, now).await?;
+            // jobs_of_effect. Nobody has to look at it any more.
+            on_tx!(tx, conn => {
+                sqlx::query("DELETE FROM jobs WHERE kind = 'apply' AND effect_id = $1 AND state = 'queued'")
+                    .bind(effect.id)
+                    .execute(&mut *conn)
+                    .await?;
+            });
+        }
+        append(&mut tx, ended.into_iter().filter_map(|effect| effect.entry(Actor::Orchd, now.into())).collect())
+            .await?;
+        tx.notify().await?;
+        tx.commit().await?;
+        Ok(many)
     }
 
     /// The pull request that goes before this one into the base branch.

@@ -78,7 +78,8 @@ async fn insert_effect(tx: &mut Tx, plan: &Plan<'_>, now: Micros) -> Result<(), 
     on_tx!(tx, conn => {
         sqlx::query(
             "INSERT INTO effects (id, cursor, event_id, rule, action, repository, installation, number, subject, params,
-                state, config_revision, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                undoes, state, config_revision, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(intent.id.0)
         .bind(Uuid::now_v7())
@@ -90,6 +91,7 @@ async fn insert_effect(tx: &mut Tx, plan: &Plan<'_>, now: Micros) -> Result<(), 
         .bind(signed(intent.target.number))
         .bind(subject_text(&intent.target.subject))
         .bind(params)
+        .bind(intent.undoes.map(|id| id.0))
         .bind(if plan.shadow { "shadow" } else { "planned" })
         .bind(plan.config_revision)
         .bind(now)

@@ -105,3 +105,176 @@ async fn a_mistake_and_a_question_are_answered_once() {
     story.settles().await;
     assert_eq!(story.github.issue(WEB, number).comments().len(), 2);
 }
+
+const TRIAGE: &str = "
+  - name: triage
+    on: [issues.opened, issues.edited]
+    then:
+      - label: {add: [new]}
+      - assign: {add: [bob]}
+  - name: thank
+    on: issues.labeled
+    if: {expr: \"label.name == 'done'\"}
+    then: [comment: {body: Thank you.}]
+";
+
+/// The App's comments, oldest first.
+fn answers(story: &Story, number: u64) -> Vec<String> {
+    let comments = story.github.issue(WEB, number).comments().into_iter();
+    comments.filter(|(by, _)| by == "orchd[bot]").map(|(_, body)| body).collect()
+}
+
+async fn with_rules(database: Database, rules: &str) -> Story {
+    let mut story = Story::prepare(database, rules, "").await;
+    story.replace_more(ON);
+    story.write_rules(rules);
+    for (login, role) in [("tara", "triage"), ("wendy", "write")] {
+        story.github.add_collaborator_as(WEB, login, role);
+    }
+    story.start();
+    story
+}
+
+on_both_databases!(whoever_asks_why_is_told_what_the_command_line_tells, |database: Database| async move {
+    let story = with_rules(database, TRIAGE).await;
+    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It ``` breaks"));
+    story.settles().await;
+    let why = String::from_utf8(story.cli(&["why", &format!("{WEB}#{number}")]).stdout).unwrap();
+    story.github.person("tara").comments(WEB, number, "/why");
+    story.settles().await;
+    let told = answers(&story, number);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(why.trim()), "{}\n---\n{why}", told[0]);
+    assert!(
+        told[0].contains("rule triage: matched") && told[0].contains("→ label {add: [new]}: applied"),
+        "{}",
+        told[0]
+    );
+
+    // Of one rule, also why it did nothing; and of none that there is.
+    story.github.person("bob").labels(WEB, number, "bug");
+    story.github.person("tara").comments(WEB, number, "/why thank");
+    story.github.person("tara").comments(WEB, number, "/why nobody");
+    story.settles().await;
+    let told = answers(&story, number);
+    assert!(told[1].contains("rule thank: not matched") && !told[1].contains("rule triage: "), "{}", told[1]);
+    assert!(told[2].contains("No event about this was decided on by rule `nobody`."), "{}", told[2]);
+
+    // Whoever may not label is not told either.
+    story.github.person("mallory").comments(WEB, number, "/why");
+    story.settles().await;
+    assert_eq!(answers(&story, number).len(), 3);
+});
+
+on_both_databases!(what_orchd_did_last_is_taken_back_by_a_word, |database: Database| async move {
+    let story = with_rules(database, TRIAGE).await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    story.settles().await;
+    alice.labels(WEB, number, "done");
+    story.settles().await;
+    assert_eq!(answers(&story, number).len(), 1, "thank you");
+
+    let wendy = story.github.person("wendy");
+    wendy.comments(WEB, number, "/undo");
+    story.settles().await;
+    let issue = story.github.issue(WEB, number);
+    assert_eq!((answers(&story, number).len(), issue.has_label("new")), (0, true), "the last event's effects only");
+
+    // Once more goes further back; what a person changed since stays.
+    alice.unassigns(WEB, number, "bob").assigns(WEB, number, "bob");
+    story.settles().await;
+    let said = wendy.comments(WEB, number, "/undo");
+    story.settles().await;
+    let issue = story.github.issue(WEB, number);
+    assert_eq!((issue.has_label("new"), issue.assignees()), (false, vec!["bob".to_owned()]));
+    assert_eq!(story.github.reactions(WEB, said), ["+1"]);
+    let why = String::from_utf8(story.cli(&["why", &format!("{WEB}#{number}")]).stdout).unwrap();
+    assert!(why.contains("rule orchd:command.undo: matched"), "{why}");
+    assert!(why.contains("by alice"), "{why}");
+
+    // Told again, the same comment takes nothing more back.
+    let event = story.json_lines(&["events", "list", "--type", "issue_comment", "--actor", "wendy"])[0]["id"].clone();
+    let effects = story.json_lines(&["effects", "list"]).len();
+    assert!(story.cli(&["events", "replay", event.as_str().unwrap()]).status.success());
+    story.settles().await;
+    assert_eq!(story.json_lines(&["effects", "list"]).len(), effects);
+
+    // What wendy had taken off, no rule puts there again.
+    alice.rewrites(WEB, number, "More of it.");
+    story.settles().await;
+    assert!(!story.github.issue(WEB, number).has_label("new"));
+    let effects = story.json_lines(&["effects", "list", "--rule", "triage", "--state", "held"]);
+    assert!(effects[0]["note"].as_str().unwrap().contains("by wendy"), "{effects:?}");
+
+    // When nothing is left, that is the answer; and it takes the role to write.
+    alice.unassigns(WEB, number, "bob");
+    let told = wendy.comments(WEB, number, "/undo triage");
+    story.settles().await;
+    wendy.comments(WEB, number, "/undo thank");
+    let refused = story.github.person("tara").comments(WEB, number, "/undo");
+    story.settles().await;
+    assert!(answers(&story, number)[0].contains("nothing here that is left"), "{told} {:?}", answers(&story, number));
+    assert_eq!(story.github.reactions(WEB, refused), ["confused"]);
+    assert!(story.json_lines(&["jobs", "list", "--state", "dead"]).is_empty());
+    assert!(story.github.duplicate_effects().is_empty());
+    assert!(story.cli(&["audit", "verify"]).status.success());
+});
+
+on_both_databases!(a_merge_that_is_asked_for_waits_and_can_be_called_off, |database: Database| async move {
+    let story = with_rules(database, "  []").await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_pull(WEB, NewItem::titled("Mend it").head("fix").file("a.rs"));
+    let issue = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    let state = |story: &Story| {
+        let effects = story.json_lines(&["effects", "list", "--rule", "orchd:command.merge"]);
+        let merge = effects.into_iter().find(|effect| effect["intent"]["action"] == "merge").unwrap();
+        (merge["state"].as_str().unwrap().to_owned(), merge["note"].as_str().unwrap_or_default().to_owned())
+    };
+    let wendy = story.github.person("wendy");
+    wendy.comments(WEB, number, "/merge squash");
+    wendy.comments(WEB, issue, "/merge");
+    story.settles().await;
+    assert_eq!(state(&story), ("waiting".to_owned(), "0 of 1 approvals are there".to_owned()));
+    assert!(answers(&story, issue)[0].contains("`/merge`: this is no pull request."), "{:?}", answers(&story, issue));
+
+    wendy.comments(WEB, number, "/dequeue");
+    story.settles().await;
+    assert_eq!(state(&story), ("held".to_owned(), "wendy called it off".to_owned()));
+    story.github.person("bob").approves(WEB, number);
+    story.github.check_run(WEB, number, "build", Some("success"));
+    story.settles().await;
+    assert!(!story.github.issue(WEB, number).is_merged(), "nobody wants it any more");
+
+    // Asked for once more it goes, and nothing takes it back.
+    wendy.comments(WEB, number, "/merge squash");
+    story.settles().await;
+    assert!(story.github.issue(WEB, number).is_merged());
+    wendy.comments(WEB, number, "/undo");
+    story.settles().await;
+    assert!(answers(&story, number)[0].contains("cannot be taken back: `merge`."), "{:?}", answers(&story, number));
+    assert!(story.json_lines(&["jobs", "list", "--state", "dead"]).is_empty());
+});
+
+#[tokio::test]
+async fn every_command_does_what_it_says() {
+    let story = with_rules(Database::Sqlite, "  []").await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_pull(WEB, NewItem::titled("Mend it").head("fix").file("a.rs"));
+    story.github.add_milestone(WEB, "2.0");
+    let wendy = story.github.person("wendy");
+    let words = "/title It is mended\n/milestone 2.0\n/draft\n/request-review @bob\n/lock \"too heated\"\n/label a";
+    wendy.comments(WEB, number, words);
+    story.settles().await;
+    let pull = story.github.issue(WEB, number);
+    assert_eq!((pull.title(), pull.milestone(), pull.lock_reason()), ("It is mended", Some("2.0"), Some("too heated")));
+    assert!(pull.is_draft() && pull.has_label("a"), "{pull:?}");
+    assert_eq!(pull.requested_reviewers(), ["bob"]);
+
+    wendy.comments(WEB, number, "/ready\n/milestone none\n/unlabel a\n/close\n/delete-branch");
+    story.settles().await;
+    let pull = story.github.issue(WEB, number);
+    assert!(!pull.is_draft() && pull.milestone().is_none() && !pull.has_label("a") && !pull.is_open(), "{pull:?}");
+    assert_eq!(pull.branch(), None);
+    assert!(story.json_lines(&["jobs", "list", "--state", "dead"]).is_empty());
+}

@@ -148,7 +148,10 @@ on_both_databases!(ten_items_labelled_by_mistake_are_taken_back_and_brought_back
     assert_eq!(effects_of(&story, "oops", "undone").len(), 6);
     let by_person = effects_of(&story, "orchd:rollback", "applied");
     assert_eq!(by_person.len(), 6);
-    assert!(by_person.iter().all(|effect| effect["rollback"] == id && effect["undoes"].is_string()), "{by_person:#?}");
+    assert!(
+        by_person.iter().all(|effect| effect["rollback"] == id && effect["intent"]["undoes"].is_string()),
+        "{by_person:#?}"
+    );
     let again = story.cli_and_github(&["rollback", "execute", &id, "--yes"]).await;
     assert!(String::from_utf8_lossy(&again.stderr).contains("carried out before"), "once");
     let (_, nothing) = plan(&story, &["--rule", "oops", "--repo", WEB]).await;

@@ -15,6 +15,8 @@ pub(super) use self::choice::{Change, State};
 pub(super) use self::params::Params;
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, reviews};
+use crate::core::role::Role;
+use crate::core::command::{Command, words};
 use crate::core::hand::HandChange;
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
@@ -53,6 +55,17 @@ impl Action for Params {
         he declined himself. Taking back removes the requests that are still open.";
     const EXAMPLE: &'static str = "{from: codeowners, count: 1, strategy: load, exclude: [dependabot]}";
     const UNDOABLE: bool = true;
+    const COMMANDS: &'static [Command] = &[Command {
+        word: "request-review",
+        usage: "/request-review [LOGIN|ORG/TEAM…]",
+        help: "Asks them to review it, or one of those who own the changed files.",
+        least: Role::Triage,
+        of_pulls: true,
+        read: |asked| match words(asked.arguments)? {
+            none if none.is_empty() => Ok(json!({"from": "codeowners"})),
+            names => Ok(json!({"from": names.iter().map(|name| name.trim_start_matches('@')).collect::<Vec<_>>()})),
+        },
+    }];
     const NEEDS: Needs = Needs::Write("pull_requests");
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {

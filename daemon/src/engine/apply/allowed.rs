@@ -81,7 +81,7 @@ pub(super) async fn guarded(
 
 /// A person wants an undo, whatever became of the rule that did it.
 pub(super) fn terms(config: &Config, rule: Option<&Rule>, effect: &EffectRow) -> WriteTerms {
-    let mode = match effect.undoes {
+    let mode = match effect.intent.undoes {
         Some(_) => Mode::Active,
         None => rule.map_or(Mode::Off, |rule| rule.mode),
     };

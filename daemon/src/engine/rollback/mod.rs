@@ -25,11 +25,11 @@ use crate::store::effects::{EffectRow, EffectState};
 pub async fn bind(engine: &Engine, effect: &EffectRow) -> Result<Result<Bound, NotAnAction>, StoreError> {
     let Intent { rule, id, .. } = &effect.intent;
     let mut origin = Origin { rule: rule.clone(), intent: *id, at: effect.created_at };
-    let mut undoes = effect.undoes;
+    let mut undoes = effect.intent.undoes;
     while let Some(id) = undoes {
         let Some(row) = engine.db.effect(id).await? else { break };
         origin = Origin { rule: row.intent.rule, intent: row.intent.id, at: row.created_at };
-        undoes = row.undoes;
+        undoes = row.intent.undoes;
     }
     let Intent { action, params, target, .. } = &effect.intent;
     Ok(Bound::new(action, params, target.clone(), origin))

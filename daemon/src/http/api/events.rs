@@ -12,26 +12,16 @@ use super::operator;
 use super::query::{self, Query};
 use crate::core::audit::Actor;
 use crate::core::event::EventId;
+use crate::engine::why::{Story, story_of};
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, either, with};
 use crate::http::{App, reply};
-use crate::store::causes::CauseRow;
-use crate::store::decisions::DecisionRow;
-use crate::store::effects::{EffectFilter, EffectRow};
-use crate::store::events::{EventFilter, EventRow, Replay};
+use crate::store::events::{EventFilter, Replay};
 
-/// Effects of one event that are shown.
-const MOST_EFFECTS: u32 = 1_000;
-
-/// An event with everything that followed from it.
 #[derive(Serialize)]
-pub(super) struct EventStory {
-    pub(super) event: EventRow,
-    pub(super) decisions: Vec<DecisionRow>,
-    pub(super) effects: Vec<EffectRow>,
-    /// The effect of ours that caused the event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<CauseRow>,
+struct Shown {
+    #[serde(flatten)]
+    story: Story,
     /// Only when asked for; `null` when retention has dropped it.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Option<Box<RawValue>>>,
@@ -93,20 +83,12 @@ async fn show(id: &str, mut query: Query, app: App) -> Result<Response, HttpErro
     let with_payload = query.parsed::<bool>("payload")?.unwrap_or(false);
     query.finish()?;
     let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
-    let mut story = story_of(&app, event).await?;
-    if with_payload {
-        story.payload = Some(app.db.payload(id).await?.map(raw_json).transpose()?);
-    }
-    reply::json(&story)
-}
-
-/// The event's decisions and effects beside it.
-pub(super) async fn story_of(app: &App, event: EventRow) -> Result<EventStory, HttpError> {
-    let decisions = app.db.decisions_of(event.id).await?;
-    let filter = EffectFilter { event: Some(event.id), limit: MOST_EFFECTS, ..EffectFilter::default() };
-    let effects = app.db.effects(&filter).await?.rows;
-    let cause = app.db.cause_of(event.id).await?;
-    Ok(EventStory { event, decisions, effects, cause, payload: None })
+    let story = story_of(&app.db, event).await?;
+    let payload = match with_payload {
+        true => Some(app.db.payload(id).await?.map(raw_json).transpose()?),
+        false => None,
+    };
+    reply::json(&Shown { story, payload })
 }
 
 pub(super) fn no_event(id: EventId) -> HttpError {

@@ -5,9 +5,10 @@ use uuid::Uuid;
 use warp::Filter;
 use warp::reply::Response;
 
-use super::events::{EventStory, no_event, story_of};
+use super::events::no_event;
 use super::query::{self, Query};
 use crate::core::event::{EventId, RepoName};
+use crate::engine::why::{Story, stories_of, story_of};
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
@@ -25,7 +26,7 @@ const MOST_LATEST: u32 = 200;
 /// The same shape whatever is asked about: events, newest first, each with its decisions and effects.
 #[derive(Serialize)]
 struct Why {
-    events: Vec<EventStory>,
+    events: Vec<Story>,
 }
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -47,7 +48,7 @@ async fn why(mut query: Query, app: App) -> Result<Response, HttpError> {
         (None, None) => latest_stories(&app, repository, latest.unwrap_or(LATEST).min(MOST_LATEST)).await?,
         (Some(id), None) if repository.is_none() => {
             let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
-            vec![story_of(&app, event).await?]
+            vec![story_of(&app.db, event).await?]
         }
         (None, Some(item)) if repository.is_none() => stories_of_item(&app, &item).await?,
         _ => return Err(HttpError::BadRequest("pass `event`, `item`, or `repo` and `latest`".to_owned())),
@@ -56,32 +57,20 @@ async fn why(mut query: Query, app: App) -> Result<Response, HttpError> {
 }
 
 /// The newest events, of one repository or of all, whatever they are about.
-async fn latest_stories(app: &App, repository: Option<RepoName>, limit: u32) -> Result<Vec<EventStory>, HttpError> {
+async fn latest_stories(app: &App, repository: Option<RepoName>, limit: u32) -> Result<Vec<Story>, HttpError> {
     let filter = EventFilter { repository, limit, ..EventFilter::default() };
     let mut stories = Vec::new();
     for event in app.db.events(&filter).await?.rows {
-        stories.push(story_of(app, event).await?);
+        stories.push(story_of(&app.db, event).await?);
     }
     Ok(stories)
 }
 
-async fn stories_of_item(app: &App, item: &str) -> Result<Vec<EventStory>, HttpError> {
+async fn stories_of_item(app: &App, item: &str) -> Result<Vec<Story>, HttpError> {
     let (repository, number) = parse_item(item).ok_or_else(|| {
         HttpError::BadRequest("`item` must be owner/repository#number (with # written as %23)".to_owned())
     })?;
-    let decisions = app.db.decisions_on(&repository, number, MOST_DECISIONS).await?;
-    let mut ids: Vec<EventId> = Vec::new();
-    for decision in &decisions {
-        if !ids.contains(&decision.event) {
-            ids.push(decision.event);
-        }
-    }
-    let mut stories = Vec::with_capacity(ids.len());
-    for id in ids {
-        if let Some(event) = app.db.event(id).await? {
-            stories.push(story_of(app, event).await?);
-        }
-    }
+    let stories = stories_of(&app.db, &repository, number, MOST_DECISIONS).await?;
     if stories.is_empty() {
         return Err(HttpError::NotFound(format!(
             "no rule has looked at {repository}#{number}: no event about it arrived that a rule waits for"

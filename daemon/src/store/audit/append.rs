@@ -94,7 +94,7 @@ pub(in crate::store) const EFFECT_COLUMNS: &str =
 /// An effect as it ended.
 #[derive(sqlx::FromRow)]
 pub(in crate::store) struct EndedEffect {
-    id: Uuid,
+    pub(in crate::store) id: Uuid,
     event_id: Uuid,
     rule: String,
     action: String,
@@ -128,8 +128,8 @@ impl EndedEffect {
             _ => (self.before_state, self.after_state),
         };
         // Effects go long before their audit rows do: only the row can still say what an undo was about.
-        let about =
-            self.undoes.zip(self.rollback_id).map(|(it, by)| format!("takes back effect {it} for rollback {by}"));
+        let by = self.rollback_id.map(|by| format!(" for rollback {by}")).unwrap_or_default();
+        let about = self.undoes.map(|it| format!("takes back effect {it}{by}"));
         let note = [about, self.note].into_iter().flatten().reduce(|about, note| format!("{about}: {note}"));
         let cause = Cause {
             event: Some(self.event_id),

@@ -102,7 +102,7 @@ on_both! {
         let (id, undos) = roll_back(&db, RollbackFilter { event: Some(event), ..Default::default() }).await;
         let undo = undos[0];
         let planned = row(&db, undo).await;
-        assert_eq!((planned.state, planned.undoes, planned.rollback), (EffectState::Planned, Some(effect), Some(id)));
+        assert_eq!((planned.state, planned.intent.undoes, planned.rollback), (EffectState::Planned, Some(effect), Some(id)));
         assert_eq!((planned.intent.rule, planned.intent.event), (RuleName::rollback(), event));
         assert_eq!(db.rollback_counts(id).await.unwrap().left(), 1);
         assert_eq!(finish_next(&db, undo).await.0, id.0, "its job has the rollback in the place of an event");
@@ -131,8 +131,8 @@ on_both! {
         let (_, newer) = applied(&db, "bugs").await;
         let (_, undos) = roll_back(&db, RollbackFilter { repo: Some(name("acme/web")), ..Default::default() }).await;
         let late = store(&db, vec![event("acme/web", 1)]).await[0];
-        assert_eq!(row(&db, undos[0]).await.undoes, Some(newer));
-        assert_eq!(row(&db, undos[1]).await.undoes, Some(older));
+        assert_eq!(row(&db, undos[0]).await.intent.undoes, Some(newer));
+        assert_eq!(row(&db, undos[1]).await.intent.undoes, Some(older));
         finish_next(&db, undos[0]).await;
         finish_next(&db, undos[1]).await;
         assert_eq!(claim(&db, "me", noon()).await[0].job.work, Work::Process { event: late });

@@ -1,0 +1,161 @@
+//! What was decided on an event, and why: the one telling, for the command line, the API and a comment.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::process::serde_label;
+use crate::core::event::{EventId, RepoName};
+use crate::core::rule::Mode;
+use crate::core::subject::Subject;
+use crate::core::text::{harmless, shortened, time};
+use crate::store::causes::CauseRow;
+use crate::store::decisions::DecisionRow;
+use crate::store::effects::{EffectFilter, EffectRow};
+use crate::store::events::EventRow;
+use crate::store::{Db, StoreError};
+
+/// Effects of one event that are told.
+const MOST_EFFECTS: u32 = 1_000;
+
+/// An event with everything that followed from it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Story {
+    pub event: EventRow,
+    pub decisions: Vec<DecisionRow>,
+    pub effects: Vec<EffectRow>,
+    /// The effect of ours that caused the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CauseRow>,
+}
+
+/// An event's decisions and effects beside it. Four queries.
+pub async fn story_of(db: &Db, event: EventRow) -> Result<Story, StoreError> {
+    let decisions = db.decisions_of(event.id).await?;
+    let filter = EffectFilter { event: Some(event.id), limit: MOST_EFFECTS, ..EffectFilter::default() };
+    let effects = db.effects(&filter).await?.rows;
+    let cause = db.cause_of(event.id).await?;
+    Ok(Story { event, decisions, effects, cause })
+}
+
+/// The events about an item on which rules decided, newest first, of its `most` newest decisions.
+pub async fn stories_of(db: &Db, repository: &RepoName, number: u64, most: u32) -> Result<Vec<Story>, StoreError> {
+    let mut ids: Vec<EventId> = Vec::new();
+    for decision in db.decisions_on(repository, number, most).await? {
+        if !ids.contains(&decision.event) {
+            ids.push(decision.event);
+        }
+    }
+    let mut stories = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(event) = db.event(id).await? {
+            stories.push(story_of(db, event).await?);
+        }
+    }
+    Ok(stories)
+}
+
+/// The story for a person.
+pub fn tell(story: &Story) -> String {
+    let Story { event, decisions, effects, cause } = story;
+    let mut text = String::new();
+    let mut line = |indent: usize, content: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:indent$}{}", "", harmless(content));
+    };
+    let about = event.about().map(|about| format!(" on {about}")).unwrap_or_default();
+    let actor = event.actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
+    line(0, &format!("{}{about}{actor}, {} UTC", event.kind(), time(event.received_at)));
+    line(0, &format!("event {}, {}", event.id, serde_label(&event.processing_status)));
+    if let Some(cause) = cause {
+        let CauseRow { effect, depth, rule, action, event } = cause;
+        let row = if *depth > 1 { format!(", {depth} effects in a row") } else { String::new() };
+        line(0, &format!("caused by effect {effect} ({action}) of rule {rule} on event {event}{row}"));
+    }
+    if let Some(error) = &event.error_message {
+        line(0, &format!("error: {error}"));
+    }
+    if decisions.is_empty() {
+        line(2, "no rule was triggered");
+    }
+    for decision in decisions {
+        let mode = if decision.mode == Mode::Shadow { " (shadow)" } else { "" };
+        line(2, &format!("rule {}{mode}: {}", decision.rule, serde_label(&decision.verdict).replace('_', " ")));
+        for reason in decision.explanation.lines() {
+            line(4, &reason);
+        }
+        for effect in effects.iter().filter(|effect| effect.intent.rule == decision.rule) {
+            line(4, &effect_line(effect));
+        }
+    }
+    text
+}
+
+/// `→ label {add: [documentation]}: applied`, `→ check {…} on commit 6dcb09b5b578: applied`.
+fn effect_line(effect: &EffectRow) -> String {
+    let note = effect.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    let params = match as_written(&effect.intent.params).as_str() {
+        "" | "{}" => String::new(),
+        params => format!(" {params}"),
+    };
+    let on = match &effect.intent.target.subject {
+        Subject::Commit(id) => format!(" on commit {:.12}", id.as_str()),
+        Subject::Item | Subject::Repository => String::new(),
+    };
+    format!("→ {}{params}{on}: {}{note}", effect.intent.action, serde_label(&effect.state))
+}
+
+/// Parameters as a rule has them, long texts shortened.
+fn as_written(params: &Value) -> String {
+    match params {
+        Value::Null => String::new(),
+        Value::String(text) => shortened(text.lines().next().unwrap_or_default()),
+        Value::Array(items) => format!("[{}]", items.iter().map(as_written).collect::<Vec<_>>().join(", ")),
+        Value::Object(keys) => {
+            let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{key}: {}", as_written(value))).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_story_reads_from_event_to_effect() {
+        let event = "01980a2b-7c4d-7e5f-8a9b-0c1d2e3f4a5b";
+        let at = "2026-03-10T12:00:00Z";
+        let story: Story = serde_json::from_value(json!({
+            "event": {
+                "id": event, "delivery_id": "d", "source": "webhook", "event_type": "pull_request",
+                "event_action": "opened", "actor": "mona\u{1b}[2J", "number": 12, "repository": "acme/api",
+                "installation": 1, "target_object_ids": {}, "received_at": at, "github_timestamp": null,
+                "processing_status": "processed", "error_message": null, "retry_count": 0
+            },
+            "decisions": [{
+                "id": event, "event": event, "rule": "docs-label", "mode": "active", "verdict": "matched",
+                "explanation": {"truth": "true", "phrase": "all of", "parts": [
+                    {"truth": "true", "phrase": "file `docs/a.md` matches `docs/**`"},
+                    {"truth": "true", "phrase": "label `no-bot` is absent"}
+                ]},
+                "config_revision": "abc", "decided_at": at
+            }],
+            "effects": [{
+                "intent": {
+                    "id": event, "event": event, "rule": "docs-label", "action": "label",
+                    "target": {"repository": "acme/api", "installation": 1, "number": 12},
+                    "params": {"add": ["documentation"]}
+                },
+                "state": "unchanged", "config_revision": "abc", "change": null, "before": null, "after": null,
+                "note": "it is there already", "created_at": at, "started_at": null, "finished_at": null
+            }]
+        }))
+        .unwrap();
+        insta::assert_snapshot!(tell(&story));
+    }
+}
