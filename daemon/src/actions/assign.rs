@@ -95,7 +95,7 @@ impl Action for Params {
         self.0.touched(ASSIGNEES, before, after)
     }
 
-    fn moves(change: &Names) -> Vec<Move> {
+    fn moves(&self, _: &Vec<String>, change: &Names) -> Vec<Move> {
         change.moves(ASSIGNEES)
     }
 }

@@ -187,6 +187,10 @@ impl Action for Params {
     fn undo(&self, _: &Option<Ours>, _: &Option<Ours>, _: &Option<Ours>) -> Reversal<Change> {
         Reversal::Refused("GitHub lets nobody delete a check run".to_owned())
     }
+
+    fn told_by(_: &Change) -> &'static [&'static str] {
+        &["check_run", "check_suite"]
+    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::registry::Action;
 use super::check_runs;
+use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
 use crate::config::{FileTerms, Problems, repository};
 use crate::core::hand::HandChange;
@@ -114,16 +114,15 @@ impl Action for Params {
 
     const NAME: &'static str = "check_config";
     const HELP: &'static str = "Says on a pull request whether the repository's own config validates.";
-    const EXAMPLE: &'static str = "{path: .github/orchd.yml, terms: {actions: [label], max_rules: 20, max_size: 65536}}";
+    const EXAMPLE: &'static str =
+        "{path: .github/orchd.yml, terms: {actions: [label], max_rules: 20, max_size: 65536}}";
     const UNDOABLE: bool = false;
-    const TOLD_BY: &'static [&'static str] = &["check_run", "check_suite"];
     const NEEDS: Needs = Needs::Write("checks");
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {
         let head = head_of(target, reader).await?;
         let check = check_runs::ours(target, &head, CHECK, reader, |_| true).await?.map(|run| run.id);
-        let found =
-            contents::file(reader, &target.repository, &self.path, Some(&head), self.terms.max_size).await?;
+        let found = contents::file(reader, &target.repository, &self.path, Some(&head), self.terms.max_size).await?;
         Ok(State { head, check, verdict: self.judge(target, found) })
     }
 
@@ -176,6 +175,10 @@ impl Action for Params {
 
     fn undo(&self, _: &State, _: &State, _: &State) -> Reversal<Change> {
         Reversal::Refused("GitHub keeps check runs".to_owned())
+    }
+
+    fn told_by(_: &Change) -> &'static [&'static str] {
+        &["check_run", "check_suite"]
     }
 }
 

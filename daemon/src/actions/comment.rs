@@ -150,10 +150,10 @@ impl Action for Params {
     type Change = Change;
 
     const NAME: &'static str = "comment";
-    const HELP: &'static str = "Writes a comment, one for each rule and item, and changes it when the rule fires again.";
+    const HELP: &'static str =
+        "Writes a comment, one for each rule and item, and changes it when the rule fires again.";
     const EXAMPLE: &'static str = "{body: \"Thank you. A maintainer will look at this soon.\"}";
     const UNDOABLE: bool = true;
-    const TOLD_BY: &'static [&'static str] = &["issue_comment"];
 
     fn check(&self) -> Result<(), String> {
         check_body(&self.body, "body")
@@ -229,6 +229,10 @@ impl Action for Params {
             }
         }
     }
+
+    fn told_by(_: &Change) -> &'static [&'static str] {
+        &["issue_comment"]
+    }
 }
 
 #[cfg(test)]
@@ -240,7 +244,11 @@ mod tests {
     use crate::core::rule::RuleName;
 
     fn origin(rule: &str) -> Origin {
-        Origin { rule: RuleName::parse(rule).unwrap(), intent: IntentId(uuid::Uuid::nil()), at: chrono::DateTime::UNIX_EPOCH }
+        Origin {
+            rule: RuleName::parse(rule).unwrap(),
+            intent: IntentId(uuid::Uuid::nil()),
+            at: chrono::DateTime::UNIX_EPOCH,
+        }
     }
 
     fn say(text: &str) -> Params {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::hand::HandChange;
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::{IntentId, Target};
 use crate::core::permission::Needs;
 use crate::core::subject::SubjectKind;
@@ -300,6 +300,23 @@ impl Action for Params {
         } else {
             Reversal::Change(Change::Close { number })
         }
+    }
+
+    /// GitHub tells each label and assignee of the new issue.
+    fn moves(&self, _: &Option<Ours>, change: &Change) -> Vec<Move> {
+        let put = |thing| Move { thing, hand: Hand::Put };
+        match change {
+            Change::Open { labels, assignees, .. } => {
+                let labels = labels.iter().cloned().map(Thing::Label);
+                labels.chain(assignees.iter().cloned().map(Thing::Assignee)).map(put).collect()
+            }
+            Change::Reopen { .. } => vec![put(Thing::State)],
+            Change::Close { .. } => vec![Move { thing: Thing::State, hand: Hand::Taken }],
+        }
+    }
+
+    fn told_by(_: &Change) -> &'static [&'static str] {
+        &["issues"]
     }
 }
 

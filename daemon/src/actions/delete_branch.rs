@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use super::item::{self, NO_PULL, Open};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::role::Role;
 use crate::core::command::{Command, nothing};
 use crate::core::hand::HandChange;
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
+use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
 use crate::github::{GitHubError, path};
 
@@ -258,15 +258,21 @@ impl Action for Params {
             return Reversal::Nothing;
         }
         match (&before.at, &now.at) {
-            (Some(at), None) => {
-                Reversal::Change(Change::Create { repository: now.repository.clone(), branch: branch.clone(), at: at.clone() })
-            }
+            (Some(at), None) => Reversal::Change(Change::Create {
+                repository: now.repository.clone(),
+                branch: branch.clone(),
+                at: at.clone(),
+            }),
             (None, Some(at)) if now.at == after.at => match now.why_it_stays() {
                 Some(why) => Reversal::Refused(why),
                 None => Reversal::Change(now.delete(at)),
             },
             _ => Reversal::Refused(format!("branch `{branch}` stands at another commit by now")),
         }
+    }
+
+    fn told_by(_: &Change) -> &'static [&'static str] {
+        &["delete", "create", "push"]
     }
 }
 

@@ -115,7 +115,8 @@ impl TryFrom<Written> for Params {
         let Written { workflow, git_ref, inputs, event_type, client_payload } = written;
         let sent = match (workflow, git_ref, event_type) {
             (Some(file), Some(git_ref), None) if client_payload.is_none() => {
-                let inputs = inputs.unwrap_or_default().into_iter().map(|(name, input)| (name, as_text(input))).collect();
+                let inputs =
+                    inputs.unwrap_or_default().into_iter().map(|(name, input)| (name, as_text(input))).collect();
                 Dispatch::Workflow { file, git_ref, inputs }
             }
             (None, None, Some(event_type)) if inputs.is_none() => {
@@ -181,7 +182,10 @@ impl Action for Params {
             Dispatch::Event { event_type, client_payload } => {
                 one_line("event_type", event_type, LONGEST_EVENT_TYPE)?;
                 if client_payload.len() > MOST_PROPERTIES {
-                    return Err(format!("`client_payload` has {} keys, at most {MOST_PROPERTIES}", client_payload.len()));
+                    return Err(format!(
+                        "`client_payload` has {} keys, at most {MOST_PROPERTIES}",
+                        client_payload.len()
+                    ));
                 }
                 small_enough("client_payload", client_payload)
             }
@@ -215,7 +219,9 @@ impl Action for Params {
         let newest = before.iter().map(|run| run.id).max().unwrap_or(0);
         match now.iter().filter(|run| run.id > newest).count() {
             1 => Settled::Happened,
-            0 => Settled::CannotTell(format!("GitHub lists no new run of `{file}` by the App, and may have been asked for one")),
+            0 => Settled::CannotTell(format!(
+                "GitHub lists no new run of `{file}` by the App, and may have been asked for one"
+            )),
             several => Settled::CannotTell(format!("GitHub lists {several} new runs of `{file}` by the App")),
         }
     }
@@ -236,6 +242,10 @@ impl Action for Params {
 
     fn undo(&self, _: &Vec<Run>, _: &Vec<Run>, _: &Vec<Run>) -> Reversal<Dispatch> {
         Reversal::Refused("what was started cannot be taken back; a run can be cancelled on GitHub".to_owned())
+    }
+
+    fn told_by(_: &Dispatch) -> &'static [&'static str] {
+        &["repository_dispatch", "workflow_dispatch", "workflow_run", "workflow_job"]
     }
 }
 

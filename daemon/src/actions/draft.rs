@@ -7,11 +7,11 @@ use serde_json::json;
 use super::registry::Action;
 use super::stage::{self, Change, Stage, State};
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::role::Role;
 use crate::core::command::{Command, nothing};
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
+use crate::core::role::Role;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -25,7 +25,8 @@ impl Action for Params {
     type Change = Change;
 
     const NAME: &'static str = "draft";
-    const HELP: &'static str = "Makes the open pull request a draft. The App needs the permission `contents: write` for it.";
+    const HELP: &'static str =
+        "Makes the open pull request a draft. The App needs the permission `contents: write` for it.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
     const COMMANDS: &'static [Command] = &[Command {
@@ -60,5 +61,9 @@ impl Action for Params {
 
     fn undo(&self, before: &Option<State>, after: &Option<State>, now: &Option<State>) -> Reversal<Change> {
         stage::undo(before, after, now)
+    }
+
+    fn moves(&self, _: &Option<State>, change: &Change) -> Vec<Move> {
+        stage::moves(change)
     }
 }

@@ -117,7 +117,7 @@ impl Action for Params {
         Some(state.clone())
     }
 
-    fn moves(change: &Names) -> Vec<Move> {
+    fn moves(&self, _: &Vec<String>, change: &Names) -> Vec<Move> {
         change.moves(LABELS)
     }
 }

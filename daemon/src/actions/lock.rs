@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands, item};
-use crate::core::role::Role;
 use crate::core::command::{Command, words};
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
+use crate::core::role::Role;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -130,6 +130,11 @@ impl Action for Params {
         } else {
             Reversal::Change(before.clone())
         }
+    }
+
+    fn moves(&self, _: &Lock, change: &Lock) -> Vec<Move> {
+        let hand = if matches!(change, Lock::Unlocked) { Hand::Taken } else { Hand::Put };
+        vec![Move { thing: Thing::Lock, hand }]
     }
 }
 

@@ -11,14 +11,12 @@ use serde_json::{Value, json};
 
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled};
-use crate::core::role::Role;
 use crate::core::command::Command;
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
-use crate::core::merge::{
-    Candidate, Line, Mergeable, Merged, Readiness, Required, Standing, Terms, Wait, judge,
-};
+use crate::core::merge::{Candidate, Line, Mergeable, Merged, Readiness, Required, Standing, Terms, Wait, judge};
 use crate::core::permission::Needs;
+use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
 use crate::github::{GitHubError, facts, path};
 
@@ -202,8 +200,6 @@ impl Action for Params {
         },
     }];
     const NEEDS: Needs = Needs::Write("contents");
-    /// An update of the branch: `synchronize`.
-    const TOLD_BY: &'static [&'static str] = &["pull_request"];
     const WAITS: bool = true;
 
     fn check(&self) -> Result<(), String> {
@@ -306,8 +302,16 @@ impl Action for Params {
         state.as_ref().map(|candidate| candidate.labels.clone())
     }
 
+    /// An update is told of as `synchronize`, a merge also as a push to the base.
+    fn told_by(change: &Change) -> &'static [&'static str] {
+        match change {
+            Change::Update { .. } => &["pull_request"],
+            Change::Merge { .. } => &["push"],
+        }
+    }
+
     /// A merge closes the pull request.
-    fn moves(change: &Change) -> Vec<Move> {
+    fn moves(&self, _: &Option<Candidate>, change: &Change) -> Vec<Move> {
         match change {
             Change::Update { .. } => Vec::new(),
             Change::Merge { .. } => vec![Move { thing: Thing::State, hand: Hand::Taken }],

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::hands::{newest, phrase, same_name};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, item};
-use crate::core::role::Role;
 use crate::core::command::{Command, some_words};
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
+use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
 use crate::github::{GitHubError, path};
 
@@ -178,6 +178,13 @@ impl Action for Params {
         } else {
             Reversal::Refused("the milestone was changed since".to_owned())
         }
+    }
+
+    fn moves(&self, before: &State, change: &Change) -> Vec<Move> {
+        let moved = |milestone: &Option<Milestone>, hand| {
+            milestone.as_ref().map(|it| Move { thing: Thing::Milestone(it.title.clone()), hand })
+        };
+        [moved(&before.has, Hand::Taken), moved(&change.to, Hand::Put)].into_iter().flatten().collect()
     }
 }
 

@@ -84,6 +84,7 @@ pub enum Reversal<C = Value> {
 }
 
 pub use label::labels_of;
+pub use title::overwritten_title;
 
 actions! {
     label, comment, assign, request_review, review, close, reopen, stale, lock, milestone, title, draft, ready_for_review,
@@ -186,20 +187,16 @@ impl Bound {
         self.action.labels(state)
     }
 
-    /// Pure: what a change puts on the item and takes off it.
-    pub fn moves(&self, change: &Value) -> Vec<Move> {
-        self.action.moves(change)
+    /// Pure: what a change, planned for the state `before`, puts on the item and takes off it.
+    pub fn moves(&self, before: &Value, change: &Value) -> Vec<Move> {
+        self.action.moves(before, change)
     }
 
-    /// Pure: whether the event is of the kind by which GitHub tells that `change` was written to its item.
-    pub fn is_told_by(&self, change: &Value, event: &Event) -> bool {
-        let moves = [self.moves(change), self.action.asks_for()].concat();
+    /// Pure: whether the event is one by which GitHub tells that `change` was written where `before` was.
+    pub fn is_told_by(&self, (before, change): (&Value, &Value), event: &Event) -> bool {
         match told_move(event) {
-            Some(told) => moves.iter().any(|each| each.is(&told)),
-            None => {
-                let events = self.action.told_by();
-                moves.is_empty() && (events.is_empty() || events.contains(&event.kind.name.as_str()))
-            }
+            Some(told) => self.moves(before, change).iter().any(|each| each.is(&told)),
+            None => self.action.told_by(change).contains(&event.kind.name.as_str()),
         }
     }
 }

@@ -83,9 +83,8 @@ impl Action for Params {
         let word = path::segment(self.content.word());
         let listed = self.below(target, format_args!("?content={word}"));
         let reactions = reader.get_all::<Reaction>(&listed, None, MOST_PAGES).await?;
-        let is_ours = |reaction: &&Reaction| {
-            reaction.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&bot))
-        };
+        let is_ours =
+            |reaction: &&Reaction| reaction.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&bot));
         Ok(reactions.items.iter().find(is_ours).map(|reaction| reaction.id))
     }
 

@@ -36,8 +36,6 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const ACTS_ON: SubjectKind = SubjectKind::Item;
     /// The permission it takes.
     const NEEDS: Needs = Needs::Item;
-    /// Names of the events by which GitHub tells what the action wrote, where that is no [`Move`]. Empty: any event.
-    const TOLD_BY: &'static [&'static str] = &[];
     /// Whether its effects may have to wait, and take turns.
     const WAITS: bool = false;
     /// Whether each change is one request, so that a refusal says that nothing was done.
@@ -94,10 +92,15 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         None
     }
 
-    /// What a change puts on the item and takes off it, of the things that others could take off and put back: what a
-    /// fight can be about.
-    fn moves(_change: &Self::Change) -> Vec<Move> {
+    /// What a change puts on the item and takes off it, as GitHub's events tell it: by that its echo is known, and what
+    /// a fight can be about.
+    fn moves(&self, _before: &Self::State, _change: &Self::Change) -> Vec<Move> {
         Vec::new()
+    }
+
+    /// Names of the events by which GitHub tells of a change, beside those of its moves.
+    fn told_by(_: &Self::Change) -> &'static [&'static str] {
+        &[]
     }
 
     /// Where an effect that waits stands in line.
@@ -126,9 +129,9 @@ pub(super) trait Erased: Send + Sync {
     fn undo(&self, before: &Value, after: &Value, now: &Value) -> Reversal;
     fn touched(&self, before: &Value, after: &Value) -> Vec<Thing>;
     fn undoable(&self) -> bool;
-    fn moves(&self, change: &Value) -> Vec<Move>;
+    fn moves(&self, before: &Value, change: &Value) -> Vec<Move>;
     fn labels(&self, state: &Value) -> Option<Vec<String>>;
-    fn told_by(&self) -> &'static [&'static str];
+    fn told_by(&self, change: &Value) -> &'static [&'static str];
     fn line(&self, state: &Value) -> Option<Line>;
     fn goes_on(&self, change: &Value) -> Option<Wait>;
 }
@@ -211,16 +214,19 @@ impl<A: Action> Erased for A {
         A::UNDOABLE
     }
 
-    fn moves(&self, change: &Value) -> Vec<Move> {
-        A::Change::deserialize(change).map_or_else(|_| Vec::new(), |change| A::moves(&change))
+    fn moves(&self, before: &Value, change: &Value) -> Vec<Move> {
+        match (A::State::deserialize(before), A::Change::deserialize(change)) {
+            (Ok(before), Ok(change)) => Action::moves(self, &before, &change),
+            _ => Vec::new(),
+        }
     }
 
     fn labels(&self, state: &Value) -> Option<Vec<String>> {
         A::labels(&A::State::deserialize(state).ok()?)
     }
 
-    fn told_by(&self) -> &'static [&'static str] {
-        A::TOLD_BY
+    fn told_by(&self, change: &Value) -> &'static [&'static str] {
+        A::Change::deserialize(change).map_or(&[], |change| A::told_by(&change))
     }
 
     fn line(&self, state: &Value) -> Option<Line> {

@@ -73,7 +73,7 @@ impl Action for Params {
         item::touched(before, after)
     }
 
-    fn moves(change: &StateChange) -> Vec<Move> {
+    fn moves(&self, _: &State, change: &StateChange) -> Vec<Move> {
         item::moves(change)
     }
 }

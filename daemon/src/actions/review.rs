@@ -91,7 +91,8 @@ fn ours(given: Vec<Given>, rule: &str, bot: &str) -> Vec<Ours> {
     let of_rule = |review: &Given| {
         hands::same_name(&review.author, bot) && split(&review.body).is_some_and(|(_, said, _)| said == rule)
     };
-    let known = |review: Given| Some(Ours { id: review.id, state: review.state, commit: review.commit?, body: review.body });
+    let known =
+        |review: Given| Some(Ours { id: review.id, state: review.state, commit: review.commit?, body: review.body });
     given.into_iter().filter(of_rule).filter_map(known).collect()
 }
 
@@ -224,6 +225,10 @@ impl Action for Params {
             Reversal::Refused("there are new commits since: what was approved is not what is there now".to_owned())
         }
     }
+
+    fn told_by(_: &Change) -> &'static [&'static str] {
+        &["pull_request_review"]
+    }
 }
 
 #[cfg(test)]
@@ -332,7 +337,8 @@ mod tests {
     #[test]
     fn redo_approves_the_same_commit_and_no_other() {
         let params = review(Event::Approve);
-        let (approved, dismissed) = (state("a", &[given(1, "APPROVED", "a")]), state("a", &[given(1, "DISMISSED", "a")]));
+        let (approved, dismissed) =
+            (state("a", &[given(1, "APPROVED", "a")]), state("a", &[given(1, "DISMISSED", "a")]));
         let redo = |now: &State| params.undo(&approved, &dismissed, now);
         assert!(matches!(redo(&dismissed), Reversal::Change(Change::Submit { commit, .. }) if commit == "a"));
         let moved = State { head: "b".to_owned(), ..dismissed.clone() };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::item::{self, NO_PULL, Open};
 use super::{Plan, Reversal, Settled, hands};
-use crate::core::hand::{Hand, HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
 use crate::github::GitHubError;
@@ -75,6 +75,11 @@ pub(super) fn plan(wanted: Stage, state: &Option<State>, hands: &[HandChange]) -
     } else {
         Plan::Change(Change { stage: wanted, node_id: node_id.clone() })
     }
+}
+
+pub(super) fn moves(change: &Change) -> Vec<Move> {
+    let hand = if change.stage == Stage::Draft { Hand::Put } else { Hand::Taken };
+    vec![Move { thing: Thing::Draft, hand }]
 }
 
 pub(super) fn settle(change: &Change, now: &Option<State>) -> Settled {

@@ -209,7 +209,11 @@ impl Action for Params {
         let Some(marked_at) = marked_at else {
             let idle = origin.at - state.touched_at;
             return if idle < days(self.days) {
-                Plan::Nothing(format!("last touched by a person {} days ago, fewer than {}", idle.num_days(), self.days))
+                Plan::Nothing(format!(
+                    "last touched by a person {} days ago, fewer than {}",
+                    idle.num_days(),
+                    self.days
+                ))
             } else {
                 Plan::Change(self.mark(origin, state))
             };
@@ -218,10 +222,12 @@ impl Action for Params {
             return Plan::Change(Self::unmark(state));
         }
         match self.close_days {
-            Some(left) if origin.at - marked_at >= days(left) => match hands::newest(people, &Thing::State, Hand::Put) {
-                Some(reopened) => Plan::Held(hands::phrase(reopened)),
-                None => Plan::Change(Change { open: Some(Open::Closed), pull: state.pull, ..Change::default() }),
-            },
+            Some(left) if origin.at - marked_at >= days(left) => {
+                match hands::newest(people, &Thing::State, Hand::Put) {
+                    Some(reopened) => Plan::Held(hands::phrase(reopened)),
+                    None => Plan::Change(Change { open: Some(Open::Closed), pull: state.pull, ..Change::default() }),
+                }
+            }
             _ => Plan::Nothing(format!("marked since {}", marked_at.format("%Y-%m-%d"))),
         }
     }
@@ -288,6 +294,17 @@ impl Action for Params {
         let nothing = Change { pull: now.pull, ..Change::default() };
         if change == nothing { Reversal::Nothing } else { Reversal::Change(change) }
     }
+
+    fn moves(&self, _: &State, change: &Change) -> Vec<Move> {
+        let hand = |put| if put { Hand::Put } else { Hand::Taken };
+        let mark = change.mark.map(|put| Move { thing: Thing::Label(self.label.clone()), hand: hand(put) });
+        let open = change.open.map(|open| Move { thing: Thing::State, hand: hand(open == Open::Open) });
+        mark.into_iter().chain(open).collect()
+    }
+
+    fn told_by(_: &Change) -> &'static [&'static str] {
+        &["issue_comment"]
+    }
 }
 
 #[cfg(test)]
@@ -330,13 +347,22 @@ mod tests {
     #[test]
     fn it_is_marked_unmarked_and_closed_in_time() {
         assert!(matches!(plan(59, &state(0, None)), Plan::Nothing(why) if why.contains("59 days ago, fewer than 60")));
-        assert!(matches!(plan(60, &state(0, None)), Plan::Change(Change { mark: Some(true), post: Some(_), open: None, .. })));
+        assert!(matches!(
+            plan(60, &state(0, None)),
+            Plan::Change(Change { mark: Some(true), post: Some(_), open: None, .. })
+        ));
         assert!(matches!(plan(73, &state(0, Some(60))), Plan::Nothing(why) if why == "marked since 2026-03-02"));
-        assert!(matches!(plan(74, &state(0, Some(60))), Plan::Change(Change { mark: None, open: Some(Open::Closed), .. })));
+        assert!(matches!(
+            plan(74, &state(0, Some(60))),
+            Plan::Change(Change { mark: None, open: Some(Open::Closed), .. })
+        ));
         assert!(matches!(plan(74, &state(61, Some(60))), Plan::Change(Change { mark: Some(false), open: None, .. })));
         let exempt = State { exempt: Some("it has a milestone".to_owned()), ..state(0, None) };
         assert!(matches!(plan(600, &exempt), Plan::Nothing(why) if why == "it has a milestone: left alone"));
-        assert!(matches!(plan(600, &State { marked: true, marked_at: Some(day(60)), ..exempt }), Plan::Change(Change { mark: Some(false), .. })));
+        assert!(matches!(
+            plan(600, &State { marked: true, marked_at: Some(day(60)), ..exempt }),
+            Plan::Change(Change { mark: Some(false), .. })
+        ));
         assert!(matches!(plan(600, &State { open: Open::Closed, ..state(0, None) }), Plan::Nothing(_)));
     }
 
@@ -349,7 +375,8 @@ mod tests {
             label: None,
             assignee: None,
         };
-        let moments = [moment("commented", "alice", 3), moment("commented", "orchd[bot]", 9), moment("mentioned", "alice", 8)];
+        let moments =
+            [moment("commented", "alice", 3), moment("commented", "orchd[bot]", 9), moment("mentioned", "alice", 8)];
         assert_eq!(last_touch(&moments), Some(day(3)));
         assert_eq!(last_touch(&[Moment { by: None, ..moment("committed", "x", 4) }]), Some(day(4)));
     }

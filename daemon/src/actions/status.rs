@@ -142,6 +142,10 @@ impl Action for Params {
     fn undo(&self, _: &Option<Latest>, _: &Option<Latest>, _: &Option<Latest>) -> Reversal<Latest> {
         Reversal::Refused("GitHub lets nobody delete a commit status".to_owned())
     }
+
+    fn told_by(_: &Latest) -> &'static [&'static str] {
+        &["status"]
+    }
 }
 
 #[cfg(test)]

@@ -207,7 +207,13 @@ fn an_interrupted_write_is_judged_by_the_state() {
 #[test]
 fn an_event_tells_of_the_change_that_was_written_and_of_no_other() {
     let told = |action: &str, params: Value, change: Value, name: &str, payload: Value| {
-        bound(action, &params).is_told_by(&change, &crate::core::condition::table::event(name, payload))
+        let before = match action {
+            "label" | "assign" => json!([]),
+            "title" => json!({"title": "It breaks", "pull": false}),
+            _ => Value::Null,
+        };
+        let before = if action == "close" { open() } else { before };
+        bound(action, &params).is_told_by((&before, &change), &crate::core::condition::table::event(name, payload))
     };
     let change = || json!({"add": ["bug"], "remove": ["stale"]});
     let label = |action: &str, name: &str| {
@@ -227,8 +233,19 @@ fn an_event_tells_of_the_change_that_was_written_and_of_no_other() {
         (json!({"merge": {"head": "c0ffee", "method": "squash"}}), json!({"update": {"head": "c0ffee"}}));
     assert!(merge(merged.clone(), "closed") && !merge(merged, "synchronize"));
     assert!(merge(updated.clone(), "synchronize") && !merge(updated, "closed"));
+    let edited =
+        |from: &str| json!({"action": "edited", "changes": {"title": {"from": from}}, "issue": {"title": "B"}});
+    let title =
+        |from: &str| told("title", json!({"set": "B"}), json!({"title": "B", "pull": false}), "issues", edited(from));
+    assert!(title("It breaks") && !title("Something else"));
     let comment = |name: &str, action: &str| {
-        told("comment", json!({"body": "Hello"}), json!({}), name, json!({"action": action, "label": {"name": "bug"}}))
+        told(
+            "comment",
+            json!({"body": "Hello"}),
+            json!({"post": {"body": "Hello"}}),
+            name,
+            json!({"action": action, "label": {"name": "bug"}}),
+        )
     };
     assert!(comment("issue_comment", "created"));
     assert!(!comment("issues", "labeled") && !comment("pull_request_review", "submitted"));

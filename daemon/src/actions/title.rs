@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, hands, item};
-use crate::core::role::Role;
 use crate::core::command::Command;
-use crate::core::hand::{HandChange, Thing};
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
+use crate::core::role::Role;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -31,12 +31,16 @@ struct Written {
     /// The whole title.
     #[serde(default)]
     set: Option<String>,
+    /// With `set`: only while the title is this one, whoever gave it.
+    #[serde(default)]
+    instead_of: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 pub(super) enum Params {
     Set(String),
+    Instead { of: String, set: String },
     Around { prefix: String, suffix: String },
 }
 
@@ -68,9 +72,15 @@ fn fits(key: &str, text: &str, begins: bool, ends: bool) -> Result<(), String> {
 
 impl TryFrom<Written> for Params {
     type Error = String;
-    fn try_from(Written { prefix, suffix, set }: Written) -> Result<Self, String> {
+    fn try_from(Written { prefix, suffix, set, instead_of }: Written) -> Result<Self, String> {
+        if set.is_none() && instead_of.is_some() {
+            return Err("`instead_of` goes with `set`".to_owned());
+        }
         match (set, prefix, suffix) {
-            (Some(set), None, None) => fits("set", &set, true, true).map(|()| Self::Set(set)),
+            (Some(set), None, None) => fits("set", &set, true, true).map(|()| match instead_of {
+                Some(of) => Self::Instead { of, set },
+                None => Self::Set(set),
+            }),
             (Some(_), ..) => Err("`set` is the whole title: give no `prefix` or `suffix` with it".to_owned()),
             (None, None, None) => Err("give `prefix`, `suffix` or `set`".to_owned()),
             (None, prefix, suffix) => {
@@ -92,6 +102,7 @@ impl Params {
     /// The title to be, and what a person's hand keeps out of it.
     fn wanted<'a>(&self, now: &str, hands: &'a [HandChange]) -> (String, Option<&'a HandChange>) {
         match self {
+            Self::Instead { of, set } => (if of == now { set.clone() } else { now.to_owned() }, None),
             Self::Set(title) if title == now => (title.clone(), None),
             // A person gave it a title: whichever, it is theirs.
             Self::Set(title) => match taken(hands, |_| true) {
@@ -109,6 +120,13 @@ impl Params {
             }
         }
     }
+}
+
+/// Whether a write that was planned for the title `before` took away `wanted`, which a person gave meanwhile; gives the
+/// title that stands in its place.
+pub fn overwritten_title(before: &Value, change: &Value, wanted: &str) -> Option<String> {
+    let (before, change) = (Title::deserialize(before).ok()?, Title::deserialize(change).ok()?);
+    (before.title != wanted && change.title != wanted).then_some(change.title)
 }
 
 impl Action for Params {
@@ -176,6 +194,11 @@ impl Action for Params {
         } else {
             Reversal::Refused("the title was edited since".to_owned())
         }
+    }
+
+    /// GitHub tells which title is gone.
+    fn moves(&self, before: &Title, _: &Title) -> Vec<Move> {
+        vec![Move { thing: Thing::Title(before.title.clone()), hand: Hand::Taken }]
     }
 }
 

@@ -75,6 +75,31 @@ impl Db {
         }))
     }
 
+    /// Effects anywhere in the repository whose write began between these times: those that began last come first, at most
+    /// 200.
+    pub async fn written_in(
+        &self,
+        repository: &RepoName,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<EffectRow>, StoreError> {
+        // effects_written_at: a few minutes of all repositories.
+        let found: Vec<EffectSql> = on_db!(self, conn => {
+            let sql = sqlx::AssertSqlSafe(format!(
+                "{SELECT} WHERE started_at >= $2 AND started_at <= $3 AND state IN ('writing', 'applied', 'undone')
+                    AND lower(repository) = $1 ORDER BY started_at DESC LIMIT $4"
+            ));
+            sqlx::query_as(sql)
+                .bind(repository.as_str().to_ascii_lowercase())
+                .bind(Micros::from(from))
+                .bind(Micros::from(until))
+                .bind(MOST_EFFECTS)
+                .fetch_all(conn)
+                .await
+        })?;
+        found.into_iter().map(EffectRow::try_from).collect()
+    }
+
     /// Effects on the item whose write began between these times: those planned last come first, at most 200.
     pub async fn written_on(
         &self,

@@ -322,7 +322,7 @@ async fn kill_everywhere(act: &Act, database: Database, way: Way) -> usize {
 }
 
 /// So many stories are told at once: they mostly wait, for leases and for what may still arrive at GitHub.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 20;
 
 async fn kill_all(acts: Vec<Act>, database: Database, way: Way) {
     let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
@@ -341,19 +341,19 @@ async fn kill_all(acts: Vec<Act>, database: Database, way: Way) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 12)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 24)]
 async fn invariant_5_a_kill_at_any_step_of_any_effect_ends_as_if_there_had_been_none() {
     kill_all(acts(), Database::Sqlite, Way::Done).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 12)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 24)]
 async fn invariant_5_a_kill_at_any_step_of_taking_back_ends_as_if_there_had_been_none() {
     let undoable = |act: &Act| orchd::actions::kinds().iter().any(|kind| kind.name == act.action && kind.undoable);
     kill_all(acts().into_iter().filter(undoable).collect(), Database::Sqlite, Way::TakenBack).await;
 }
 
 /// The steps are the same on both databases; how leases and transactions end with the process is not.
-#[tokio::test(flavor = "multi_thread", worker_threads = 12)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 24)]
 async fn invariant_5_on_postgres_a_kill_ends_as_if_there_had_been_none() {
     let some = |act: &Act| ["label", "dispatch", "merge"].contains(&act.action);
     kill_all(acts().into_iter().filter(some).collect(), Database::Postgres, Way::Done).await;

@@ -60,6 +60,8 @@ pub struct Story {
     /// The value of `recovery:`. Off unless a story is about it: others count what GitHub is asked.
     pub recovery: String,
     daemon: Option<Child>,
+    /// To the admin socket: making one takes longer than asking.
+    admin: reqwest::Client,
 }
 
 /// Killed when dropped.
@@ -106,7 +108,9 @@ impl Story {
         let port = free_port();
         std::fs::write(dir.path().join("webhook-secret"), SECRET).unwrap();
         std::fs::write(dir.path().join("github-app.pem"), github.app_key().pem()).unwrap();
+        let admin = reqwest::Client::builder().unix_socket(dir.path().join("orchd.sock")).pool_max_idle_per_host(0);
         let story = Self {
+            admin: admin.build().unwrap(),
             api_url: github.url(),
             github,
             dir,
@@ -343,8 +347,7 @@ impl Story {
     }
 
     async fn status(&self) -> Option<Value> {
-        let client = reqwest::Client::builder().unix_socket(self.socket()).build().unwrap();
-        client.get("http://orchd/api/status").send().await.ok()?.json().await.ok()
+        self.admin.get("http://orchd/api/status").send().await.ok()?.json().await.ok()
     }
 
     /// Waits until every delivery is answered and no job is left to run, twice in a row: the App's own changes make deliveries too.

@@ -63,8 +63,7 @@ pub(super) async fn read(params: &Params, target: &Target, reader: &Reader) -> R
     let foreign = |who: &Reviewer| {
         who.team().is_some_and(|(organisation, _)| !organisation.eq_ignore_ascii_case(target.repository.owner()))
     };
-    state.candidates =
-        who.into_iter().map(|who| Candidate { stranger: foreign(&who), who, load: 0 }).collect();
+    state.candidates = who.into_iter().map(|who| Candidate { stranger: foreign(&who), who, load: 0 }).collect();
     look_up(params.pick, target, &mut state, reader).await?;
     Ok(state)
 }
@@ -158,11 +157,7 @@ async fn code_owners(target: &Target, pull: &Pull, reader: &Reader) -> Result<Na
 }
 
 /// The file, or why there is none to go by.
-async fn find_file(
-    target: &Target,
-    branch: &str,
-    reader: &Reader,
-) -> Result<Result<CodeOwners, String>, GitHubError> {
+async fn find_file(target: &Target, branch: &str, reader: &Reader) -> Result<Result<CodeOwners, String>, GitHubError> {
     for place in PLACES {
         let text = match contents::file(reader, &target.repository, place, Some(branch), LARGEST).await? {
             Found::Nothing => continue,

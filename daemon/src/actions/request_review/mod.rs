@@ -15,12 +15,12 @@ pub(super) use self::choice::{Change, State};
 pub(super) use self::params::Params;
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, reviews};
-use crate::core::role::Role;
 use crate::core::command::{Command, words};
-use crate::core::hand::HandChange;
+use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
 use crate::core::permission::Needs;
 use crate::core::reviewer::Reviewer;
+use crate::core::role::Role;
 use crate::github::GitHubError;
 use crate::github::client::{Reader, Writer};
 
@@ -34,9 +34,8 @@ fn body(who: &[Reviewer]) -> Value {
 
 /// Those of `list` that are not in `other`, of the candidates of either state: others' requests are not ours.
 fn gone(list: &[Reviewer], other: &State, states: [&State; 2]) -> Vec<Reviewer> {
-    let is_ours = |who: &Reviewer| {
-        states.iter().any(|state| state.candidates.iter().any(|candidate| candidate.who == *who))
-    };
+    let is_ours =
+        |who: &Reviewer| states.iter().any(|state| state.candidates.iter().any(|candidate| candidate.who == *who));
     list.iter().filter(|who| !other.is_asked(who) && is_ours(who)).cloned().collect()
 }
 
@@ -105,6 +104,12 @@ impl Action for Params {
             Some(who) => Reversal::Refused(format!("`{who}` has reviewed since: no request is open any more")),
             None => Reversal::Nothing,
         }
+    }
+
+    fn moves(&self, _: &State, change: &Change) -> Vec<Move> {
+        let moved = |who: &Reviewer, hand| Move { thing: Thing::Reviewer(who.to_string()), hand };
+        let asked = change.request.iter().map(|who| moved(who, Hand::Put));
+        asked.chain(change.remove.iter().map(|who| moved(who, Hand::Taken))).collect()
     }
 }
 

@@ -95,7 +95,9 @@ impl TryFrom<Written> for Params {
     fn try_from(written: Written) -> Result<Self, String> {
         let from = match written.from {
             Names::Word(word) if word == CODEOWNERS => Source::CodeOwners,
-            Names::Word(word) => return Err(format!("`from: {word}` is unknown: write `codeowners` or a list of names")),
+            Names::Word(word) => {
+                return Err(format!("`from: {word}` is unknown: write `codeowners` or a list of names"));
+            }
             Names::List(names) if names.is_empty() => return Err("`from` names nobody".to_owned()),
             Names::List(names) if names.iter().any(|name| name == CODEOWNERS) => {
                 return Err("`codeowners` stands alone: write `from: codeowners`".to_owned());

@@ -78,10 +78,14 @@ fn in_turn_by_number_and_by_load() {
 fn who_is_asked_or_has_reviewed_counts() {
     let mut some_asked = state(3, &["ann", "bob", "cat"]);
     some_asked.requested = all(&["Ann", "eve"]);
-    assert!(matches!(plan(some(1, By::RoundRobin), &some_asked, &[]), Plan::Nothing(why) if why == "`ann` is asked already"));
+    assert!(
+        matches!(plan(some(1, By::RoundRobin), &some_asked, &[]), Plan::Nothing(why) if why == "`ann` is asked already")
+    );
     assert_eq!(asks(plan(some(2, By::RoundRobin), &some_asked, &[])), ["bob"]);
     some_asked.reviewed = all(&["bob"]);
-    assert!(matches!(plan(some(2, By::RoundRobin), &some_asked, &[]), Plan::Nothing(why) if why.contains("`bob` has reviewed")));
+    assert!(
+        matches!(plan(some(2, By::RoundRobin), &some_asked, &[]), Plan::Nothing(why) if why.contains("`bob` has reviewed"))
+    );
     assert_eq!(asks(plan(Pick::All, &some_asked, &[])), ["cat"]);
     // The team is asked, of which anybody would have been.
     let team = State { requested: all(&["acme/docs"]), opened: all(&["acme/docs"]), ..state(3, &["ann"]) };
@@ -107,7 +111,10 @@ fn invariant_7_whom_a_person_took_off_is_not_asked_again() {
 fn whom_github_would_refuse_is_passed_over() {
     let mut one = state(2, &["ann", "zoe"]);
     one.candidates[0].stranger = true;
-    assert_eq!(plan(some(1, By::RoundRobin), &one, &[]), Plan::Change(Change { request: all(&["zoe"]), remove: vec![] }));
+    assert_eq!(
+        plan(some(1, By::RoundRobin), &one, &[]),
+        Plan::Change(Change { request: all(&["zoe"]), remove: vec![] })
+    );
     assert!(held(plan(Pick::All, &one, &[])).contains("`ann` is no collaborator"));
     one.candidates.truncate(1);
     assert!(held(plan(some(1, By::RoundRobin), &one, &[])).contains("`ann` is no collaborator"));
@@ -119,7 +126,10 @@ fn what_hinders_is_said() {
     assert!(held(plan(Pick::All, &missing, &[])).contains("no pull request"));
     let closed = State { stand: Stand::Closed, ..state(1, &["ann"]) };
     assert!(held(plan(Pick::All, &closed, &[])).contains("not open"));
-    assert_eq!(plan(Pick::All, &state(1, &[]), &[]), Plan::Nothing("there is nobody to ask beside the author".to_owned()));
+    assert_eq!(
+        plan(Pick::All, &state(1, &[]), &[]),
+        Plan::Nothing("there is nobody to ask beside the author".to_owned())
+    );
     let team = State { closed: all(&["acme/docs"]), ..state(1, &["acme/docs"]) };
     assert!(held(plan(some(1, By::Load), &team, &[])).contains("`Members: read`"));
 }

@@ -61,17 +61,21 @@ pub(super) fn over(used_up: UsedUp) -> String {
     format!("{key} of {most} is used up ({used} in the last hour)")
 }
 
-/// Why a guard does not let the step be written. What orchd does of its own accord, or for a person who asked, no guard stops.
+/// Why a guard does not let the step be written. What orchd does of its own accord, or for a person who asked, no guard
+/// stops. Only an item can be sticky, and fought over.
 pub(super) async fn guarded(
     engine: &Engine,
     config: &Config,
     intent: &Intent,
     step: &Step<'_>,
 ) -> Result<Option<String>, JobError> {
-    if intent.rule.is_ours() || !intent.target.subject.is_item() {
+    if intent.rule.is_ours() {
         return Ok(None);
     }
-    let (guards, moves) = (&config.guards, step.action.moves(step.change));
+    let (guards, moves) = (&config.guards, step.action.moves(step.before, step.change));
+    if !intent.target.subject.is_item() {
+        return guards::stopped(engine, guards, intent, &[]).await;
+    }
     let held = guards::sticky(guards, intent, (step.action, step.before), &moves, step.writer).await?;
     if held.is_some() {
         return Ok(held);

@@ -36,7 +36,8 @@ pub(super) fn fight(intent: &Intent, moves: &[Move], earlier: &[EffectRow], most
 }
 
 fn moves_of(effect: &EffectRow) -> Vec<Move> {
-    bound(effect).zip(effect.change.as_ref()).map_or_else(Vec::new, |(action, change)| action.moves(change))
+    let written = effect.before.as_ref().zip(effect.change.as_ref());
+    bound(effect).zip(written).map_or_else(Vec::new, |(action, (before, change))| action.moves(before, change))
 }
 
 /// Who made the opposite move, in words: another rule of ours, or whom events name.

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::bound;
-use crate::actions::{Bound, Origin, Plan};
+use crate::actions::{Bound, Origin, Plan, overwritten_title};
 use crate::core::decide::{Decision, Verdict};
 use crate::core::event::Event;
 use crate::core::explain::Explanation;
@@ -18,7 +18,7 @@ use crate::core::pattern::{Case, Globs};
 use crate::core::rule::{Limits, Mode, Repositories, Rule, RuleName};
 use crate::core::subject::SubjectKind;
 use crate::engine::{Engine, JobError, installations};
-use crate::store::effects::EffectState;
+use crate::store::effects::{EffectRow, EffectState};
 
 /// GitHub tells times by the second, and its clock and ours differ a little.
 const SLACK: TimeDelta = TimeDelta::seconds(5);
@@ -44,20 +44,16 @@ pub(in crate::engine) async fn wins(
     event: &Event,
     change: &HandChange,
 ) -> Result<Option<Decision>, JobError> {
-    let back = Move { thing: change.thing.clone(), hand: change.hand }.back();
     let (from, now) = (change.at - SLACK, (engine.clock)());
     let written = engine.db.written_on(&change.repository, change.number, from, now).await?;
-    let overwrote = written.iter().find(|effect| {
-        let change = effect.change.as_ref().filter(|_| effect.state != EffectState::Undone);
-        bound(effect).zip(change).is_some_and(|(action, change)| action.moves(change).iter().any(|it| it.is(&back)))
-    });
-    let Some(effect) = overwrote else { return Ok(None) };
+    let stands = written.iter().filter(|effect| effect.state != EffectState::Undone);
+    let overwrote = stands.filter_map(|effect| Some((effect, restoring(effect, event, change)?))).next();
+    let Some((effect, spec)) = overwrote else { return Ok(None) };
     if event.installation.is_none() || installations::stop_of(engine, event.installation).await?.is_some() {
         return Ok(None);
     }
     let repository = change.repository.clone();
     let target = Target::item(repository, event.installation, change.number);
-    let Some(spec) = as_action(change, event) else { return Ok(None) };
     let intent = Intent::new(event.id, &RuleName::person_wins(), &spec, target);
     if !shows_otherwise(engine, &intent, change).await? {
         return Ok(None);
@@ -82,6 +78,21 @@ async fn shows_otherwise(engine: &Engine, intent: &Intent, change: &HandChange) 
     hands.push(change.clone());
     let state = action.read(&engine.github.load_full().reader(intent.target.installation)).await?;
     Ok(matches!(action.plan(&state, &hands), Plan::Change(_)))
+}
+
+/// The action that makes it as the person wanted again, if the effect took that back.
+fn restoring(effect: &EffectRow, event: &Event, change: &HandChange) -> Option<ActionSpec> {
+    let (before, written) = effect.before.as_ref().zip(effect.change.as_ref())?;
+    if let Thing::Title(_) = change.thing {
+        let wanted =
+            ["/issue/title", "/pull_request/title"].iter().find_map(|at| event.payload.pointer(at)?.as_str())?;
+        let ours = overwritten_title(before, written, wanted).filter(|_| effect.intent.action == "title")?;
+        let params = json!({"set": wanted, "instead_of": ours});
+        return Some(ActionSpec { name: "title".to_owned(), params, acts_on: SubjectKind::Item });
+    }
+    let back = Move { thing: change.thing.clone(), hand: change.hand }.back();
+    let took_it_back = bound(effect)?.moves(before, written).iter().any(|it| it.is(&back));
+    if took_it_back { as_action(change, event) } else { None }
 }
 
 /// The action that makes it as the person wanted. `None`: rules that overwrite this do not say so (`Action::moves`).

@@ -223,3 +223,23 @@ async fn a_breaker_ends_by_itself_after_the_configured_time() {
     story.settles().await;
     assert!(story.github.issue(WEB, number).has_label("contested"), "nobody takes it off any more");
 }
+
+on_both_databases!(issues_that_open_issues_are_stopped_at_the_depth, |database: Database| async move {
+    for (trigger, labels) in [("issues.opened", ""), ("issues.labeled", ", labels: [more]")] {
+        let rules = format!(
+            "  - name: more\n    on: {trigger}\n    then: [create_issue: {{title: More, once: per_event{labels}}}]\n"
+        );
+        let mut story = Story::prepare(database, &rules, "").await;
+        story.replace_more("guards: {max_depth: 4}\n");
+        story.write_rules(&rules);
+        story.start();
+        let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
+        story.github.person("alice").labels(WEB, number, "more");
+        story.settles().await;
+        assert_eq!(story.github.numbers(WEB).len(), 5, "{trigger}: the one of alice and four of ours");
+        let tripped = story.json_lines(&["guards", "list"]);
+        assert_eq!((tripped.len(), tripped[0]["guard"].as_str()), (1, Some("depth")), "{tripped:#?}");
+        let why = text(story.cli(&["why", &format!("{WEB}#5")]));
+        assert!(why.contains("create_issue") && why.contains("held (stopped: rules set each other off"), "{why}");
+    }
+});

@@ -174,3 +174,33 @@ on_both_databases!(what_a_person_does_while_our_write_is_under_way_is_put_back, 
     let won = story.json_lines(&["effects", "list", "--rule", "orchd:person-wins"]);
     assert_eq!((won.len(), won[0]["state"].as_str()), (1, Some("applied")), "{won:#?}");
 });
+
+const TITLE: &str = "
+  - name: mark
+    on: issues.labeled
+    then: [title: {prefix: \"[blocked] \"}]
+";
+
+on_both_databases!(a_title_that_a_person_gives_while_ours_is_under_way_stands, |database: Database| async move {
+    let story = Story::begin(database, TITLE).await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    let item = format!("/repos/{WEB}/issues/{number}");
+    story.github.fault(Fault::on("PATCH", &item).slow(Duration::from_millis(600)));
+    alice.labels(WEB, number, "blocked");
+    let sent = |github: &orchd_fake::GitHub| github.writes().iter().any(|write| write.path == item);
+    story.github.until("our write is under way", sent).await;
+    alice.retitles(WEB, number, "It breaks on Mondays");
+    story.settles().await;
+    assert_eq!(story.github.issue(WEB, number).title(), "It breaks on Mondays");
+    let why = String::from_utf8(story.cli(&["why", &format!("{WEB}#{number}")]).stdout).unwrap();
+    assert!(why.contains("rule orchd:person-wins: matched") && why.contains("rule mark overwrote it"), "{why}");
+
+    // The next event's prefix goes before the title that is there.
+    alice.labels(WEB, number, "urgent");
+    story.settles().await;
+    assert_eq!(story.github.issue(WEB, number).title(), "[blocked] It breaks on Mondays");
+    alice.retitles(WEB, number, "It breaks on Tuesdays").labels(WEB, number, "more");
+    story.settles().await;
+    assert_eq!(story.github.issue(WEB, number).title(), "It breaks on Tuesdays", "alice took the prefix off");
+});
