@@ -199,7 +199,7 @@ impl Action for Params {
             _ => Err("say nothing more, or `squash` or `rebase`".to_owned()),
         },
     }];
-    const NEEDS: Needs = Needs::Write("contents");
+    const NEEDS: Needs = Needs::WriteAll(&["contents", "pull_requests"]);
     const WAITS: bool = true;
 
     fn check(&self) -> Result<(), String> {

@@ -210,7 +210,11 @@ async fn verify(daemon: &Daemon, anchors: &[Anchor], json: bool) -> Result<(), F
     if report.is_proved() {
         return Ok(());
     }
-    Err(Failure::failed(format!("the audit chain does not hold: {} faults", report.faults_in_all)))
+    let faults = match report.faults_in_all {
+        1 => "1 fault".to_owned(),
+        many => format!("{many} faults"),
+    };
+    Err(Failure::failed(format!("the audit chain does not hold: {faults}")))
 }
 
 fn tell(report: &Report) -> String {

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::{Global, output};
+use crate::core::rule::{Mode, RuleName};
 use crate::core::text;
 use crate::{actions, config};
 
@@ -56,6 +57,9 @@ fn check(file: &Path, json: bool) -> Result<(), Failure> {
             for config::Problem { file, line, column, message } in &config.notes {
                 output::note(&format!("{}:{line}:{column}: note: {message}", file.display()));
             }
+            for (rule, action) in final_deeds(&config) {
+                output::note(&format!("rule {rule}: what `{action}` does cannot be taken back"));
+            }
             let (file, rules) = (text::harmless(&file.display().to_string()), config.rules.len());
             output::print(&format!("{file} is fine: {rules} rules, revision {}\n", config.revision.hash))
         }
@@ -71,6 +75,14 @@ fn check(file: &Path, json: bool) -> Result<(), Failure> {
             Err(Failure::failed(counted(problems.0.len(), file)))
         }
     }
+}
+
+/// What active rules do that cannot be taken back.
+fn final_deeds(config: &config::Config) -> Vec<(&RuleName, &str)> {
+    let is_final = |name: &str| actions::kinds().iter().any(|kind| kind.name == name && !kind.undoable);
+    let rules = config.rules.iter().filter(|rule| rule.mode == Mode::Active);
+    let deeds = rules.flat_map(|rule| rule.then.iter().map(move |spec| (&rule.name, spec.name.as_str())));
+    deeds.filter(|(_, action)| is_final(action)).collect()
 }
 
 fn listing(problems: &config::Problems) -> String {

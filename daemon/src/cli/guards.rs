@@ -60,7 +60,7 @@ fn table(rows: &[TripRow]) -> Rows {
         table.push([
             text::time(row.tripped_at),
             row.rule.to_string(),
-            format!("{}#{}", row.repository, row.number),
+            row.place(),
             word(&row.guard).replace('_', " "),
             row.note.clone(),
             row.ends_at.map_or_else(|| "when it is reset".to_owned(), text::time),

@@ -112,7 +112,7 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     ]);
     facts.extend(troubles);
     for trip in &status.guards {
-        facts.push(("stopped", format!("{} on {}#{}: {}", trip.rule, trip.repository, trip.number, trip.note)));
+        facts.push(("stopped", format!("{} on {}: {}", trip.rule, trip.place(), trip.note)));
     }
     for row in &status.repository_configs {
         for problem in row.problems.iter().take(MOST_PROBLEMS) {

@@ -61,13 +61,17 @@ impl Home {
     }
 
     fn load_file(&self, path: &Path) -> Result<Config, Problems> {
+        self.load_with(ACTIONS, path)
+    }
+
+    fn load_with(&self, actions: &[ActionKind], path: &Path) -> Result<Config, Problems> {
         let credentials = self.path().join("credentials");
         let env = |name: &str| match name {
             "CREDENTIALS_DIRECTORY" => Some(credentials.clone().into_os_string()),
             "HOOK_SECRET" => Some(OsString::from("swordfish-of-the-environment")),
             _ => None,
         };
-        load_in(path, ACTIONS, now(), &env)
+        load_in(path, actions, now(), &env)
     }
 
     /// Everything that is wrong, with paths as a user in that directory would see them.

@@ -23,12 +23,13 @@ pub enum Guard {
     FlipFlop,
 }
 
-/// A breaker of a rule on an item.
+/// A breaker of a rule on an item, or in a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TripRow {
     pub id: Uuid,
     pub rule: RuleName,
     pub repository: RepoName,
+    /// 0: the rule acts on the repository, and the event was about no item.
     pub number: u64,
     pub guard: Guard,
     /// What fights with whom.
@@ -43,6 +44,12 @@ impl TripRow {
     /// Since when it lets the rule go on; `None`: it does not.
     pub fn open_since(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.reset_at.or(self.ends_at.filter(|end| *end <= now))
+    }
+
+    /// `acme/api#12`, or `acme/api`.
+    pub fn place(&self) -> String {
+        let (repository, number) = (&self.repository, self.number);
+        if number == 0 { repository.to_string() } else { format!("{repository}#{number}") }
     }
 }
 

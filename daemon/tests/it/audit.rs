@@ -80,7 +80,7 @@ on_both_databases!(
         execute(&story, "UPDATE audit SET after_state = '[]' WHERE seq = 3").await;
         let (code, said) = verify(&story);
         assert!(code == 1 && said.starts_with("row 3 is not what was written after row 2\n"), "{said}");
-        assert!(said.ends_with("orchd: the audit chain does not hold: 1 faults\n"), "{said}");
+        assert!(said.ends_with("orchd: the audit chain does not hold: 1 fault\n"), "{said}");
         let output = story.cli(&["--json", "audit", "verify"]);
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((output.status.code(), &report["faults"]), (Some(1), &json!([{"fault": "changed", "seq": 3}])));

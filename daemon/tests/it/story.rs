@@ -249,15 +249,33 @@ impl Story {
 
     /// Another daemon on the same database, with its own address and socket, until it is dropped.
     pub fn second_daemon(&self) -> SecondDaemon {
+        self.another_daemon(|text| text).0
+    }
+
+    /// Another daemon, which knows nothing of this one: its own database and rules, and the same GitHub. Gives its
+    /// address and its config beside it; it listens once it answers.
+    pub async fn rival(&self, rules: &str) -> (SecondDaemon, String, PathBuf) {
+        let (daemon, url, config) = self.another_daemon(|text| {
+            let top = text.split("\nrules:\n").next().unwrap();
+            let database = format!("sqlite://{}", self.path("rival.db").display());
+            format!("{}\nrules:\n{rules}\n", top.replace(&self.database, &database).replace("/objects", "/others"))
+        });
+        let socket = self.path("second.sock");
+        self.until("the rival answers", |_| std::os::unix::net::UnixStream::connect(&socket).is_ok()).await;
+        (daemon, url, config)
+    }
+
+    fn another_daemon(&self, change: impl FnOnce(String) -> String) -> (SecondDaemon, String, PathBuf) {
         let port = free_port();
         let text = std::fs::read_to_string(self.config()).unwrap();
         let text = text.replace(&format!("127.0.0.1:{}\n", self.port), &format!("127.0.0.1:{port}\n"));
         let config = self.path("second.yaml");
-        std::fs::write(&config, text.replace("orchd.sock", "second.sock")).unwrap();
+        std::fs::write(&config, change(text.replace("orchd.sock", "second.sock"))).unwrap();
         let log = File::options().create(true).append(true).open(self.path("second.log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_orchd"));
-        command.args(["serve", "--config"]).arg(config).env_remove("JOURNAL_STREAM").stdin(Stdio::null());
-        SecondDaemon(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
+        command.args(["serve", "--config"]).arg(&config).env_remove("JOURNAL_STREAM").stdin(Stdio::null());
+        let daemon = SecondDaemon(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+        (daemon, format!("http://127.0.0.1:{port}"), config)
     }
 
     /// `kill -9`: no chance to tidy up.

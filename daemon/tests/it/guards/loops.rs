@@ -6,7 +6,7 @@ use orchd_fake::{Change, GitHub, NewItem};
 use serde_json::Value;
 
 use crate::on_both_databases;
-use crate::story::{Database, Story, WEB};
+use crate::story::{Database, Story, WEB, run_cli};
 
 /// Two rules that want opposite things of one label.
 const QUARREL: &str = "
@@ -199,6 +199,48 @@ on_both_databases!(another_bot_that_fights_a_rule_is_left_to_win, |database: Dat
     assert_eq!(story.log().matches("a breaker tripped").count(), 1);
     bot.abort();
 });
+
+/// Two daemons that know nothing of each other, of which one puts a label there and the other takes it off. Each takes
+/// what the other does for the work of its own App, but finds no effect behind it.
+#[tokio::test]
+async fn two_daemons_that_fight_over_a_label_are_stopped() {
+    let rule = |name: &str, on: &str, change: &str| {
+        format!("  - name: {name}\n    on: {on}\n    then: [label: {{{change}: [contested]}}]\n")
+    };
+    let story = Story::begin(Database::Sqlite, &rule("put", "[issues.opened, issues.unlabeled]", "add")).await;
+    let (_daemon, url, config) = story.rival(&rule("take", "issues.labeled", "remove")).await;
+    let hook = format!("{url}/webhooks/github");
+    let client = reqwest::Client::new();
+    story.github.hold_deliveries();
+    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
+
+    let tripped = || -> Vec<Value> {
+        let own = run_cli(&story.config(), &["--json", "guards", "list"]).stdout;
+        let of_rival = run_cli(&config, &["--json", "guards", "list"]).stdout;
+        let lines = [own, of_rival].concat();
+        String::from_utf8(lines).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    // What GitHub tells goes to both, until one of them has enough.
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while tripped().is_empty() {
+            for delivery in story.github.take_deliveries() {
+                assert_eq!(story.github.send(&delivery).await, 202);
+                let mut request = client.post(&hook).body(delivery.body.clone());
+                for (name, value) in &delivery.headers {
+                    request = request.header(name, value);
+                }
+                assert_eq!(request.send().await.unwrap().status(), 202);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("one of them is stopped");
+    let trip = &tripped()[0];
+    assert_eq!((trip["guard"].as_str(), trip["rule"].as_str()), (Some("flip_flop"), Some("put")), "{trip:#}");
+    assert_eq!(moves(&story, number), 6, "three times there and three times off");
+    assert!(!story.github.issue(WEB, number).has_label("contested"), "who put it there gave in");
+}
 
 #[tokio::test]
 async fn a_breaker_ends_by_itself_after_the_configured_time() {
