@@ -38,6 +38,7 @@ impl Action for Params {
     const HELP: &'static str = "Assigns people to the issue or pull request and unassigns them.";
     const EXAMPLE: &'static str = "{add: [alice]}";
     const UNDOABLE: bool = true;
+    const ONE_REQUEST: bool = false;
     const COMMANDS: &'static [Command] = &[
         Command {
             word: "assign",

@@ -127,7 +127,6 @@ impl Action for Params {
     const UNDOABLE: bool = false;
     const ACTS_ON: SubjectKind = SubjectKind::Commit;
     const NEEDS: Needs = Needs::Write("checks");
-    const ONE_REQUEST: bool = true;
 
     fn check(&self) -> Result<(), String> {
         for (key, text, longest) in [("name", &self.name, LONGEST_NAME), ("title", &self.title, LONGEST_TITLE)] {

@@ -208,7 +208,6 @@ impl Action for Params {
     const UNDOABLE: bool = true;
     const ACTS_ON: SubjectKind = SubjectKind::Repository;
     const NEEDS: Needs = Needs::Write("issues");
-    const ONE_REQUEST: bool = true;
 
     fn check(&self) -> Result<(), String> {
         let one_line = |text: &str, longest: usize| {

@@ -155,7 +155,6 @@ impl Action for Params {
     const UNDOABLE: bool = false;
     const ACTS_ON: SubjectKind = SubjectKind::Repository;
     const NEEDS: Needs = Needs::Write("actions");
-    const ONE_REQUEST: bool = true;
 
     /// <https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps>
     fn needs(&self) -> Needs {

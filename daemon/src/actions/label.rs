@@ -50,6 +50,7 @@ impl Action for Params {
     const HELP: &'static str = "Puts labels on the issue or pull request and takes labels off.";
     const EXAMPLE: &'static str = "{add: [documentation], remove: [needs-triage]}";
     const UNDOABLE: bool = true;
+    const ONE_REQUEST: bool = false;
     const COMMANDS: &'static [Command] = &[
         Command {
             word: "label",

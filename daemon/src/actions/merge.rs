@@ -187,6 +187,8 @@ impl Action for Params {
     const EXAMPLE: &'static str =
         "{method: squash, approvals: 1, checks: all, update: true, stop: {labels: [do-not-merge]}}";
     const UNDOABLE: bool = false;
+    /// What became of a refused one is seen by how the pull request stands.
+    const ONE_REQUEST: bool = false;
     const COMMANDS: &'static [Command] = &[Command {
         word: "merge",
         usage: "/merge [squash|rebase]",

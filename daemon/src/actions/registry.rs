@@ -39,7 +39,7 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Whether its effects may have to wait, and take turns.
     const WAITS: bool = false;
     /// Whether each change is one request, so that a refusal says that nothing was done.
-    const ONE_REQUEST: bool = false;
+    const ONE_REQUEST: bool = true;
 
     /// What the parameters ask for, as what a person would have touched by hand.
     fn asks_for(&self) -> Vec<Move> {

@@ -146,6 +146,7 @@ impl Action for Params {
         `issue_comment.created` if the mark is to go at once. What Apps do keeps nothing alive.";
     const EXAMPLE: &'static str = "{days: 60, close_days: 14, comment: \"Is this still so?\", exempt_labels: [pinned]}";
     const UNDOABLE: bool = true;
+    const ONE_REQUEST: bool = false;
 
     fn asks_for(&self) -> Vec<Move> {
         let mark = |hand| Move { thing: Thing::Label(self.label.clone()), hand };

@@ -74,7 +74,6 @@ impl Action for Params {
     const UNDOABLE: bool = false;
     const ACTS_ON: SubjectKind = SubjectKind::Commit;
     const NEEDS: Needs = Needs::Write("statuses");
-    const ONE_REQUEST: bool = true;
 
     fn check(&self) -> Result<(), String> {
         let fits = |text: &str, longest| text.chars().count() <= longest && !text.chars().any(char::is_control);

@@ -10,7 +10,7 @@ mod hold;
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use orchd_fake::AppKey;
@@ -61,17 +61,13 @@ impl Home {
     }
 
     fn load_file(&self, path: &Path) -> Result<Config, Problems> {
-        self.load_with(ACTIONS, path)
-    }
-
-    fn load_with(&self, actions: &[ActionKind], path: &Path) -> Result<Config, Problems> {
         let credentials = self.path().join("credentials");
         let env = |name: &str| match name {
             "CREDENTIALS_DIRECTORY" => Some(credentials.clone().into_os_string()),
             "HOOK_SECRET" => Some(OsString::from("swordfish-of-the-environment")),
             _ => None,
         };
-        load_in(path, actions, now(), &env)
+        load_in(path, ACTIONS, now(), &env)
     }
 
     /// Everything that is wrong, with paths as a user in that directory would see them.
@@ -129,8 +125,4 @@ fn known(params: &Value, keys: &[&str]) -> Result<(), String> {
         Some(other) => Err(format!("unknown parameter `{other}`")),
         None => Ok(()),
     }
-}
-
-fn repository_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
 }

@@ -21,6 +21,8 @@ pub struct RuleName(String);
 const OURS: &str = "orchd";
 /// What stands before the names of those that slash commands are.
 const COMMAND: &str = "command.";
+/// What stands behind that in the names of those that answer. No command is called so: it would have a dot.
+const ANSWER: &str = "answer.";
 
 /// Why a text is not a rule name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +85,12 @@ impl RuleName {
 
     /// The rule by which what a comment asks is answered: one answer for each comment.
     pub fn answer(comment: u64) -> Self {
-        Self(format!("{OURS}:{COMMAND}answer.{comment}"))
+        Self(format!("{OURS}:{COMMAND}{ANSWER}{comment}"))
+    }
+
+    /// Whether it answers a comment.
+    pub fn is_answer(&self) -> bool {
+        self.is_of_command() && self.0[OURS.len() + 1 + COMMAND.len()..].starts_with(ANSWER)
     }
 
     /// The rule by which whoever may not command is told so.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use self::allowed::{allowance, guarded, over, rule_of, terms};
+use self::allowed::{allowance, guarded, rule_of, terms};
 use super::process::{event_from, serde_label};
 use super::turns::{self, Waits};
 use super::{Engine, JobError, commands, guards, installations, rollback};
-use crate::actions::{self, Bound, Plan, Settled};
+use crate::actions::{self, Bound, Plan, Reversal, Settled};
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
 use crate::github::GitHubError;
@@ -63,9 +63,6 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
             note: effect.note.clone(),
         },
     };
-    if effect.intent.undoes.is_some() && effect.intent.rule.is_of_command() && outcome.state == EffectState::Applied {
-        commands::keep_hands_of_undo(engine, &effect.intent).await?;
-    }
     engine.db.finish_effect(&engine.owner, job, id, &outcome, (engine.clock)()).await?;
     if actions::may_wait(&effect.intent.action) {
         // Who waited for it has a job now.
@@ -139,26 +136,30 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<En
     };
     if effect.state == EffectState::Writing {
         if let Some(outcome) = settle(&action, effect, job, &now)? {
+            if let (Some(before), Some(change)) = (&effect.before, &effect.change) {
+                commands::keep_hands(engine, intent, action.moves(before, change)).await?;
+            }
             return Ok(Ended::Receipt(outcome));
         }
         wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
     }
 
+    let over = |state, note| without_write(&action, effect, &now, state, note);
     let (wanted, hands) = plan(engine, effect, &action, &reader, &now).await?;
     let (wanted, note) = match wanted {
-        Plan::Nothing(note) => return Ok(ended(EffectState::Unchanged, now, note)),
-        Plan::Held(note) => return Ok(ended(EffectState::Held, now, note)),
+        Plan::Nothing(note) => return Ok(over(EffectState::Unchanged, note)),
+        Plan::Held(note) => return Ok(over(EffectState::Held, note)),
         Plan::Change(change) => (Ok(change), None),
         Plan::Part(change, held) => (Ok(change), Some(format!("held back: {held}"))),
         Plan::Wait(wait) => (Err(wait), None),
     };
     let rule = rule_of(engine, &config, intent).await?;
     if let Some(note) = turns::given_up(engine, effect, rule.as_ref(), &hands).await? {
-        return Ok(ended(EffectState::Held, now, note));
+        return Ok(over(EffectState::Held, note));
     }
     let writer = match github.open_gate(intent.target.installation, terms(&config, rule.as_ref(), effect)) {
         Ok(writer) => writer.at(priority),
-        Err(closed) => return Ok(ended(EffectState::Gated, now, closed.to_string())),
+        Err(closed) => return Ok(over(EffectState::Gated, closed.to_string())),
     };
     let change = match wanted {
         Ok(change) => change,
@@ -167,14 +168,14 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<En
     let allowance = allowance(engine, &config, rule.as_ref(), effect);
     let step = Step { action: &action, writer: &writer, before: &now, change: &change, allowance };
     if let Some(note) = guarded(engine, &config, intent, &step).await? {
-        return Ok(ended(EffectState::Held, now, note));
+        return Ok(over(EffectState::Held, note));
     }
     if let Some(waits) = turns::turn(engine, &action, intent, &now).await? {
         return Ok(Ended::Waits(waits));
     }
     match write(engine, job, effect, step).await? {
         Written::Yes => {}
-        Written::UsedUp(used_up) => return Ok(ended(EffectState::Held, now, over(used_up))),
+        Written::UsedUp(used_up) => return Ok(over(EffectState::Held, allowed::over(used_up))),
         Written::Refused(refusal) => {
             return Ok(match turns::judge_anew(&action, &writer, &hands, &change, &refusal).await? {
                 Ok(waits) => Ended::Waits(waits),
@@ -187,6 +188,7 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<En
     }
     let after = action.read(&writer).await?;
     let before = effect.before.clone().unwrap_or(now);
+    commands::keep_hands(engine, intent, action.moves(&before, &change)).await?;
     Ok(Ended::Receipt(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note }))
 }
 
@@ -347,6 +349,23 @@ fn wait_until_settled(effect: &EffectRow, timeout: Duration, now: DateTime<Utc>)
             Err(JobError::Wait { wait, reason: "a write without an answer may still arrive at GitHub".into() })
         }
         _ => Ok(()),
+    }
+}
+
+/// How an attempt ends that writes nothing. One that an earlier attempt had begun to write may show in part: then that
+/// part is what happened, and can be taken back.
+fn without_write(action: &Bound, effect: &EffectRow, now: &Value, state: EffectState, note: String) -> Ended {
+    let begun = effect.before.as_ref().filter(|_| effect.state == EffectState::Writing);
+    match begun {
+        Some(before) if !action.is_one_request() && matches!(action.undo(before, now, now), Reversal::Change(_)) => {
+            Ended::Receipt(EffectOutcome {
+                state: EffectState::Applied,
+                before: Some(before.clone()),
+                after: Some(now.clone()),
+                note: Some(format!("an interruption cut it short; the rest: {note}")),
+            })
+        }
+        begun => ended(state, begun.unwrap_or(now).clone(), note),
     }
 }
 

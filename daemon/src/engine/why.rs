@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::process::serde_label;
 use crate::core::event::{EventId, RepoName};
-use crate::core::rule::Mode;
+use crate::core::rule::{Mode, RuleName};
 use crate::core::subject::Subject;
 use crate::core::text::{harmless, shortened, time};
 use crate::store::causes::CauseRow;
@@ -39,10 +39,16 @@ pub async fn story_of(db: &Db, event: EventRow) -> Result<Story, StoreError> {
     Ok(Story { event, decisions, effects, cause })
 }
 
-/// The events about an item on which rules decided, newest first, of its `most` newest decisions.
-pub async fn stories_of(db: &Db, repository: &RepoName, number: u64, most: u32) -> Result<Vec<Story>, StoreError> {
+/// The events about an item on which rules decided, newest first, of its `most` newest decisions, by one rule if one is
+/// named.
+pub async fn stories_of(
+    db: &Db,
+    repository: &RepoName,
+    number: u64,
+    (rule, most): (Option<&RuleName>, u32),
+) -> Result<Vec<Story>, StoreError> {
     let mut ids: Vec<EventId> = Vec::new();
-    for decision in db.decisions_on(repository, number, most).await? {
+    for decision in db.decisions_on(repository, number, rule, most).await? {
         if !ids.contains(&decision.event) {
             ids.push(decision.event);
         }

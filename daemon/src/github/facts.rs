@@ -163,7 +163,7 @@ struct GivenReview {
 }
 
 impl GivenReview {
-    /// Whoever can see a repository can approve; who belongs to it is what GitHub says beside the review.
+    /// Whoever can see a repository can approve; who may belong to it is what GitHub says beside the review.
     /// <https://docs.github.com/en/graphql/reference/enums#commentauthorassociation>
     fn is_of_the_house(&self) -> bool {
         matches!(self.author_association.as_str(), "OWNER" | "MEMBER" | "COLLABORATOR")
@@ -171,7 +171,8 @@ impl GivenReview {
     }
 }
 
-/// As the reviews that are facts, but an approval by a bot, or by somebody who does not belong to the repository, is none.
+/// As the reviews that are facts, but an approval by a bot, or by somebody who may not write to the repository, is none. A
+/// request for each who approved: a member of the organisation need not have any right in a repository.
 ///
 /// # Errors
 /// As [`Reader::get`]; `Refused` when there are too many.
@@ -181,7 +182,13 @@ pub(crate) async fn binding_reviews(reader: &Reader, name: &RepoName, number: u6
     for review in given.iter_mut().filter(|review| review.state == "APPROVED" && !review.is_of_the_house()) {
         "DISMISSED".clone_into(&mut review.state);
     }
-    Ok(latest_reviews(given))
+    let mut latest = latest_reviews(given);
+    for review in latest.iter_mut().filter(|review| review.state == ReviewState::Approved) {
+        if roles::role_of(reader, name, &review.reviewer).await? < Role::Write {
+            review.state = ReviewState::Dismissed;
+        }
+    }
+    Ok(latest)
 }
 
 async fn reviews(reader: &Reader, pull: &Address<'_>) -> Result<Vec<Review>, GitHubError> {

@@ -53,13 +53,14 @@ pub async fn timeline(reader: &Reader, repository: &RepoName, number: u64) -> Re
     Ok(Listed { items: told.items.iter().map(moment).collect(), complete: told.complete })
 }
 
-/// The changes that people made by hand, of the first 3,000 moments.
+/// The changes that people made by hand to labels, assignees and state, of the first 3,000 moments.
 ///
 /// # Errors
 /// As [`Reader::get_all`].
-pub async fn hands(reader: &Reader, repository: &RepoName, number: u64) -> Result<Vec<HandChange>, GitHubError> {
-    let moments = timeline(reader, repository, number).await?.items;
-    Ok(moments.into_iter().filter_map(|moment| change(moment, repository, number)).collect())
+pub async fn hands(reader: &Reader, repository: &RepoName, number: u64) -> Result<Listed<HandChange>, GitHubError> {
+    let Listed { items, complete } = timeline(reader, repository, number).await?;
+    let items = items.into_iter().filter_map(|moment| change(moment, repository, number)).collect();
+    Ok(Listed { items, complete })
 }
 
 /// Every kind of moment has another shape: what is not there is absent.

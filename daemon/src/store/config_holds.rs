@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::audit::append;
 use super::columns::{Micros, from_json, to_json};
 use super::{Db, StoreError};
+use crate::core::audit::{Actor, Cause, Entry, Kind};
 
 impl Db {
     /// What was counted of a revision, and whether a person let it in.
@@ -24,7 +26,7 @@ impl Db {
         let text = to_json(counted)?;
         let mut tx = self.begin().await?;
         // config_holds: primary key.
-        on_tx!(tx, conn => {
+        let held = on_tx!(tx, conn => {
             sqlx::query(
                 "INSERT INTO config_holds (revision, hold, held_at) VALUES ($1, $2, $3) ON CONFLICT (revision) DO NOTHING",
             )
@@ -32,22 +34,36 @@ impl Db {
             .bind(text)
             .bind(Micros::from(now))
             .execute(&mut *conn)
-            .await?;
+            .await?
+            .rows_affected()
         });
+        if held > 0 {
+            let entry = entry(Kind::ConfigHeld, Actor::Orchd, revision, now).states(None, Some(counted.clone()));
+            append(&mut tx, vec![entry]).await?;
+        }
         Ok(tx.commit().await?)
     }
 
     /// A person lets a held revision in.
-    pub async fn confirm_config(&self, revision: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn confirm_config(&self, revision: &str, by: Actor, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         // config_holds: primary key.
-        on_tx!(tx, conn => {
-            sqlx::query("UPDATE config_holds SET confirmed_at = $2 WHERE revision = $1")
+        let confirmed = on_tx!(tx, conn => {
+            sqlx::query("UPDATE config_holds SET confirmed_at = $2 WHERE revision = $1 AND confirmed_at IS NULL")
                 .bind(revision)
                 .bind(Micros::from(now))
                 .execute(&mut *conn)
-                .await?;
+                .await?
+                .rows_affected()
         });
+        if confirmed > 0 {
+            append(&mut tx, vec![entry(Kind::ConfigConfirmed, by, revision, now)]).await?;
+        }
         Ok(tx.commit().await?)
     }
+}
+
+fn entry(kind: Kind, by: Actor, revision: &str, now: DateTime<Utc>) -> Entry {
+    let cause = Cause { config_revision: Some(revision.to_owned()), ..Cause::default() };
+    Entry { cause, ..Entry::new(kind, by, now) }
 }

@@ -137,11 +137,12 @@ impl Db {
         found.into_iter().map(DecisionRow::try_from).collect()
     }
 
-    /// Decisions on one item, newest first.
+    /// Decisions on one item, of one rule or of all, newest first.
     pub async fn decisions_on(
         &self,
         repository: &RepoName,
         number: u64,
+        rule: Option<&RuleName>,
         limit: u32,
     ) -> Result<Vec<DecisionRow>, StoreError> {
         let Some(id) = self.repository_id(repository).await? else {
@@ -151,9 +152,17 @@ impl Db {
         let found: Vec<DecisionSql> = on_db!(self, conn => {
             let sql = sqlx::AssertSqlSafe(format!(
                 "{SELECT} JOIN event_receipts e ON e.id = d.event_id WHERE e.repository_id = $1 AND e.number = $2
+                    AND ($4 = '' OR d.rule = $4)
                  ORDER BY e.id DESC, d.id DESC LIMIT $3"
             ));
-            sqlx::query_as(sql).bind(id).bind(signed(number)).bind(i64::from(limit)).fetch_all(conn).await
+            let rule = rule.map(RuleName::as_str).unwrap_or_default();
+            sqlx::query_as(sql)
+                .bind(id)
+                .bind(signed(number))
+                .bind(i64::from(limit))
+                .bind(rule)
+                .fetch_all(conn)
+                .await
         })?;
         found.into_iter().map(DecisionRow::try_from).collect()
     }

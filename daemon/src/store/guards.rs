@@ -4,8 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::audit::append;
 use super::columns::{Micros, clean, from_word, repo_name, signed, time, unsigned, word};
 use super::{Db, StoreError};
+use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::core::event::RepoName;
 use crate::core::intent::Target;
 use crate::core::rule::RuleName;
@@ -163,24 +165,34 @@ impl Db {
     }
 
     /// Resets one tripped breaker, or all of them (`None`). Returns how many there were.
-    pub async fn reset_trips(&self, id: Option<Uuid>, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    pub async fn reset_trips(&self, id: Option<Uuid>, by: Actor, now: DateTime<Utc>) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         // guard_trips_open: those that are tripped are few.
-        let reset = on_tx!(tx, conn => {
+        let reset: Vec<(String, String, i64, String)> = on_tx!(tx, conn => {
             let tripped = "UPDATE guard_trips SET reset_at = $1
                 WHERE reset_at IS NULL AND (ends_at IS NULL OR ends_at > $1)";
+            let told = "RETURNING rule, repository, number, note";
             let query = match id {
-                Some(_) => sqlx::AssertSqlSafe(format!("{tripped} AND id = $2")),
-                None => sqlx::AssertSqlSafe(tripped.to_owned()),
+                Some(_) => sqlx::AssertSqlSafe(format!("{tripped} AND id = $2 {told}")),
+                None => sqlx::AssertSqlSafe(format!("{tripped} {told}")),
             };
-            let query = sqlx::query(query).bind(Micros::from(now));
+            let query = sqlx::query_as(query).bind(Micros::from(now));
             let query = match id {
                 Some(id) => query.bind(id),
                 None => query,
             };
-            query.execute(&mut *conn).await?.rows_affected()
+            query.fetch_all(&mut *conn).await?
         });
+        let many = reset.len() as u64;
+        let told = reset.into_iter().map(|(rule, repository, number, note)| Entry {
+            cause: Cause { rule: Some(rule), ..Cause::default() },
+            repository: Some(repository),
+            number: Some(number),
+            note: Some(note),
+            ..Entry::new(Kind::GuardReset, by.clone(), now)
+        });
+        append(&mut tx, told.collect()).await?;
         tx.commit().await?;
-        Ok(reset)
+        Ok(many)
     }
 }

@@ -14,7 +14,7 @@ use super::effects::finish_apply_job;
 use super::jobs::JobId;
 use super::{Db, StoreError};
 use crate::core::audit::Actor;
-use crate::core::event::RepoName;
+use crate::core::event::{EventId, RepoName};
 use crate::core::intent::{Intent, IntentId};
 use crate::core::merge::{Line, News, PATIENCE, SLOW, Wait};
 
@@ -72,11 +72,13 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// Holds the effects that wait on a pull request, with a note that says who wants that. Returns how many.
+    /// Holds the effects that wait on a pull request because of events before `event`, with a note that says who wants
+    /// that. Returns how many.
     pub async fn call_off_merges(
         &self,
         repository: &RepoName,
         number: u64,
+        event: EventId,
         note: &str,
         now: DateTime<Utc>,
     ) -> Result<usize, StoreError> {
@@ -84,14 +86,15 @@ impl Db {
         // merge_queue_line, effects: primary key.
         let ended: Vec<EndedEffect> = on_tx!(tx, conn => {
             let sql = format!(
-                "UPDATE effects SET state = 'held', note = $3, finished_at = $4 WHERE state = 'waiting' AND id IN
-                    (SELECT effect_id FROM merge_queue WHERE repository = $1 AND number = $2) RETURNING {EFFECT_COLUMNS}"
+                "UPDATE effects SET state = 'held', note = $3, finished_at = $4 WHERE state = 'waiting' AND event_id < $5
+                    AND id IN (SELECT effect_id FROM merge_queue WHERE repository = $1 AND number = $2) RETURNING {EFFECT_COLUMNS}"
             );
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(lane(repository))
                 .bind(signed(number))
                 .bind(clean(note))
                 .bind(Micros::from(now))
+                .bind(event.0)
                 .fetch_all(&mut *conn)
                 .await?
         });

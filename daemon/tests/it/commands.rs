@@ -175,6 +175,10 @@ on_both_databases!(what_orchd_did_last_is_taken_back_by_a_word, |database: Datab
     story.settles().await;
     assert_eq!(answers(&story, number).len(), 1, "thank you");
 
+    // It takes the role to write.
+    let refused = story.github.person("tara").comments(WEB, number, "/undo");
+    story.settles().await;
+    assert_eq!(story.github.reactions(WEB, refused), ["confused"]);
     let wendy = story.github.person("wendy");
     wendy.comments(WEB, number, "/undo");
     story.settles().await;
@@ -207,15 +211,13 @@ on_both_databases!(what_orchd_did_last_is_taken_back_by_a_word, |database: Datab
     let effects = story.json_lines(&["effects", "list", "--rule", "triage", "--state", "held"]);
     assert!(effects[0]["note"].as_str().unwrap().contains("by wendy"), "{effects:?}");
 
-    // When nothing is left, that is the answer; and it takes the role to write.
+    // When nothing is left, that is the answer.
     alice.unassigns(WEB, number, "bob");
     let told = wendy.comments(WEB, number, "/undo triage");
     story.settles().await;
     wendy.comments(WEB, number, "/undo thank");
-    let refused = story.github.person("tara").comments(WEB, number, "/undo");
     story.settles().await;
     assert!(answers(&story, number)[0].contains("nothing here that is left"), "{told} {:?}", answers(&story, number));
-    assert_eq!(story.github.reactions(WEB, refused), ["confused"]);
     assert!(story.json_lines(&["jobs", "list", "--state", "dead"]).is_empty());
     assert!(story.github.duplicate_effects().is_empty());
     assert!(story.cli(&["audit", "verify"]).status.success());
@@ -241,6 +243,18 @@ on_both_databases!(a_merge_that_is_asked_for_waits_and_can_be_called_off, |datab
     wendy.comments(WEB, number, "/dequeue");
     story.settles().await;
     assert_eq!(state(&story), ("held".to_owned(), "wendy called it off".to_owned()));
+
+    // She wants it after all. That she had called it off is about what waited then, also when it is decided on again.
+    wendy.comments(WEB, number, "/merge squash");
+    story.settles().await;
+    let comments = story.json_lines(&["events", "list", "--type", "issue_comment", "--actor", "wendy"]);
+    let called_off = comments[1]["id"].as_str().unwrap();
+    assert!(story.cli(&["events", "replay", called_off]).status.success());
+    story.settles().await;
+    assert_eq!(state(&story).0, "waiting");
+    wendy.comments(WEB, number, "/dequeue");
+    story.settles().await;
+    assert_eq!(state(&story).0, "held");
     story.github.person("bob").approves(WEB, number);
     story.github.check_run(WEB, number, "build", Some("success"));
     story.settles().await;
@@ -277,4 +291,61 @@ async fn every_command_does_what_it_says() {
     assert!(!pull.is_draft() && pull.milestone().is_none() && !pull.has_label("a") && !pull.is_open(), "{pull:?}");
     assert_eq!(pull.branch(), None);
     assert!(story.json_lines(&["jobs", "list", "--state", "dead"]).is_empty());
+}
+
+/// Both words are there before either is looked at.
+#[tokio::test]
+async fn a_merge_is_called_off_though_it_was_not_in_line_yet() {
+    let story = with_rules(Database::Sqlite, "  []").await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_pull(WEB, NewItem::titled("Mend it").head("fix").file("a.rs"));
+    story.settles().await;
+    story.github.set_latency(std::time::Duration::from_millis(100));
+    story.github.person("wendy").comments(WEB, number, "/merge");
+    story.github.person("wendy").comments(WEB, number, "/dequeue");
+    story.settles().await;
+    let effects = story.json_lines(&["effects", "list", "--rule", "orchd:command.merge"]);
+    let merge = effects.iter().find(|effect| effect["intent"]["action"] == "merge").unwrap();
+    assert_eq!(merge["note"], "wendy called it off", "{merge:#}");
+}
+
+const MINE: &str = "
+  - name: mark
+    on: issues.opened
+    then: [label: {add: [bug, new]}]
+  - name: unbug
+    on: issues.edited
+    then:
+      - label: {remove: [bug]}
+      - title: {prefix: \"[edited] \"}
+";
+
+/// What counts as a person's hand is what was done because she asked, and all of that.
+#[tokio::test]
+async fn a_word_is_the_hand_of_whoever_says_it_and_of_nothing_else() {
+    let story = with_rules(Database::Sqlite, MINE).await;
+    let (alice, wendy) = (story.github.person("alice"), story.github.person("wendy"));
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks").label("bug"));
+    alice.unlabels(WEB, number, "bug").labels(WEB, number, "bug");
+    story.settles().await;
+    wendy.comments(WEB, number, "/why");
+    wendy.comments(WEB, number, "/undo");
+    story.settles().await;
+    let issue = story.github.issue(WEB, number);
+    assert_eq!((issue.has_label("bug"), issue.has_label("new")), (true, false));
+    assert_eq!(answers(&story, number).len(), 1, "the answer to why is not what orchd did last");
+
+    // The title that wendy asks for is hers, and the label is still alice's.
+    wendy.comments(WEB, number, "/title [edited] It breaks");
+    story.settles().await;
+    wendy.comments(WEB, number, "/title It breaks");
+    story.settles().await;
+    alice.rewrites(WEB, number, "More of it.");
+    story.settles().await;
+    let issue = story.github.issue(WEB, number);
+    assert_eq!((issue.has_label("bug"), issue.title()), (true, "It breaks"));
+    let held = story.json_lines(&["effects", "list", "--rule", "unbug", "--state", "held"]);
+    let notes: Vec<&str> = held.iter().map(|effect| effect["note"].as_str().unwrap()).collect();
+    let says = |what: &str| notes.iter().any(|note| note.contains(what));
+    assert!(says("was changed by wendy") && says("label `bug` was added by alice"), "{notes:?}");
 }

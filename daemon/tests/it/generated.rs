@@ -25,3 +25,21 @@ fn generated_schema_is_current() {
 fn generated_configuration_page_is_current() {
     current("docs/configuration.md", &config::reference::markdown(actions::kinds()));
 }
+
+/// As a newcomer tries it: with the actions that there are, and the secrets where systemd would put them.
+#[test]
+fn the_example_config_and_its_rules_are_fine() {
+    let credentials = tempfile::tempdir().unwrap();
+    let key = orchd_fake::AppKey::shared().pem().to_owned();
+    for (name, text) in [("github-app.pem", key.as_str()), ("webhook-secret", "a secret"), ("oauth-secret", "a secret")]
+    {
+        fs::write(credentials.path().join(name), text).unwrap();
+    }
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/orchd.yaml");
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_orchd"));
+    check.args(["config", "check"]).arg(&config).env("CREDENTIALS_DIRECTORY", credentials.path());
+    let out = check.output().unwrap();
+    let (told, notes) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success() && told.contains("is fine: 1"), "{told}{notes}");
+    assert!(notes.is_empty(), "{notes}");
+}

@@ -358,3 +358,39 @@ async fn invariant_5_on_postgres_a_kill_ends_as_if_there_had_been_none() {
     let some = |act: &Act| ["label", "dispatch", "merge"].contains(&act.action);
     kill_all(acts().into_iter().filter(some).collect(), Database::Postgres, Way::Done).await;
 }
+
+/// Killed between the two requests of a write, and a person takes the other half for her own meanwhile: the half that was
+/// written is told as done, and can be taken back.
+#[tokio::test]
+async fn a_write_that_stays_half_done_is_told_as_what_it_is() {
+    let rules = "
+  - name: swap
+    on: issues.edited
+    then: [label: {add: [new], remove: [old]}]
+";
+    let mut story = Story::begin(Database::Sqlite, rules).await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    story.github.person("tidy[bot]").labels(WEB, number, "old");
+    story.settles().await;
+    story.github.fault(Fault::on("DELETE", "/repos/acme/web/issues/").hangs());
+    alice.rewrites(WEB, number, "More of it.");
+    let half = |github: &orchd_fake::GitHub| github.writes().iter().any(|write| write.method == "DELETE");
+    story.github.until("the second request is made", half).await;
+    story.kill();
+    story.start();
+    alice.unlabels(WEB, number, "old").labels(WEB, number, "old");
+    story.settles().await;
+
+    let labels = story.github.issue(WEB, number).labels();
+    assert!(labels.contains(&"new".to_owned()) && labels.contains(&"old".to_owned()), "{labels:?}");
+    let effect = &story.json_lines(&["effects", "list"])[0];
+    assert_eq!(
+        (effect["state"].as_str(), &effect["before"]),
+        (Some("applied"), &serde_json::json!(["old"])),
+        "{effect:#}"
+    );
+    assert!(effect["note"].as_str().unwrap().contains("cut it short"), "{effect:#}");
+    let plan = story.cli_and_github(&["rollback", "plan", "--rule", "swap"]).await;
+    assert!(plan.status.success() && String::from_utf8_lossy(&plan.stdout).contains("label"), "{plan:?}");
+}

@@ -402,3 +402,29 @@ async fn what_a_person_did_while_an_undo_was_half_done_stays() {
         }
     }
 }
+
+/// The undo of a milestone is killed before GitHub has it, and bob sets another one meanwhile: no timeline is needed to
+/// leave that alone.
+#[tokio::test]
+async fn what_a_person_set_while_an_undo_had_not_begun_stays() {
+    let rule = MISTAKE.replace("label: {add: [wontfix]}", "milestone: {set: '2.0'}");
+    let mut story = Story::begin(Database::Sqlite, &rule).await;
+    for title in ["2.0", "3.0"] {
+        story.github.add_milestone(WEB, title);
+    }
+    let number = story.github.person("alice").opens_issue(WEB, NewItem::titled("It breaks"));
+    story.settles().await;
+    assert_eq!(story.github.issue(WEB, number).milestone(), Some("2.0"));
+    let effect = story.json_lines(&["effects", "list"])[0]["intent"]["id"].as_str().unwrap().to_owned();
+    let (id, _) = plan(&story, &["--effect", &effect]).await;
+    story.github.fault(Fault::on("PATCH", "/repos/acme/web/issues/").hangs());
+    let seen = story.github.writes().len();
+    json(&story, &["rollback", "execute", &id, "--yes"]).await;
+    story.github.until("GitHub is asked", |github| github.writes().len() > seen).await;
+    story.kill();
+    story.github.person("bob").sets_milestone(WEB, number, Some("3.0"));
+    story.start();
+    story.settles().await;
+    assert_eq!(story.github.issue(WEB, number).milestone(), Some("3.0"), "bob's");
+    assert_eq!(story.json_lines(&["effects", "list"])[0]["state"], "held");
+}

@@ -54,6 +54,7 @@ impl Action for Params {
         he declined himself. Taking back removes the requests that are still open.";
     const EXAMPLE: &'static str = "{from: codeowners, count: 1, strategy: load, exclude: [dependabot]}";
     const UNDOABLE: bool = true;
+    const ONE_REQUEST: bool = false;
     const COMMANDS: &'static [Command] = &[Command {
         word: "request-review",
         usage: "/request-review [LOGIN|ORG/TEAM…]",

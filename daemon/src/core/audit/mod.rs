@@ -63,6 +63,10 @@ kinds! {
     JobDiscarded = "job_discarded",
     EventReplayed = "event_replayed",
     RecoveryAsked = "recovery_asked",
+    GuardReset = "guard_reset",
+    ConfigConfirmed = "config_confirmed",
+    /// A changed config would have acted on too much, and waits for a person.
+    ConfigHeld = "config_held",
     /// Personal data of older rows was dropped.
     AuditPseudonymised = "audit_pseudonymised",
     /// The oldest rows were dropped: where the chain begins from now on.

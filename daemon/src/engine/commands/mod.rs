@@ -83,14 +83,14 @@ pub(super) async fn hear(engine: &Engine, config: &Config, event: &Event) -> Res
     Ok(Told { rules: heard.finish(), undos })
 }
 
-/// Calls off the merges that wait on the item, where somebody who may has said so. May be done again.
+/// Calls off the merges that waited on the item when somebody who may said so. May be done again.
 pub(super) async fn call_off(engine: &Engine, event: &Event, decisions: &[Decision]) -> Result<(), StoreError> {
     let dequeue = RuleName::command(DEQUEUE.word);
     let is_told = decisions.iter().any(|each| each.rule == dequeue && each.verdict == Verdict::Matched);
     if let (true, Some(repository), Some(number), Some(actor)) = (is_told, &event.repository, event.item, &event.actor)
     {
         let note = format!("{} called it off", actor.login);
-        engine.db.call_off_merges(repository, number, &note, (engine.clock)()).await?;
+        engine.db.call_off_merges(repository, number, event.id, &note, (engine.clock)()).await?;
     }
     Ok(())
 }
@@ -107,19 +107,21 @@ pub(super) fn hands_of(event: &Event, decisions: &[Decision]) -> Vec<HandChange>
     let Some(actor) = &event.actor else { return Vec::new() };
     let asked = decisions.iter().filter(|decision| decision.rule.is_of_command());
     let done = asked.flat_map(|decision| &decision.intents).filter(|intent| intent.undoes.is_none());
-    done.flat_map(|intent| hands(intent, &actor.login, changed_at(event))).collect()
+    let moves = |intent: &Intent| actions::asks_for(&intent.action, &intent.params);
+    done.flat_map(|intent| hands(intent, moves(intent), &actor.login, changed_at(event))).collect()
 }
 
-/// What an undo that is done counts as: that whoever asked for it did it.
-pub(super) async fn keep_hands_of_undo(engine: &Engine, intent: &Intent) -> Result<(), StoreError> {
+/// What was written because a person asked for it: that person did it. May be done again.
+pub(super) async fn keep_hands(engine: &Engine, intent: &Intent, moves: Vec<Move>) -> Result<(), StoreError> {
+    if !intent.rule.is_of_command() || !intent.target.subject.is_item() {
+        return Ok(());
+    }
     let asked = engine.db.event(intent.event).await?;
     let Some((by, at)) = asked.and_then(|event| Some((event.actor?, event.received_at))) else { return Ok(()) };
-    engine.db.keep_hands(&hands(intent, &by, at)).await
+    engine.db.keep_hands(&hands(intent, moves, &by, at)).await
 }
 
-fn hands(intent: &Intent, by: &str, at: DateTime<Utc>) -> Vec<HandChange> {
-    let asked = actions::asks_for(&intent.action, &intent.params).into_iter();
-    let moves = asked.map(|asked| if intent.undoes.is_some() { asked.back() } else { asked });
+fn hands(intent: &Intent, moves: Vec<Move>, by: &str, at: DateTime<Utc>) -> Vec<HandChange> {
     let Target { repository, number, .. } = &intent.target;
     let change = |Move { thing, hand }| HandChange {
         repository: repository.clone(),
@@ -129,7 +131,7 @@ fn hands(intent: &Intent, by: &str, at: DateTime<Utc>) -> Vec<HandChange> {
         by: by.to_owned(),
         at,
     };
-    moves.map(change).collect()
+    moves.into_iter().map(change).collect()
 }
 
 /// What the store has to be asked before it is known what a command leads to. With the name of a rule, or none.

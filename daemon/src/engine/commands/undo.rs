@@ -35,7 +35,13 @@ pub(super) async fn latest(
         limit: MOST,
         ..EffectFilter::default()
     };
-    let stand = db.effects(&filter).await?.rows.into_iter().filter(|effect| effect.intent.undoes.is_none());
+    let tried = EffectFilter { rule: Some(by.clone()), state: None, ..filter.clone() };
+    let tried: Vec<_> = db.effects(&tried).await?.rows.iter().filter_map(|effect| effect.intent.undoes).collect();
+    // What an earlier word left alone stays; and neither an answer nor an undo is what orchd did.
+    let stand = db.effects(&filter).await?.rows.into_iter().filter(|effect| {
+        let Intent { id, rule, undoes, .. } = &effect.intent;
+        undoes.is_none() && !rule.is_answer() && !tried.contains(id)
+    });
     let kind = |effect: &EffectRow| actions::kinds().iter().find(|kind| kind.name == effect.intent.action);
     // Reactions and checks of orchd's own are nothing that anybody asked for.
     let stand: Vec<EffectRow> = stand.filter(|effect| kind(effect).is_some()).collect();

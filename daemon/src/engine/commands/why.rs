@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::core::event::Event;
+use crate::core::rule::RuleName;
 use crate::engine::why::{Story, stories_of, tell};
 use crate::store::{Db, StoreError};
 
@@ -16,16 +17,18 @@ const LONGEST: usize = 12_000;
 /// The answer in Markdown.
 pub(super) async fn explain(db: &Db, event: &Event, rule: Option<&str>) -> Result<String, StoreError> {
     let (Some(repository), Some(number)) = (&event.repository, event.item) else { return Ok(String::new()) };
-    let mut stories = stories_of(db, repository, number, LOOKED_AT).await?;
-    if let Some(rule) = rule {
-        for story in &mut stories {
-            story.decisions.retain(|decision| decision.rule.as_str() == rule);
-        }
-    } else {
-        // Who asks why does not ask about commands.
-        for story in &mut stories {
-            story.decisions.retain(|decision| !decision.rule.is_of_command());
-        }
+    let named = rule.map(RuleName::parse).and_then(Result::ok);
+    let mut stories = stories_of(db, repository, number, (named.as_ref(), LOOKED_AT)).await?;
+    for Story { decisions, effects, .. } in &mut stories {
+        // A command that did nothing but hear, or answer, is nothing to ask about.
+        let acted = |rule: &RuleName| {
+            let deeds = effects.iter().filter(|effect| effect.intent.rule == *rule);
+            !rule.is_answer() && deeds.into_iter().any(|effect| effect.intent.action != "react")
+        };
+        decisions.retain(|decision| match rule {
+            Some(rule) => decision.rule.as_str() == rule,
+            None => !decision.rule.is_of_command() || acted(&decision.rule),
+        });
     }
     stories.retain(|story| story.event.id != event.id && !story.decisions.is_empty());
     let whose =

@@ -5,7 +5,7 @@ use crate::config::Guards;
 use crate::core::hand::{HandChange, Move, Thing, same_name};
 use crate::core::intent::Intent;
 use crate::engine::{Engine, JobError};
-use crate::github::client::Reader;
+use crate::github::client::{Listed, Reader};
 use crate::github::{GitHubError, timeline};
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub(in crate::engine) async fn learn(
         return Ok(None);
     }
     match timeline::hands(reader, &target.repository, target.number).await {
-        Ok(hands) => {
+        Ok(Listed { items: hands, .. }) => {
             engine.db.learn_hands(&target.repository, target.number, &hands, (engine.clock)()).await?;
             Ok(Some(hands))
         }

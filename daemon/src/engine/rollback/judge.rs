@@ -38,7 +38,10 @@ pub(super) fn hopeless(action: &Bound, effect: &EffectRow) -> Option<String> {
 /// What a person did since to what the effect changed.
 pub(super) fn hand_on(action: &Bound, effect: &EffectRow, hands: &[HandChange]) -> Option<String> {
     let (before, after) = (effect.before.as_ref()?, effect.after.as_ref()?);
-    hand_since(hands, &action.touched(before, after), effect.started_at? - BLUR)
+    let begun = effect.started_at? - BLUR;
+    // Whoever asked for it in a comment had a hand in it, of the time of the comment.
+    let since = if effect.intent.rule.is_of_command() { begun.max(effect.created_at) } else { begun };
+    hand_since(hands, &action.touched(before, after), since)
 }
 
 /// `now` is what the action reads, `hands` is what people did to the item.

@@ -14,6 +14,7 @@ use self::judge::{Judged, judge};
 pub use self::plan::run;
 use super::{Engine, JobError, apply};
 use crate::actions::{Bound, NotAnAction, Origin, Plan};
+use crate::core::hand::{HandChange, Thing};
 use crate::core::intent::{Intent, IntentId, Target};
 use crate::github::client::Reader;
 use crate::github::{GitHubError, timeline};
@@ -53,7 +54,7 @@ pub async fn plan_undo(
     let hands = apply::hands(engine, &undo.intent).await?;
     let judged = match (judge(action, &effect, now, &hands), &undo.before) {
         (Judged::Changed(why), Some(begun)) if undo.state == EffectState::Writing => {
-            half_taken_back(action, &effect, reader, begun, why).await?
+            half_taken_back((action, &effect), reader, (begun, hands), why).await?
         }
         (judged, _) => judged,
     };
@@ -64,23 +65,29 @@ pub async fn plan_undo(
     })
 }
 
-/// An undo of several requests that was interrupted between them looks as if somebody had changed things since. Where the
-/// item's timeline tells of nobody, it was the undo itself, which is judged by the state in which it began.
+/// An undo of several requests that was interrupted between them looks as if somebody had changed things since. Where
+/// neither events nor the item's timeline tell of anybody, it was the undo itself, which is judged by the state in which
+/// it began.
 async fn half_taken_back(
-    action: &Bound,
-    effect: &EffectRow,
+    (action, effect): (&Bound, &EffectRow),
     reader: &Reader,
-    begun: &Value,
+    (begun, mut hands): (&Value, Vec<HandChange>),
     changed: String,
 ) -> Result<Judged, JobError> {
     let (Some(before), Some(after)) = (&effect.before, &effect.after) else { return Ok(Judged::Changed(changed)) };
-    // What people do to anything else no timeline tells.
-    if action.touched(before, after).is_empty() {
+    let touched = action.touched(before, after);
+    // Of anything else a timeline does not tell who did it.
+    let is_told = |thing: &Thing| matches!(thing, Thing::Label(_) | Thing::Assignee(_) | Thing::State);
+    if touched.is_empty() || !touched.iter().all(is_told) {
         return Ok(Judged::Changed(changed));
     }
     let Target { repository, number, .. } = &effect.intent.target;
     match timeline::hands(reader, repository, *number).await {
-        Ok(hands) => Ok(judge(action, effect, begun, &hands)),
+        Ok(told) if told.complete => {
+            hands.extend(told.items);
+            Ok(judge(action, effect, begun, &hands))
+        }
+        Ok(_) => Ok(Judged::Changed(changed)),
         Err(GitHubError::NotFound(_) | GitHubError::Refused { .. } | GitHubError::Unreadable(_)) => {
             Ok(Judged::Changed(changed))
         }

@@ -70,7 +70,7 @@ async fn stories_of_item(app: &App, item: &str) -> Result<Vec<Story>, HttpError>
     let (repository, number) = parse_item(item).ok_or_else(|| {
         HttpError::BadRequest("`item` must be owner/repository#number (with # written as %23)".to_owned())
     })?;
-    let stories = stories_of(&app.db, &repository, number, MOST_DECISIONS).await?;
+    let stories = stories_of(&app.db, &repository, number, (None, MOST_DECISIONS)).await?;
     if stories.is_empty() {
         return Err(HttpError::NotFound(format!(
             "no rule has looked at {repository}#{number}: no event about it arrived that a rule waits for"

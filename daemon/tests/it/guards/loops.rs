@@ -114,6 +114,11 @@ on_both_databases!(rules_that_set_each_other_off_are_stopped_at_the_depth, |data
     story.settles().await;
     assert_eq!(moves(&story, other), 4);
     assert_eq!(text(story.cli(&["guards", "reset", "--all"])), "2 reset\n");
+    let told = story.json_lines(&["audit", "export", "--kind", "guard_reset"]);
+    assert!(
+        told.len() == 2 && told.iter().all(|row| row["rule"] == "put-it-there" && row["actor"] == "operator"),
+        "{told:#?}"
+    );
     assert!(story.json_lines(&["guards", "list"]).is_empty());
 });
 
@@ -198,6 +203,24 @@ on_both_databases!(another_bot_that_fights_a_rule_is_left_to_win, |database: Dat
     assert!(!story.github.issue(WEB, number).has_label("contested"));
     assert_eq!(story.log().matches("a breaker tripped").count(), 1);
     bot.abort();
+});
+
+on_both_databases!(workflows_and_events_that_set_themselves_off_are_stopped, |database: Database| async move {
+    for (on, dispatch) in
+        [("repository_dispatch", "{event_type: again}"), ("workflow_run.completed", "{workflow: again.yml, ref: main}")]
+    {
+        let rules = format!("  - name: again\n    on: [push, {on}]\n    then: [dispatch: {dispatch}]\n");
+        let mut story = Story::prepare(database, &rules, "").await;
+        story.replace_more("guards: {max_depth: 3}\n");
+        story.write_rules(&rules);
+        story.github.add_workflow(WEB, "again.yml");
+        story.start();
+        story.github.person("alice").commits(WEB, "README.md", Some("Hello"));
+        story.settles().await;
+        assert_eq!(story.github.dispatched(WEB).len(), 3, "{on}");
+        let guards = text(story.cli(&["guards", "list"]));
+        assert!(guards.contains("\tacme/web\t") && guards.contains("3 effects in a row"), "{guards}");
+    }
 });
 
 /// Two daemons that know nothing of each other, of which one puts a label there and the other takes it off. Each takes

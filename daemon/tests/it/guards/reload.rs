@@ -91,6 +91,11 @@ on_both_databases!(a_reload_that_would_touch_much_waits_until_a_person_confirms_
     let waiting = held(&story).unwrap();
     assert!(story.cli(&["config", "confirm", &waiting]).status.success());
     assert_eq!((running(&story), held(&story)), (waiting.clone(), None));
+    for (kind, actor) in [("config_held", "orchd"), ("config_confirmed", "operator")] {
+        let told = story.json_lines(&["audit", "export", "--kind", kind]);
+        let row = (told.len(), &told[0]["actor"], &told[0]["config_revision"]);
+        assert_eq!(row, (1, &actor.into(), &waiting.as_str().into()), "{told:#?}");
+    }
     assert!(labels_everything(&story).await);
     story.until_metric("orchd_config_held ", |held| held < 0.5).await;
 

@@ -117,7 +117,10 @@ on_both_databases!(a_merge_waits_for_what_it_lacks_and_says_so, |database: Datab
     assert!(why.contains(": waiting (0 of 1 approvals are there)"), "{why}");
 
     // The author's own word, and that of somebody from elsewhere, are no approvals.
+    // Nor is that of a member who may only read.
+    story.github.add_collaborator_as(WEB, "rita", "read");
     story.github.person("mallory").approves(WEB, number);
+    story.github.person("rita").approves(WEB, number);
     story.settles().await;
     story.waits_for(number, "0 of 1 approvals");
     story.github.person("bob").approves(WEB, number);

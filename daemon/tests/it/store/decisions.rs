@@ -72,8 +72,8 @@ on_both! {
         assert_eq!(rows.iter().map(|row| row.rule.as_str()).collect::<Vec<_>>(), ["active", "shadow", "other"]);
         assert_eq!((rows[0].verdict, rows[0].mode), (Verdict::Matched, Mode::Active));
         assert_eq!(rows[0].explanation, decisions[0].explanation);
-        assert_eq!(db.decisions_on(&name("Acme/WEB"), 1, 10).await.unwrap().len(), 3);
-        assert!(db.decisions_on(&name("acme/web"), 2, 10).await.unwrap().is_empty());
+        assert_eq!(db.decisions_on(&name("Acme/WEB"), 1, None, 10).await.unwrap().len(), 3);
+        assert!(db.decisions_on(&name("acme/web"), 2, None, 10).await.unwrap().is_empty());
 
         let filter = EffectFilter { event: Some(ids[0]), limit: 10, ..Default::default() };
         let effects = db.effects(&filter).await.unwrap().rows;
