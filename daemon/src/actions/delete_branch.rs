@@ -176,6 +176,8 @@ impl Action for Params {
         The App needs the permission `contents: write` for it.";
     const EXAMPLE: &'static str = "{}";
     const UNDOABLE: bool = true;
+    /// GraphQL's refusal does not say whether the branch moved or is gone: reading back does.
+    const ONE_REQUEST: bool = false;
     const COMMANDS: &'static [Command] = &[Command {
         word: "delete-branch",
         usage: "/delete-branch",

@@ -134,16 +134,9 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<En
         }
         read => read?,
     };
-    if effect.state == EffectState::Writing {
-        if let Some(outcome) = settle(&action, effect, job, &now)? {
-            if let (Some(before), Some(change)) = (&effect.before, &effect.change) {
-                commands::keep_hands(engine, intent, action.moves(before, change)).await?;
-            }
-            return Ok(Ended::Receipt(outcome));
-        }
-        wait_until_settled(effect, config.github.timeout, (engine.clock)())?;
+    if let Some(outcome) = what_became_of_it(engine, effect, job, &action, &now).await? {
+        return Ok(Ended::Receipt(outcome));
     }
-
     let over = |state, note| without_write(&action, effect, &now, state, note);
     let (wanted, hands) = plan(engine, effect, &action, &reader, &now).await?;
     let (wanted, note) = match wanted {
@@ -190,6 +183,28 @@ async fn carry_out(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<En
     let before = effect.before.clone().unwrap_or(now);
     commands::keep_hands(engine, intent, action.moves(&before, &change)).await?;
     Ok(Ended::Receipt(EffectOutcome { state: EffectState::Applied, before: Some(before), after: Some(after), note }))
+}
+
+/// The receipt of a write that was interrupted and happened all the same. `None`: nothing was begun, or it surely did not
+/// happen, or not wholly.
+async fn what_became_of_it(
+    engine: &Engine,
+    effect: &EffectRow,
+    job: JobId,
+    action: &Bound,
+    now: &Value,
+) -> Result<Option<EffectOutcome>, JobError> {
+    if effect.state != EffectState::Writing {
+        return Ok(None);
+    }
+    let Some(outcome) = settle(action, effect, job, now)? else {
+        wait_until_settled(effect, engine.config.current().github.timeout, (engine.clock)())?;
+        return Ok(None);
+    };
+    if let (Some(before), Some(change)) = (&effect.before, &effect.change) {
+        commands::keep_hands(engine, &effect.intent, action.moves(before, change)).await?;
+    }
+    Ok(Some(outcome))
 }
 
 /// What the action wants, and what people did to the item: before it may write, known from the item's beginning.

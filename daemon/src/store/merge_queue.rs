@@ -342,8 +342,12 @@ async fn advance(tx: &mut Tx, repository: &str, base: &str, now: DateTime<Utc>) 
 
 /// An apply job for an effect that waits and has none. Returns how many jobs that makes.
 async fn look(tx: &mut Tx, effect: Uuid, now: Micros) -> Result<u64, sqlx::Error> {
-    // effects: primary key; jobs_of_effect.
+    // effects: primary key; jobs_of_effect. Of two daemons that look at once, one waits for the other's row and sees its job.
     on_tx!(tx, conn => {
+        sqlx::query("UPDATE effects SET state = state WHERE id = $1 AND state = 'waiting'")
+            .bind(effect)
+            .execute(&mut *conn)
+            .await?;
         sqlx::query(
             "INSERT INTO jobs (id, kind, event_id, effect_id, lane, run_at, created_at)
              SELECT $1, 'apply', e.event_id, e.id, lower(e.repository), $3, $3 FROM effects e
