@@ -64,7 +64,7 @@ fn check(file: &Path, json: bool) -> Result<(), Failure> {
             output::print(&format!("{file} is fine: {rules} rules, revision {}\n", config.revision.hash))
         }
         (Ok(config), true) => output::print_json(&serde_json::json!({
-            "ok": true, "revision": config.revision.hash, "rules": config.rules.len(), "notes": config.notes, "problems": [],
+            "ok": true, "cannot_be_taken_back": final_deeds(&config), "revision": config.revision.hash, "rules": config.rules.len(), "notes": config.notes, "problems": [],
         })),
         (Err(problems), json) => {
             if json {

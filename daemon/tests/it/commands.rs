@@ -72,6 +72,8 @@ async fn whoever_may_not_is_told_so_and_nothing_happens() {
     assert!(story.github.reactions(WEB, edited).is_empty(), "an edited comment is no command");
     let why = String::from_utf8(story.cli(&["why", &format!("{WEB}#{number}")]).stdout).unwrap();
     assert!(why.contains("`mallory` has the role read, less than triage"), "{why}");
+    let told = story.json_lines(&["audit", "export", "--kind", "decision"]);
+    assert!(told.iter().any(|row| row["rule"] == "orchd:command.refused"), "a refusal is in the chain: {told:#?}");
 
     // Where nobody listens, nobody is heard.
     let api = story.github.person("alice").opens_issue("acme/api", NewItem::titled("It breaks"));
@@ -348,4 +350,20 @@ async fn a_word_is_the_hand_of_whoever_says_it_and_of_nothing_else() {
     let notes: Vec<&str> = held.iter().map(|effect| effect["note"].as_str().unwrap()).collect();
     let says = |what: &str| notes.iter().any(|note| note.contains(what));
     assert!(says("was changed by wendy") && says("label `bug` was added by alice"), "{notes:?}");
+}
+
+#[tokio::test]
+async fn what_two_rules_did_is_taken_back_by_one_comment() {
+    let story = with_rules(Database::Sqlite, TRIAGE).await;
+    let alice = story.github.person("alice");
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    alice.labels(WEB, number, "done");
+    story.settles().await;
+    story.github.person("wendy").comments(WEB, number, "/undo triage\n/undo thank\n/undo thank\n/undo a`@b/c`");
+    story.settles().await;
+    let issue = story.github.issue(WEB, number);
+    assert_eq!((issue.labels(), issue.assignees()), (vec!["done".to_owned()], Vec::new()));
+    let told = answers(&story, number);
+    assert!(told.len() == 1 && told[0].contains("There is no rule `a'@b/c'`."), "{told:?}");
+    assert!(story.github.duplicate_effects().is_empty());
 }

@@ -67,14 +67,19 @@ pub(super) async fn hear(engine: &Engine, config: &Config, event: &Event) -> Res
     for each in said(text) {
         questions.extend(heard.listen(each));
     }
-    let mut undos = Vec::new();
+    let mut undos: Vec<Intent> = Vec::new();
     for question in questions {
         match question {
             Question::Why(rule) => heard.answers.push(why::explain(&engine.db, event, rule.as_deref()).await?),
             Question::Undo(rule) => match undo::latest(&engine.db, event, rule.as_deref()).await? {
                 Ok(found) => {
                     heard.want(&UNDO, None);
-                    undos = found;
+                    // The same may be asked for twice in one comment.
+                    for intent in found {
+                        if undos.iter().all(|known| known.id != intent.id) {
+                            undos.push(intent);
+                        }
+                    }
                 }
                 Err(why) => heard.answers.push(why),
             },

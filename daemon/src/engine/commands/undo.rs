@@ -25,7 +25,7 @@ pub(super) async fn latest(
         return Ok(Ok(known));
     }
     let Ok(rule) = rule.map(RuleName::parse).transpose() else {
-        return Ok(Err(format!("There is no rule `{}`.", rule.unwrap_or_default())));
+        return Ok(Err(format!("There is no rule `{}`.", rule.unwrap_or_default().replace('`', "'"))));
     };
     let filter = EffectFilter {
         repository: Some(repository.clone()),

@@ -39,6 +39,21 @@ fn config_check_lists_every_error_and_every_note() {
     let document: Value = serde_json::from_slice(&check(directory.path(), head, &["--json"]).stdout).unwrap();
     assert_eq!((&document["ok"], document["notes"].as_array().map(Vec::len)), (&true.into(), Some(1)));
 
+    // What cannot be taken back is said before it is done. A rule in the shadow does nothing.
+    let key = orchd_fake::AppKey::shared().pem().to_owned();
+    std::fs::write(directory.path().join("key"), key).unwrap();
+    let app = head.replace("github: {", "github: {client_id: Iv1.a, private_key: {file: key}, ");
+    let rule = |name: &str, mode: &str| {
+        format!("  - {{name: {name}, mode: {mode}, on: push, then: [{{dispatch: {{event_type: shipped}}}}]}}\n")
+    };
+    let ships = format!("{app}rules:\n{}{}", rule("ship", "active"), rule("tried", "shadow"));
+    let told = check(directory.path(), &ships, &[]);
+    assert_eq!(told.status.code(), Some(0), "{}", out(&told));
+    let said = "rule ship: what `dispatch` does cannot be taken back";
+    assert!(err(&told).contains(said) && !err(&told).contains("tried"), "{}", err(&told));
+    let document: Value = serde_json::from_slice(&check(directory.path(), &ships, &["--json"]).stdout).unwrap();
+    assert_eq!(document["cannot_be_taken_back"], serde_json::json!([["ship", "dispatch"]]));
+
     let bad = format!(
         "{head}servre: 1\nrules:\n  - name: a b\n    on: issues.opend\n    thn: []\n  - name: c\n    on: push\n    then: [{{lable: {{}}}}]\n"
     );
