@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use super::secret::{Surroundings, files};
 use super::table::{GITHUB, Key, LOGGING, QUEUE, RECOVERY, RETENTION, ROOT, RULES_FILE, SERVER};
 use super::{Config, Problem, Problems, Revision, database, sections, values};
 use crate::core::intent::ActionKind;
-use crate::core::rule::Mode;
+use crate::core::rule::{Mode, Rule};
 
 /// Largest config file, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -62,13 +63,45 @@ pub(super) fn load_in(
     let notes = findings.finish()?;
     // Every part that is missing was reported, so there are parts when there is no problem.
     let parts = parts.ok_or_else(|| unexplained(path))?;
-    let revision = Revision {
-        hash: hash(path.parent().unwrap_or(Path::new("")), &sources),
-        git_commit: git_commit(&dir),
+    Ok(parts(revision(path, &sources, now), notes))
+}
+
+/// The rules of a config alone.
+#[derive(Clone, Debug)]
+pub struct Ruleset {
+    /// As that of the config the file is.
+    pub revision: Revision,
+    pub rules: Arc<[Rule]>,
+    /// The rules with every default filled in.
+    pub shown: Value,
+}
+
+/// Reads the rules of a config and of what it includes, whatever the rest of it holds: neither its secrets nor its
+/// database need be there. `now` becomes the revision's `loaded_at`.
+///
+/// # Errors
+/// Everything that is wrong with the rules, and keys that no config has.
+pub fn load_rules(path: &Path, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Ruleset, Problems> {
+    let mut findings = Findings::default();
+    let mut sources = Vec::new();
+    let Some(root) = read_root(path, &mut sources, &mut findings) else {
+        return Err(findings.finish().err().unwrap_or_else(|| unexplained(path)));
+    };
+    let mut top = Fields::open(&root, &ROOT, &mut findings);
+    let mut rulebook = Rulebook::new(actions);
+    read_all_rules(&mut top, path, &mut sources, &mut rulebook, &mut findings);
+    findings.finish()?;
+    let revision = revision(path, &sources, now);
+    Ok(Ruleset { revision, rules: rulebook.rules.into(), shown: rulebook.shown.into() })
+}
+
+fn revision(path: &Path, sources: &[Source], now: DateTime<Utc>) -> Revision {
+    Revision {
+        hash: hash(path.parent().unwrap_or(Path::new("")), sources),
+        git_commit: git_commit(&directory_of(path)),
         path: path.to_owned(),
         loaded_at: now,
-    };
-    Ok(parts(revision, notes))
+    }
 }
 
 /// Refuses a config of which a part is missing without a word: a fault of ours, but no reason to go on.
@@ -133,8 +166,7 @@ fn build(
     let mut logging_fields = top.section("logging", &LOGGING, findings);
     let logging = sections::logging(&mut logging_fields, findings);
     let mut rulebook = Rulebook::new(actions);
-    top.read("rules", findings, |node, key, findings| rulebook.read(node, key, findings));
-    include(&mut top, path, sources, &mut rulebook, findings);
+    read_all_rules(&mut top, path, sources, &mut rulebook, findings);
     check_credentials(&github_fields, &rulebook, findings);
     let database = database?;
     let effective = json!({
@@ -175,6 +207,18 @@ fn build(
         effective,
         notes,
     })
+}
+
+/// The rules of the file itself, then those of what it includes.
+fn read_all_rules(
+    top: &mut Fields<'_>,
+    path: &Path,
+    sources: &mut Vec<Source>,
+    rulebook: &mut Rulebook<'_>,
+    findings: &mut Findings,
+) {
+    top.read("rules", findings, |node, key, findings| rulebook.read(node, key, findings));
+    include(top, path, sources, rulebook, findings);
 }
 
 /// Reads the files that `include` names, each once, and their rules.

@@ -52,7 +52,7 @@ pub mod watch;
 
 pub use commands::Commands;
 pub use guards::Guards;
-pub use load::{Sources, load, sources};
+pub use load::{Ruleset, Sources, load, load_rules, sources};
 pub use schedule::Schedule;
 
 /// A loaded config. Whoever holds one holds a valid one.

@@ -191,3 +191,18 @@ fn part() -> impl Strategy<Value = &'static str> {
         "é",
     ])
 }
+
+#[test]
+fn rules_are_read_without_the_rest_of_the_config() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("orchd.yaml");
+    let rule = "{name: a, on: issues.opened, then: [{label: {add: [x]}}]}";
+    let rest = "github: {webhook_secrets: [{file: nowhere}]}\n";
+    std::fs::write(&path, format!("{rest}rules: [{rule}]\n")).unwrap();
+    let now = chrono::DateTime::UNIX_EPOCH;
+    let read = super::super::load_rules(&path, super::ACTIONS, now).unwrap();
+    assert_eq!((read.rules.len(), read.shown[0]["mode"].as_str()), (1, Some("active")));
+    std::fs::write(&path, format!("{rest}ruels: [{rule}]\n")).unwrap();
+    let told = super::super::load_rules(&path, super::ACTIONS, now).unwrap_err().to_string();
+    assert!(told.contains(":2:1: unknown key `ruels`: did you mean `rules`?"), "{told}");
+}
