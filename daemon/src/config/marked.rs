@@ -23,6 +23,8 @@ const MAX_TEXT: usize = 8 << 20;
 pub(super) struct Node {
     pub(super) place: Place,
     pub(super) tree: Tree,
+    /// Of text that stands in the file as it is, on one line: how many characters after `place` it begins.
+    pub(super) lead: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -101,6 +103,28 @@ impl Node {
         place
     }
 
+    /// The place of a character of the text that `path` leads to. Where the text is folded or escaped in the file, the place
+    /// is where it begins, and the message says where in it.
+    pub(super) fn place_in(&self, path: &[String], offset: Option<usize>, message: String) -> (Place, String) {
+        let begin = self.place_of(path);
+        let scalar = path.iter().try_fold(self, |node, step| match &node.tree {
+            Tree::Map(_) => node.get(step),
+            Tree::List(items) => items.get(step.parse::<usize>().ok()?),
+            Tree::Scalar(_) => None,
+        });
+        let text = scalar.filter(|node| node.as_text().is_some());
+        let Some((node, offset)) = text.zip(offset) else { return (begin, message) };
+        match node.lead {
+            Some(lead) => (Place { column: node.place.column + lead + offset, ..node.place }, message),
+            None => {
+                let before: String = node.as_text().unwrap_or_default().chars().take(offset).collect();
+                let line = before.matches('\n').count() + 1;
+                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                (begin, format!("{message} (line {line}, column {column} of the text)"))
+            }
+        }
+    }
+
     fn size(&self) -> usize {
         1 + match &self.tree {
             Tree::Scalar(_) => 0,
@@ -138,7 +162,9 @@ pub(super) fn parse(text: &str, file: usize, findings: &mut Findings) -> Option<
     while let Some(next) = parser.next_event() {
         let taken = match next {
             Ok((event, span)) => {
-                builder.take(event, Place { file, line: span.start.line(), column: span.start.col() + 1 })
+                let on_a_line = span.start.line() == span.end.line();
+                let length = on_a_line.then(|| span.end.index() - span.start.index());
+                builder.take(event, Place { file, line: span.start.line(), column: span.start.col() + 1 }, length)
             }
             Err(error) => Err(syntax_error(file, &error)),
         };
@@ -147,7 +173,7 @@ pub(super) fn parse(text: &str, file: usize, findings: &mut Findings) -> Option<
             return None;
         }
     }
-    let nothing = || Node { place: Place::start_of(file), tree: Tree::Scalar(Value::Null) };
+    let nothing = || Node { place: Place::start_of(file), tree: Tree::Scalar(Value::Null), lead: None };
     Some(builder.root.take().unwrap_or_else(nothing))
 }
 
@@ -189,14 +215,18 @@ enum Content {
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), Fatal> {
+    /// `length`: of what is taken, in characters of the file, when it stands on one line.
+    fn take(&mut self, event: Event<'_>, place: Place, length: Option<usize>) -> Result<(), Fatal> {
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
                 Err((place, "a second YAML document: a config file holds one".to_owned()))
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let value = self.resolve(&text, style, tag.as_deref(), place);
-                self.place_node(Node { place, tree: Tree::Scalar(value) }, anchor)
+                // Only what was written plainly takes as much room in the file as it has characters.
+                let lead = usize::from(style != ScalarStyle::Plain);
+                let lead = (Some(text.chars().count() + 2 * lead) == length).then_some(lead);
+                self.place_node(Node { place, tree: Tree::Scalar(value), lead }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), place);
@@ -228,7 +258,7 @@ impl Builder<'_> {
             Content::List(items) => Tree::List(items),
             Content::Map { entries, .. } => Tree::Map(entries),
         };
-        self.place_node(Node { place, tree }, anchor)
+        self.place_node(Node { place, tree, lead: None }, anchor)
     }
 
     /// Problems in an alias are reported where its anchor was written: the alias repeats that place.

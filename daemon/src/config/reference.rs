@@ -6,6 +6,7 @@ use super::table::{Kind, Presence, SECTIONS};
 use crate::core::command::OWN;
 use crate::core::condition;
 use crate::core::intent::ActionKind;
+use crate::core::vocabulary::FACTS;
 
 /// A section as the docs need to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +112,7 @@ pub fn markdown(actions: &[ActionKind]) -> String {
     for kind in condition::kinds() {
         push_entry(&mut page, kind.name, kind.help, kind.example);
     }
+    push_facts(&mut page);
     page.push_str(
         "\n## Actions\n\nAn action is a map with one key; its value is the parameters. A rule acts on events \
          that name what each of its actions acts on, and says of others that it was skipped.\n",
@@ -123,6 +125,21 @@ pub fn markdown(actions: &[ActionKind]) -> String {
     }
     push_commands(&mut page, actions);
     page
+}
+
+fn push_facts(page: &mut String) {
+    page.push_str(
+        "\n## Facts\n\nEverything a rule may look at. A fact is asked for only when it can still change a decision, and is kept \
+         with the decision. Conditions look at the facts named here; an expression (`expr`) may look at any, and at the keys \
+         of the payload, whose names and types are those of GitHub's description of its webhooks.\n\n\
+         | Fact | Type | From | Costs | Conditions | Meaning |\n|---|---|---|---|---|---|\n",
+    );
+    for fact in &FACTS {
+        let conditions = fact.conditions.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let (kind, from, cost) = (fact.kind(), fact.source.told(), fact.source.cost());
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(page, "| `{}` | {kind} | {from} | {cost} | {conditions} | {} |", fact.name, fact.help);
+    }
 }
 
 fn push_commands(page: &mut String, actions: &[ActionKind]) {

@@ -81,7 +81,7 @@ impl<'a> Rulebook<'a> {
         }
         // Written and wrong is not the same as not written.
         let has_condition = fields.written("if").is_some();
-        let when = fields.read("if", findings, condition);
+        let when = fields.read("if", findings, |node, _, findings| condition(node, on.as_deref(), findings));
         let then = fields.read("then", findings, |node, key, findings| {
             let then = self.actions(node, key, findings)?;
             suits_a_trigger(node, &then, on.as_deref().unwrap_or_default(), findings).then_some(then)
@@ -247,12 +247,20 @@ fn trigger(node: &Node, key: &Key, findings: &mut Findings) -> Option<Trigger> {
     }
 }
 
-fn condition(node: &Node, _key: &Key, findings: &mut Findings) -> Option<Condition> {
-    match Condition::parse(&node.to_json()) {
+/// `on`: the rule's triggers, when they are right.
+fn condition(node: &Node, on: Option<&[Trigger]>, findings: &mut Findings) -> Option<Condition> {
+    let read = Condition::parse(&node.to_json()).and_then(|condition| {
+        // A trigger without a name waits for every event.
+        let names = on.and_then(|on| on.iter().map(Trigger::event_name).collect::<Option<Vec<_>>>());
+        let unseen = names.map(|names| condition.unseen_at(names)).unwrap_or_default();
+        if unseen.is_empty() { Ok(condition) } else { Err(unseen) }
+    });
+    match read {
         Ok(condition) => Some(condition),
         Err(errors) => {
             for error in errors {
-                findings.report(node.place_of(&error.at), error.message);
+                let (place, message) = node.place_in(&error.at, error.offset, error.message);
+                findings.report(place, message);
             }
             None
         }

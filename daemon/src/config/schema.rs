@@ -8,6 +8,7 @@ use super::table::{DATABASE, Key, Kind, Presence, ROOT, RULE, Section};
 use crate::core::condition;
 use crate::core::event_names::EVENTS;
 use crate::core::intent::ActionKind;
+use crate::core::vocabulary::{FACTS, Fact};
 
 const SECRET: &str = "A place to read a secret from: a systemd credential, a file or an environment variable.";
 
@@ -23,6 +24,7 @@ pub fn schema(actions: &[ActionKind]) -> Value {
             "action": action(actions),
             "secret": secret(),
             "trigger": trigger(),
+            "facts": facts(),
         },
     });
     extend(&mut schema, head);
@@ -102,6 +104,15 @@ fn trigger() -> Value {
         "description": "A webhook event of GitHub: event.action, event.* or *.",
         "pattern": format!("^(\\*(\\.\\*)?|({names})(\\.(\\*|[a-z_]+))?)$"),
     })
+}
+
+/// The names an expression may write, each described: nothing in a config is of this form, editors and people read it.
+fn facts() -> Value {
+    let described = |fact: &Fact| {
+        let (told, cost) = (fact.source.told(), fact.source.cost());
+        json!({"const": fact.name, "description": format!("{} ({}; from {told}; costs {cost})", fact.help, fact.kind())})
+    };
+    json!({"description": "What expressions may look at, beside the keys of the payload.", "oneOf": FACTS.iter().map(described).collect::<Vec<_>>()})
 }
 
 fn conditions() -> Value {

@@ -269,6 +269,25 @@ mod tests {
             decide(&[rule("a", when), rule("b", json!(null))], &event, &Facts::from_event(&event));
         }
 
+        /// What a rule decides depends on no other rule, so neither on their order: that only orders the decisions.
+        #[test]
+        fn the_order_of_rules_changes_no_decision(
+            written in prop::collection::vec(any_condition(), 2..6).prop_shuffle(),
+            facts in any_facts(),
+        ) {
+            let rules: Vec<Rule> =
+                written.iter().enumerate().map(|(index, when)| rule(&format!("r{index}"), when.clone())).collect();
+            let backwards: Vec<Rule> = rules.iter().rev().cloned().collect();
+            let event = pull_request();
+            match (decide(&rules, &event, &facts), decide(&backwards, &event, &facts)) {
+                (Outcome::Decided(one), Outcome::Decided(other)) => {
+                    prop_assert_eq!(one, other.into_iter().rev().collect::<Vec<_>>());
+                }
+                (Outcome::Needs(one), Outcome::Needs(other)) => prop_assert_eq!(one, other),
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+
         #[test]
         fn invariant_3_same_rules_and_facts_same_decisions_byte_for_byte(
             written in prop::collection::vec(any_condition(), 1..5),

@@ -43,6 +43,17 @@ pub enum FactKind {
 
 impl FactKind {
     pub const ALL: [Self; 5] = [Self::Item, Self::Files, Self::Reviews, Self::Checks, Self::Role];
+
+    /// What asking for it costs.
+    pub fn cost(self) -> &'static str {
+        match self {
+            Self::Item => "a request, when the payload does not describe the pull request",
+            Self::Files => "a request for each 100 files",
+            Self::Reviews => "a request for each 100 reviews",
+            Self::Checks => "two requests, and one when the head commit is not known",
+            Self::Role => "a request",
+        }
+    }
 }
 
 impl fmt::Display for FactKind {

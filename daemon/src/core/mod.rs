@@ -26,3 +26,4 @@ pub mod role;
 pub mod rule;
 pub mod subject;
 pub mod text;
+pub mod vocabulary;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use orchd::{actions, config};
 
+use crate::payload_fields;
+
 fn current(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     if std::env::var_os("UPDATE").is_some() {
@@ -24,6 +26,11 @@ fn generated_schema_is_current() {
 #[test]
 fn generated_configuration_page_is_current() {
     current("docs/configuration.md", &config::reference::markdown(actions::kinds()));
+}
+
+#[test]
+fn generated_payload_fields_are_current() {
+    current("daemon/src/core/vocabulary/payload_fields.txt", &payload_fields::table());
 }
 
 /// As a newcomer tries it: with the actions that there are, and the secrets where systemd would put them.

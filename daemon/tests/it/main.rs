@@ -27,6 +27,7 @@ mod lifecycle;
 mod limits;
 mod merge;
 mod npm;
+mod payload_fields;
 mod port;
 mod postgres;
 mod published;

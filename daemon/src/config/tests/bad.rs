@@ -112,6 +112,10 @@ fn rules() {
             "actions that no trigger gives what they act on",
             "rules:\n  - name: a\n    on: [push, release.published]\n    then:\n      - build: {}\n      - label: {add: [x]}\n  - name: b\n    on: [push, issues]\n    then:\n      - build: {}\n      - reopen:\n  - name: fine\n    on: [push, pull_request]\n    then: [build: {}, reopen: ]\n  - name: any\n    on: \"*\"\n    then: [build: {}, reopen: ]"
         ),
+        (
+            "expressions",
+            "rules:\n  - name: a\n    on: [push, issues]\n    if:\n      any:\n        - expr: pull_requst.draft\n        - expr: \"item.state == 'open' && item.titel == 'x'\"\n        - {expr: 'item.number =='}\n        - expr: >\n            item.number == 1 &&\n            item.titel == 'x'\n    then: [reopen: ]\n  - name: b\n    on: [push, issues]\n    if: {expr: \"pull_request.draft\"}\n    then: [reopen: ]\n  - name: fine\n    on: \"*\"\n    if: {expr: \"pull_request.draft\"}\n    then: [reopen: ]"
+        ),
         ("not a list", "rules: {name: a}"),
     ]));
 }

@@ -44,6 +44,7 @@ use serde_json::Value;
 use super::event::Event;
 use super::explain::Explanation;
 use super::facts::{FactKinds, Facts};
+use super::vocabulary::Payloads;
 use sight::{Seen, Unseen};
 
 /// What a condition is evaluated on.
@@ -82,6 +83,8 @@ pub struct Leaf(AnyLeaf);
 pub struct ConditionError {
     pub at: Vec<String>,
     pub message: String,
+    /// Where in the text that stands there, in characters; `None`: all of it.
+    pub offset: Option<usize>,
 }
 
 /// A leaf as docs and schema need to know it.
@@ -101,6 +104,11 @@ impl Condition {
     /// Every mistake, not just the first, each with its place.
     pub fn parse(written: &Value) -> Result<Self, Vec<ConditionError>> {
         parse::condition(written, 0)
+    }
+
+    /// What can never be seen at events of these names, though it exists at others.
+    pub fn unseen_at<'e>(&self, events: impl IntoIterator<Item = &'e str>) -> Vec<ConditionError> {
+        parse::unseen(self, &Payloads::of(events))
     }
 
     /// Evaluates everything that is known. Parts keep the written order in the explanation.
@@ -125,6 +133,11 @@ trait Look: Sized {
     fn parse(written: &Value) -> Result<Self, Vec<ConditionError>>;
     fn schema() -> Value;
     fn look(&self, scene: Scene<'_>) -> Result<Seen, Unseen>;
+
+    /// What it can never see in these payloads.
+    fn unseen(&self, _: &Payloads) -> Vec<ConditionError> {
+        Vec::new()
+    }
 }
 
 /// Makes the enum over all leaves, their dispatch and their list.
@@ -151,6 +164,10 @@ macro_rules! conditions {
 
             fn look(&self, scene: Scene<'_>) -> Result<Seen, Unseen> {
                 match self { $(Self::$leaf(leaf) => leaf.look(scene)),+ }
+            }
+
+            fn unseen(&self, payloads: &Payloads) -> Vec<ConditionError> {
+                match self { $(Self::$leaf(leaf) => leaf.unseen(payloads)),+ }
             }
 
             fn name(&self) -> &'static str {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::written::{closest, wrong};
 use super::{AnyLeaf, Condition, ConditionError, KINDS, Leaf};
+use crate::core::vocabulary::Payloads;
 
 /// How deep `all`, `any` and `not` may nest: far beyond what a person reads, far below what a stack holds.
 const MAX_DEPTH: usize = 32;
@@ -72,6 +73,22 @@ fn list(name: &str, value: &Value, depth: usize) -> Parsed<Vec<Condition>> {
         }
     }
     if errors.is_empty() { Ok(parts) } else { Err(errors) }
+}
+
+pub(super) fn unseen(condition: &Condition, payloads: &Payloads) -> Vec<ConditionError> {
+    let under = |key: &str, errors: Vec<ConditionError>| -> Vec<ConditionError> {
+        errors.into_iter().map(|error| error.under(key)).collect()
+    };
+    let parts = |name: &str, parts: &[Condition]| {
+        let each = parts.iter().enumerate().flat_map(|(index, part)| under(&index.to_string(), unseen(part, payloads)));
+        under(name, each.collect())
+    };
+    match condition {
+        Condition::All(all) => parts("all", all),
+        Condition::Any(any) => parts("any", any),
+        Condition::Not(part) => under("not", unseen(part, payloads)),
+        Condition::Leaf(leaf) => under(leaf.0.name(), leaf.0.unseen(payloads)),
+    }
 }
 
 fn unknown(name: &str) -> Vec<ConditionError> {

@@ -15,7 +15,7 @@ const MAX_LIST: usize = 1000;
 const MAX_REGEX: usize = 1 << 20;
 
 pub(super) fn wrong(message: impl Into<String>) -> Vec<ConditionError> {
-    vec![ConditionError { at: Vec::new(), message: message.into() }]
+    vec![ConditionError { at: Vec::new(), message: message.into(), offset: None }]
 }
 
 /// The known name that was probably meant.
@@ -137,7 +137,7 @@ pub(super) fn unknown_keys(map: &Map<String, Value>, known: &[&str]) -> Vec<Cond
             Some(near) => format!("unknown key `{short}`: did you mean `{near}`?"),
             None => format!("unknown key `{short}`: there are {}", known.join(", ")),
         };
-        ConditionError { at: vec![key.clone()], message }
+        ConditionError { at: vec![key.clone()], message, offset: None }
     };
     strangers.map(error).collect()
 }

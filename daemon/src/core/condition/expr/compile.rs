@@ -8,9 +8,13 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, opera
 use cel::common::value::CelVal;
 use cel::parser::{Expression, ParseErrors};
 
+use super::check::check;
 use super::functions::{self, Patterns};
+use super::signatures::callable;
+use crate::core::condition::ConditionError;
 use crate::core::condition::phrase::Quoted;
 use crate::core::condition::written::{Parsed, closest, wrong};
+use crate::core::vocabulary::Payloads;
 
 /// Longest expression, in bytes.
 pub(super) const MAX_LENGTH: usize = 2048;
@@ -70,15 +74,15 @@ pub(super) struct Found {
 /// Parses an expression and bounds it.
 pub(super) fn compile(source: &str) -> Parsed<(Expression, Found)> {
     measure(source).map_err(wrong)?;
-    let mut expression = parse(source).map_err(wrong)?;
+    let mut expression = parse(source).map_err(|error| vec![error])?;
     let mut found = Found::default();
     let mut walk = Walk { found: &mut found, bound: Vec::new(), calls: 0 };
     walk.bounded(&mut expression, 0);
-    if found.errors.is_empty() {
-        Ok((expression, found))
-    } else {
-        Err(found.errors.drain(..).flat_map(wrong).collect())
+    if !found.errors.is_empty() {
+        return Err(found.errors.drain(..).flat_map(wrong).collect());
     }
+    let errors = check(source, &expression, Payloads::described());
+    if errors.is_empty() { Ok((expression, found)) } else { Err(errors) }
 }
 
 /// Refuses what would recurse deeply, before anything recurses. Texts inside the expression are counted too, which is
@@ -101,22 +105,28 @@ fn measure(source: &str) -> Result<(), String> {
 
 /// Parses on a stack of its own: the generated parser takes far more of it than a worker thread has. Should it panic on
 /// some text, the text is refused.
-fn parse(source: &str) -> Result<Expression, String> {
-    let refused = || "this is not a CEL expression".to_owned();
+fn parse(source: &str) -> Result<Expression, ConditionError> {
+    let told = |message: String, offset| ConditionError { at: Vec::new(), message, offset };
+    let refused = || told("this is not a CEL expression".to_owned(), None);
     let text = source.to_owned();
     let parser = thread::Builder::new().name("cel-parser".to_owned()).stack_size(PARSER_STACK).spawn(move || {
-        let program = Program::compile(&text).map_err(|errors| first_of(&errors))?;
+        let program = Program::compile(&text).map_err(|errors| first_of(&text, &errors))?;
         Ok(program.expression().clone())
     });
-    let parser = parser.map_err(|error| format!("the expression could not be parsed: {error}"))?;
+    let parser = parser.map_err(|error| told(format!("the expression could not be parsed: {error}"), None))?;
     parser.join().unwrap_or_else(|_| Err(refused()))
 }
 
-fn first_of(errors: &ParseErrors) -> String {
+fn first_of(source: &str, errors: &ParseErrors) -> ConditionError {
     let first = errors.errors.first();
     let told: String = first.map(|error| error.msg.chars().take(200).collect()).unwrap_or_default();
     let (line, column) = first.map(|error| error.pos).unwrap_or_default();
-    format!("this is not a CEL expression: line {line}, column {column} of it: {told}")
+    let trimmed = source.trim_start();
+    let before = trimmed.split_inclusive('\n').take(usize::try_from(line - 1).unwrap_or(0));
+    let lead =
+        source.chars().count() - trimmed.chars().count() + before.map(|line| line.chars().count()).sum::<usize>();
+    let offset = lead + usize::try_from(column).unwrap_or(0);
+    ConditionError { at: Vec::new(), message: format!("this is not a CEL expression: {told}"), offset: Some(offset) }
 }
 
 struct Walk<'f> {
@@ -182,14 +192,15 @@ impl Walk<'_> {
         self.calls -= doubles;
         match call.func_name.as_str() {
             functions::MATCHES => self.pattern(call),
+            operators::IN => call.func_name = functions::IN.to_owned(),
             operators::ADD => call.func_name = functions::ADD.to_owned(),
             operators::NEGATE => {
                 call.func_name = functions::NEGATE.to_owned();
                 call.args.push(nothing());
             }
             operators::OPT_INDEX | operators::OPT_SELECT => self.refuse("optional values are not supported".to_owned()),
-            name if is_word && !functions::CALLABLE.contains(&name) => {
-                let message = match closest(name, functions::CALLABLE) {
+            name if is_word && !callable().any(|known| known == name) => {
+                let message = match closest(name, callable()) {
                     Some(near) => format!("there is no function {}: did you mean `{near}`?", Quoted(name)),
                     None => format!("there is no function {}", Quoted(name)),
                 };

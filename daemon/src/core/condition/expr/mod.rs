@@ -1,10 +1,14 @@
 //! `expr`: an expression in CEL over the event and its facts.
 //!
-//! Compiled when the config is loaded, within limits that keep parsing and evaluation small (see `compile`). Only the
-//! fields an expression names are turned into CEL values, and only the facts it names are fetched.
+//! Compiled and checked against the vocabulary when the config is loaded, within limits that keep parsing and evaluation
+//! small (see `compile`). Only the fields an expression names are turned into CEL values, and only the facts it names are
+//! fetched.
 
+mod check;
 mod compile;
 mod functions;
+mod locate;
+mod signatures;
 mod values;
 
 use std::collections::BTreeMap;
@@ -19,7 +23,8 @@ use serde_json::{Value, json};
 use super::phrase::Quoted;
 use super::sight::{Seen, Unseen, seen};
 use super::written::{Parsed, text};
-use super::{Look, Scene};
+use super::{ConditionError, Look, Scene};
+use crate::core::vocabulary::{Payloads, completions};
 use compile::Wanted;
 use functions::Patterns;
 
@@ -46,11 +51,12 @@ impl fmt::Debug for Expr {
 impl Look for Expr {
     const NAME: &'static str = "expr";
     const HELP: &'static str = "An expression in CEL (the Common Expression Language) that gives true or false. \
-        Variables: `event` (name, action, kind, actor, actor_is_bot, repository, number, received_at), `item` (kind, \
-        number, title, body, state, author, author_association, labels, assignees, milestone, created_at, updated_at, \
-        and of a pull request draft, base, head), `labels`, `files`, `reviews` (reviewer, state), `checks` (name, \
-        state), and every top-level key of the payload, such as `pull_request`; a key that the payload lacks is an \
-        empty map. An error while evaluating, such as a missing key, means false. At most 2,048 bytes long.";
+        Variables: the facts (`event`, `item`, `labels`, `files`, `reviews`, `checks`, `role`), and every top-level key of \
+        the payload, such as `pull_request`; a key that the payload lacks is an empty map. Names and types are checked \
+        when the config is loaded: `pull_request.addtions` is an error of the config, as is a key that no event of `on` \
+        brings. `payload[\"key\"]` looks at what GitHub added since. An error while evaluating, such as a missing key, \
+        means false. At most 2,048 bytes long; loops take at most 10,000 steps, and what they make and look through is \
+        bounded.";
     const EXAMPLE: &'static str = "expr: \"pull_request.additions + pull_request.deletions < 400\"";
     const DEAR: bool = true;
 
@@ -58,12 +64,22 @@ impl Look for Expr {
         let source = text(written, "an expression")?;
         let (expression, found) = compile::compile(source)?;
         let patterns = Arc::new(found.patterns);
-        let shared = (!found.counts).then(|| functions::context(patterns.clone()));
+        let shared = (!found.counts).then(|| functions::context(patterns.clone(), false));
         Ok(Self(Arc::new(Compiled { source: source.to_owned(), expression, wanted: found.wanted, patterns, shared })))
     }
 
     fn schema() -> Value {
-        json!({"type": "string", "minLength": 1, "maxLength": compile::MAX_LENGTH})
+        json!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": compile::MAX_LENGTH,
+            // What an editor offers; the facts themselves, with types and costs, stand in `$defs`.
+            "examples": completions(),
+        })
+    }
+
+    fn unseen(&self, payloads: &Payloads) -> Vec<ConditionError> {
+        check::check(&self.0.source, &self.0.expression, payloads)
     }
 
     fn look(&self, scene: Scene<'_>) -> Result<Seen, Unseen> {
@@ -101,7 +117,7 @@ impl Expr {
         let root = match &self.0.shared {
             Some(shared) => shared,
             None => {
-                own = functions::context(self.0.patterns.clone());
+                own = functions::context(self.0.patterns.clone(), true);
                 &own
             }
         };

@@ -4,6 +4,7 @@ use super::super::table::{condition, pull_request, scene_of, told};
 use super::super::{Condition, ConditionError};
 use crate::core::explain::Truth;
 use crate::core::facts::{FactKind, Facts};
+use crate::core::vocabulary::FACTS;
 
 fn expr(source: &str) -> (bool, String) {
     let (truth, phrase) = told(json!({"expr": source}));
@@ -34,7 +35,9 @@ fn expressions_see_the_payload_the_event_and_the_facts() {
         ("checks.map(c, c.name).exists(n, n == 'lint')", true),
         ("timestamp(pull_request.created_at) < event.received_at", true),
         ("event.received_at - item.created_at > duration('24h')", true),
-        ("has(pull_request.additions) && !has(pull_request.nonsense)", true),
+        ("has(pull_request.additions) && !has(pull_request.auto_merge)", true),
+        ("pull_request['nonsense'] == null && payload['pull_request']['additions'] == 12", true),
+        ("role == 'triage' && item.from_fork", true),
         ("pull_request['additions'] == 12", true),
         ("!has(issue.title)", true),
         ("pull_request.milestone == null", true),
@@ -61,14 +64,14 @@ fn errors_at_run_time_are_false_and_told() {
     // The crate panics on some durations; that this ends at all is what is checked.
     expr("duration('99999999999999999h') + duration('99999999999999999h') > duration('1h')");
     for (source, reason) in [
-        ("pull_request.nonsense > 3", "there is no key `nonsense`"),
+        ("pull_request.changed_files > 3", "there is no key `changed_files`"),
         ("issue.title == 'x'", "there is no key `title`"),
         ("1 / 0 == 1", "divides by zero"),
         ("9223372036854775807 + 1 > 0", "grows too large"),
         ("-(0 - 9223372036854775807 - 1) > 0", "grows too large"),
-        ("pull_request.title > 3", "cannot be compared"),
-        ("pull_request.additions", "gave a int, not true or false"),
-        ("pull_request.title.exists(c, c == 'x')", "a loop needs a list or a map"),
+        ("payload['pull_request']['title'] > 3", "cannot be compared"),
+        ("payload['pull_request']['additions']", "gave a int, not true or false"),
+        ("payload['action'].exists(c, c == 'x')", "a loop needs a list or a map"),
         ("labels[99] == 'x'", "beyond the list"),
         ("'a'.matches('(' + 'b')", "not a regular expression"),
     ] {
@@ -85,6 +88,112 @@ fn loops_and_sums_are_bounded() {
     assert!(expr(&source).1.contains("too many steps"), "{}", expr(&source).1);
     let doubled = format!("['{}']{}.size() == 1", "x".repeat(500), ".map(a, a + a)".repeat(14));
     assert!(expr(&doubled).1.contains("grows too large"), "{}", expr(&doubled).1);
+}
+
+#[test]
+fn what_loops_copy_and_look_through_is_bounded() {
+    let thousand = "[1,1,1,1,1,1,1,1,1,1].map(a, [1,1,1,1,1,1,1,1,1,1].map(b, [1,1,1,1,1,1,1,1,1,1]))";
+    // A loop makes its list anew at each step.
+    let every = format!("{thousand}.all(x, x.all(y, y.all(z, 'a' in ['b', 'a'])))");
+    assert!(expr(&every).0, "{}", expr(&every).1);
+    let text = "x".repeat(500);
+    let grown = format!("['{text}'].map(a, a+a).map(a, a+a).map(a, a+a).map(a, a+a).map(a, a+a)");
+    let sought = format!("{grown}.all(t, {thousand}.all(x, x.all(y, y.all(z, t.contains('x')))))");
+    assert!(expr(&sought).0, "{}", expr(&sought).1);
+    let sought = format!("{grown}.map(a, a+a+a+a+a).all(t, {thousand}.all(x, x.all(y, y.all(z, t.contains('x')))))");
+    assert!(expr(&sought).1.contains("copy or look through too much"), "{}", expr(&sought).1);
+}
+
+#[test]
+fn names_and_types_are_checked_with_their_place() {
+    for (source, offset, told) in [
+        ("pull_requst.additions < 400", 0, "there is no `pull_requst`: did you mean `pull_request`?"),
+        ("pull_request.addtions < 400", 13, "`pull_request` has no field `addtions`: did you mean `additions`?"),
+        ("item.state == 'open' && item.titel == 'x'", 29, "`item` has no field `titel`: did you mean `title`?"),
+        ("size(files) > 1 && lables.exists(l, l == 'x')", 19, "there is no `lables`: did you mean `labels`?"),
+        ("reviews.exists(r, r.sate == 'approved')", 20, "`r` has no field `sate`: did you mean `state`?"),
+        (
+            "has(pull_request.nonsense)",
+            17,
+            "`pull_request` has no field `nonsense` that orchd knows: write `pull_request[\"nonsense\"]` if GitHub has it",
+        ),
+        (
+            "zzz.y == 1",
+            0,
+            "there is no `zzz`: write `payload[\"zzz\"]` for a key of the payload that orchd does not know",
+        ),
+        ("item.title > 3", 5, "`>` does not take text and whole number"),
+        ("item.title == 3", 5, "text never equals whole number"),
+        ("item.title.x == 3", 11, "`item.title` is text: it has no fields"),
+        ("true && 1", 0, "`this` is whole number, where true or false is needed"),
+        ("pull_request.additions", 13, "the expression gives whole number, not true or false"),
+        ("pull_request.title.exists(c, c == 'x')", 13, "a loop needs a list or a map, not text"),
+        ("3 in labels", 5, "whole number is never in list of text"),
+        ("item.labels.startsWith('a')", 5, "`startsWith` needs text, not list of text"),
+        ("item.title.startsWith('a', 'b')", 5, "`startsWith` takes 2 values, not 3"),
+        ("item.created_at > 3", 5, "`>` does not take time or null and whole number"),
+        ("size(3) == 1", 0, "`size` needs text or list or map, not whole number"),
+        ("-item.title == 'x'", 6, "text has no negative"),
+        ("item.title[0] == 'x'", 5, "text has no entry by whole number"),
+    ] {
+        let errors = Condition::parse(&json!({"expr": source})).expect_err(source);
+        let found: Vec<_> = errors.iter().map(|error| (error.offset.unwrap(), error.message.as_str())).collect();
+        assert_eq!(found, [(offset, told)], "{source}");
+    }
+}
+
+#[test]
+fn what_may_be_right_passes_the_check() {
+    for source in [
+        "item.milestone == 'v2' || item.milestone == null",
+        "pull_request.merged_by == null || pull_request.merged_by.login == 'x'",
+        "item.title != null",
+        "1 < 2.5 && 1u == 1",
+        "(item.draft ? 1 : 2) == 1",
+        "labels.filter(l, l != 'x').map(l, l + '!').exists(l, l.endsWith('!'))",
+        "files.exists_one(f, f == 'x') && checks.all(c, c.state in ['passing', 'failing'])",
+        "event.received_at.getDayOfWeek() in [0, 6]",
+        "max(pull_request.additions, 3) > 2 && max([1, 2]) == 2",
+        "duration('1h') + duration('1h') == duration('2h')",
+        "commits.exists(c, c.message.contains('skip'))",
+        "'x' in repository.topics && 'id' in repository",
+        "payload['whatever']['deep'] > 3",
+        "{'a': 1}.a == 1",
+        "client_payload.anything == 'x'",
+        "!has(issue.pull_request)",
+    ] {
+        Condition::parse(&json!({"expr": source})).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
+    }
+}
+
+#[test]
+fn a_key_that_no_event_of_the_rule_brings_is_found() {
+    let condition = condition(json!({"all": [{"draft": false}, {"not": {"expr": "true && issue.title == 'x'"}}]}));
+    let unseen = |events: &[&str]| condition.unseen_at(events.iter().copied());
+    assert_eq!(unseen(&["issues", "push"]), []);
+    let [error] = &unseen(&["push", "workflow_run"])[..] else { panic!("one error") };
+    let told = (error.at.join("/"), error.offset, error.message.as_str());
+    assert_eq!(told, ("all/1/not/expr".to_owned(), Some(8), "no event of `on` brings `issue`"));
+    assert_eq!(unseen(&["schedule"]), []);
+}
+
+/// The list of facts is what expressions really see, of the types that it says.
+#[test]
+fn every_listed_fact_is_there_and_of_its_type() {
+    for fact in FACTS.iter().filter(|fact| fact.name != "payload") {
+        let name = fact.name.replace("[]", "[0]");
+        let (is, or_null) = (fact.kind(), fact.kind().ends_with(" or null"));
+        let of_type = match is.trim_end_matches(" or null") {
+            "text" => format!("{name} + '' == {name}"),
+            "whole number" => format!("{name} + 0 == {name}"),
+            "true or false" => format!("{name} || !{name}"),
+            "time" => format!("{name} - {name} == duration('0s')"),
+            "list of text" => format!("{name}.all(each, each + '' == each)"),
+            other => panic!("{other}"),
+        };
+        let source = if or_null { format!("{name} == null || ({of_type})") } else { of_type };
+        assert!(expr(&source).0, "{}", expr(&source).1);
+    }
 }
 
 #[test]
@@ -112,7 +221,7 @@ fn a_map_is_gone_through_in_one_order() {
 #[test]
 fn what_cannot_be_parsed_or_called_is_refused_with_a_reason() {
     for (source, reason) in [
-        ("1 +", "not a CEL expression: line 1, column"),
+        ("1 +", "not a CEL expression: Syntax error"),
         ("pull_request.title.startWith('x')", "did you mean `startsWith`?"),
         ("Foo{a: 1} == 1", "messages such as"),
         ("a.?b == 1", ""),

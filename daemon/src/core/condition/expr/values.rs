@@ -16,8 +16,9 @@ use crate::core::condition::sight::Unseen;
 use crate::core::event::Event;
 use crate::core::facts::{CheckState, FactKind, Item, ItemKind, ItemState, Pull, ReviewState};
 
-/// Values made for one evaluation at most, and how deep they nest.
+/// Values made for one evaluation at most, and how deep they nest. So many bytes of text count as one more.
 const MAX_VALUES: usize = 50_000;
+const BYTES_A_VALUE: usize = 256;
 const MAX_DEPTH: usize = 64;
 /// Most values shown in a phrase.
 const MAX_SHOWN: usize = 3;
@@ -42,11 +43,14 @@ pub(super) fn variables<'e>(
             "files" => optional(scene.of_pull(&scene.facts.files, FactKind::Files, "")).map(texts),
             "reviews" => reviews(scene),
             "checks" => checks(scene),
+            "role" => optional(scene.known(&scene.facts.role, FactKind::Role))
+                .map(|role| role.map_or(Cel::Null, |role| string(&role.to_string()))),
             _ => {
-                let made = match scene.event.payload.get(name) {
-                    Some(value) => from_json(value, wanted, &mut left, 0),
-                    None => Some(map([])),
-                };
+                let made =
+                    match if name == PAYLOAD { Some(&scene.event.payload) } else { scene.event.payload.get(name) } {
+                        Some(value) => from_json(value, wanted, &mut left, 0),
+                        None => Some(map([])),
+                    };
                 return made.map(|value| (name.as_str(), value)).ok_or(NoValues::TooMuch(name));
             }
         };
@@ -82,7 +86,9 @@ fn event(event: &Event, wanted: &Wanted) -> Cel {
     )
 }
 
-const OF_PULL: [&str; 3] = ["draft", "base", "head"];
+const OF_PULL: [&str; 4] = ["draft", "base", "head", "from_fork"];
+/// The whole payload.
+const PAYLOAD: &str = "payload";
 
 fn item(scene: Scene<'_>, wanted: &Wanted) -> Result<Cel, Unseen> {
     let Some(item) = optional(scene.item())? else {
@@ -122,6 +128,7 @@ fn item_value(item: &Item, pull: Option<&Pull>, wanted: &Wanted) -> Cel {
             ("draft", &|| pull.map_or(Cel::Null, |pull| Cel::Bool(pull.draft))),
             ("base", &|| pull.map_or(Cel::Null, |pull| string(&pull.base))),
             ("head", &|| pull.map_or(Cel::Null, |pull| string(&pull.head))),
+            ("from_fork", &|| pull.map_or(Cel::Null, |pull| Cel::Bool(!pull.same_repository))),
         ],
     )
 }
@@ -165,7 +172,10 @@ fn from_json(value: &Value, wanted: &Wanted, left: &mut usize, depth: usize) -> 
             (None, Some(value)) => Cel::UInt(value),
             (None, None) => Cel::Float(value.as_f64()?),
         },
-        Value::String(value) => string(value),
+        Value::String(value) => {
+            *left = left.checked_sub(value.len() / BYTES_A_VALUE)?;
+            string(value)
+        }
         Value::Array(values) => {
             // Fields of a list do not exist: who names one gets the error for it, without the entries being made.
             let entries = if wanted.is_whole() { values.as_slice() } else { &[] };

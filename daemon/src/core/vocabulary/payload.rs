@@ -1,0 +1,117 @@
+//! Which fields GitHub's payloads have, of which types: `payload_fields.txt`, made from GitHub's OpenAPI description of
+//! webhooks and its published examples (a test makes it anew and compares).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use super::kinds::{Fields, Type};
+use crate::core::event_names::SCHEDULE;
+
+/// A line for each event (`push #12`), an empty line, a line for each shape (`login:s id:i`).
+const TABLE: &str = include_str!("payload_fields.txt");
+
+/// Names and types of the fields of a map, by name.
+type Shape = Vec<(&'static str, &'static str)>;
+
+struct Table {
+    events: BTreeMap<&'static str, Type>,
+    shapes: Vec<Shape>,
+}
+
+static FIELDS: LazyLock<Table> = LazyLock::new(|| {
+    let (events, shapes) = TABLE.split_once("\n\n").unwrap_or_default();
+    let shape = |line: &'static str| line.split(' ').filter_map(|field| field.split_once(':')).collect();
+    let event = |line: &'static str| line.split_once(' ').map(|(name, letters)| (name, Type::read(letters)));
+    Table { events: events.lines().filter_map(event).collect(), shapes: shapes.lines().map(shape).collect() }
+});
+
+/// The fields of a shape.
+pub(super) fn shape(number: usize) -> &'static [(&'static str, &'static str)] {
+    FIELDS.shapes.get(number).map_or(&[], Vec::as_slice)
+}
+
+/// What orchd's own event of the day tells.
+const SCHEDULED: [&str; 6] = ["action", "installation", "issue", "pull_request", "repository", "sender"];
+
+/// The payloads of some events.
+#[derive(Clone, Debug)]
+pub struct Payloads {
+    /// `None`: one of them may hold anything.
+    known: Option<Vec<(&'static str, Type)>>,
+}
+
+impl Payloads {
+    /// Of events by their names. GitHub does not describe the payloads of all.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut known: BTreeMap<&'static str, Type> = BTreeMap::new();
+        for event in events {
+            let told: &[(&str, &[&str])] = match event {
+                SCHEDULE => &[("issues", &SCHEDULED), ("pull_request", &SCHEDULED)],
+                event => &[(event, &[])],
+            };
+            for (event, only) in told {
+                let Some(payload) = FIELDS.events.get(event) else { return Self { known: None } };
+                for (name, letters) in keys_of(payload) {
+                    if only.is_empty() || only.contains(&name) {
+                        let of = known.remove(name).unwrap_or_default().or(Type::read(letters));
+                        known.insert(name, of);
+                    }
+                }
+            }
+        }
+        Self { known: Some(known.into_iter().collect()) }
+    }
+
+    /// Of every event that GitHub describes.
+    pub(crate) fn described() -> &'static Self {
+        static ALL: LazyLock<Payloads> = LazyLock::new(|| Payloads::of(FIELDS.events.keys().copied()));
+        &ALL
+    }
+
+    /// A top-level key; `None`: no such payload has it.
+    pub(crate) fn key(&self, name: &str) -> Option<Type> {
+        let Some(known) = &self.known else { return Some(Type::any()) };
+        known.iter().find(|(key, _)| *key == name).map(|(_, of)| of.clone())
+    }
+
+    /// The top-level keys, sorted; those of all described events where anything may be there.
+    pub fn keys(&self) -> Vec<&'static str> {
+        let known = self.known.as_ref().or(Self::described().known.as_ref());
+        known.into_iter().flatten().map(|(name, _)| *name).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+fn keys_of(payload: &Type) -> Vec<(&'static str, &'static str)> {
+    let shapes =
+        payload.maps.iter().filter_map(|map| if let Fields::Shape(number) = map { Some(*number) } else { None });
+    shapes.flat_map(|number| shape(number).iter().copied()).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::core::event_names::{EVENTS, is_known};
+    use crate::core::vocabulary::Kinds;
+
+    #[test]
+    fn the_table_is_read_whole() {
+        assert!(FIELDS.events.len() > 70 && FIELDS.shapes.len() > 300);
+        assert!(FIELDS.events.keys().all(|name| is_known(name)));
+        for fields in &FIELDS.shapes {
+            assert!(fields.is_sorted(), "{fields:?}");
+            assert!(fields.iter().all(|(_, letters)| !Type::read(letters).kinds.is_empty()), "{fields:?}");
+        }
+        let additions = Payloads::of(["pull_request"]).key("pull_request").unwrap().field("additions").unwrap();
+        assert_eq!(additions.kinds, Kinds::INT);
+    }
+
+    #[test]
+    fn what_github_does_not_describe_may_hold_anything_and_the_event_of_the_day_holds_items() {
+        let unknown = EVENTS.iter().find(|name| !FIELDS.events.contains_key(**name) && **name != SCHEDULE).unwrap();
+        assert!(Payloads::of([*unknown]).key("whatever").unwrap().is_any());
+        let daily = Payloads::of([SCHEDULE]);
+        assert!(daily.key("issue").unwrap().field("title").is_some() && daily.key("comment").is_none());
+        assert!(Payloads::of(["push"]).key("issue").is_none());
+    }
+}
