@@ -97,6 +97,7 @@ fn done(job: &orchd::store::jobs::JobRow) -> Result<orchd::store::decisions::Pro
         config_revision: "0000000000000000".into(),
         hand_changes: Vec::new(),
         cause: None,
+        facts: None,
     })
 }
 

@@ -25,6 +25,12 @@ pub enum Known<T> {
     Unavailable(String),
 }
 
+impl<T> Known<T> {
+    fn is_not_yet(&self) -> bool {
+        matches!(self, Self::NotYet)
+    }
+}
+
 /// A fact the engine can fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -159,11 +165,52 @@ pub struct Facts {
     pub role: Known<Role>,
 }
 
+/// Facts that no payload told: what is stored with the decisions taken on them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Beside {
+    /// The item, when the payload only named it or did not tell all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<Known<Item>>,
+    #[serde(skip_serializing_if = "Known::is_not_yet")]
+    pub files: Known<Vec<String>>,
+    #[serde(skip_serializing_if = "Known::is_not_yet")]
+    pub reviews: Known<Vec<Review>>,
+    #[serde(skip_serializing_if = "Known::is_not_yet")]
+    pub checks: Known<Vec<Check>>,
+    #[serde(skip_serializing_if = "Known::is_not_yet")]
+    pub role: Known<Role>,
+}
+
 impl Facts {
     /// What the payload itself tells.
     pub fn from_event(event: &Event) -> Self {
         let item = event.item.map(|number| item_from_payload(&event.payload, number));
         Self { item, ..Self::default() }
+    }
+
+    /// What is known beside what the event itself tells; `None`: nothing.
+    pub fn beside(&self, event: &Event) -> Option<Beside> {
+        let told = Self::from_event(event);
+        let beside = Beside {
+            item: self.item.clone().filter(|_| self.item != told.item),
+            files: self.files.clone(),
+            reviews: self.reviews.clone(),
+            checks: self.checks.clone(),
+            role: self.role.clone(),
+        };
+        (beside != Beside::default()).then_some(beside)
+    }
+
+    /// What the event tells, and what was known beside it.
+    pub fn recorded(event: &Event, beside: Option<Beside>) -> Self {
+        let told = Self::from_event(event);
+        match beside {
+            None => told,
+            Some(Beside { item, files, reviews, checks, role }) => {
+                Self { item: item.or(told.item), files, reviews, checks, role }
+            }
+        }
     }
 
     /// Why facts cannot be had, of those that GitHub was asked for and would not tell.

@@ -100,6 +100,7 @@ async fn decide_job(
         config_revision: config.revision.hash.clone(),
         hand_changes: Vec::new(),
         cause: None,
+        facts: None,
     };
     if is_awaited(config, &row) {
         let event = event_from(&row, stored.payloads.remove(&id))?;
@@ -110,8 +111,9 @@ async fn decide_job(
         let check = repository_config::check_rules(config, event.repository.as_ref());
         let told = commands::hear(engine, config, &event).await?;
         processed.config_revision.push_str(&own.revision());
-        processed.decisions =
+        let (decisions, facts) =
             decide_with_facts(engine, &[&config.rules, &own.rules, &check, &told.rules], &event).await?;
+        (processed.decisions, processed.facts) = (decisions, facts.beside(&event));
         told.complete(&mut processed.decisions);
         commands::call_off(engine, &event, &processed.decisions).await?;
         processed.hand_changes = commands::hands_of(&event, &processed.decisions);
@@ -131,8 +133,12 @@ pub(super) fn event_from(row: &EventRow, payload: Option<Bytes>) -> Result<Event
     Ok(Event::from_payload(row.id, &row.event_type, row.received_at, payload))
 }
 
-/// Decides rules from several places together: a fact that two need is fetched once.
-async fn decide_with_facts(engine: &Engine, rules: &[&[Rule]], event: &Event) -> Result<Vec<Decision>, JobError> {
+/// Decides rules from several places together: a fact that two need is fetched once. Gives the facts too.
+async fn decide_with_facts(
+    engine: &Engine,
+    rules: &[&[Rule]],
+    event: &Event,
+) -> Result<(Vec<Decision>, Facts), JobError> {
     let mut facts = Facts::from_event(event);
     for _ in 0..MAX_ROUNDS {
         let mut decided = Vec::new();
@@ -144,7 +150,7 @@ async fn decide_with_facts(engine: &Engine, rules: &[&[Rule]], event: &Event) ->
             }
         }
         if needed.is_empty() {
-            return Ok(decided);
+            return Ok((decided, facts));
         }
         fetch(engine, event, &needed, &mut facts).await?;
     }

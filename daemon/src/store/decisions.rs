@@ -12,6 +12,7 @@ use super::audit::append;
 use super::causes::{self, store_cause};
 use super::columns::{Micros, from_json, from_word, signed, to_json, word};
 use super::dialect::{Bulk, Tx};
+use super::facts::replace_facts;
 use super::hand_changes::store_hand;
 use super::jobs::JobId;
 use super::plan::{Plan, plan_effects};
@@ -22,6 +23,7 @@ use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::core::decide::{Decision, Verdict};
 use crate::core::event::{EventId, RepoName};
 use crate::core::explain::Explanation;
+use crate::core::facts::Beside;
 use crate::core::intent::IntentId;
 use crate::core::rule::{Mode, RuleName};
 
@@ -37,6 +39,8 @@ pub struct Processed {
     pub hand_changes: Vec<super::hand_changes::HandChange>,
     /// The effect of ours that caused the event.
     pub cause: Option<causes::Cause>,
+    /// What was known beside the payload.
+    pub facts: Option<Beside>,
 }
 
 /// A stored decision.
@@ -111,6 +115,7 @@ impl Db {
         finish_events(&mut tx, processed, now).await?;
         forget_decisions(&mut tx, processed).await?;
         insert_decisions(&mut tx, &rows, now).await?;
+        replace_facts(&mut tx, processed).await?;
         let planned = plan_effects(&mut tx, &plans(processed), now).await?;
         for each in processed {
             for change in &each.hand_changes {

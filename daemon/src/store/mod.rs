@@ -22,6 +22,7 @@ pub mod decisions;
 pub mod effects;
 mod error;
 pub mod events;
+mod facts;
 pub mod guards;
 pub mod hand_changes;
 mod ingest;

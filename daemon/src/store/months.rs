@@ -29,16 +29,19 @@ pub(super) enum Monthly {
     Events,
     Payloads,
     Decisions,
+    /// Go with the decisions that they were had for.
+    Facts,
 }
 
 impl Monthly {
-    const ALL: [Self; 3] = [Self::Events, Self::Payloads, Self::Decisions];
+    const ALL: [Self; 4] = [Self::Events, Self::Payloads, Self::Decisions, Self::Facts];
 
     pub(super) fn table(self) -> &'static str {
         match self {
             Self::Events => "event_receipts",
             Self::Payloads => "event_payloads",
             Self::Decisions => "decisions",
+            Self::Facts => "event_facts",
         }
     }
 }

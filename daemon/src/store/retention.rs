@@ -16,6 +16,7 @@ use super::{Db, StoreError};
 pub enum Kept {
     /// Payloads, in rows and in files.
     Payloads,
+    /// With the facts that they were taken on.
     Decisions,
     /// Events with their delivery ids, jobs and effects; and rollbacks.
     Events,
@@ -64,8 +65,9 @@ impl Db {
                 Ok(Dropped { rows: files + rows, next: (files + rows > 0).then_some(after) })
             }
             Kept::Decisions => {
+                let facts = self.drop_rows(Monthly::Facts, end, limit).await?;
                 let rows = self.drop_rows(Monthly::Decisions, end, limit).await?;
-                Ok(Dropped { rows, next: (rows > 0).then_some(after) })
+                Ok(Dropped { rows, next: (rows + facts > 0).then_some(after) })
             }
             Kept::Events => match self.dialect() {
                 Dialect::Sqlite => self.drop_events(end, after, limit).await,
@@ -79,18 +81,22 @@ impl Db {
     /// # Errors
     /// `Unavailable` also when a table was in use all the time: try again later.
     pub async fn drop_whole_months(&self, what: Kept, before: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
-        let table = match what {
-            Kept::Payloads => Monthly::Payloads,
-            Kept::Decisions => Monthly::Decisions,
-            Kept::Events => Monthly::Events,
+        let tables: &[Monthly] = match what {
+            Kept::Payloads => &[Monthly::Payloads],
+            Kept::Decisions => &[Monthly::Decisions, Monthly::Facts],
+            Kept::Events => &[Monthly::Events],
         };
-        self.drop_months(table, before).await
+        let mut dropped = Vec::new();
+        for table in tables {
+            dropped.extend(self.drop_months(*table, before).await?);
+        }
+        Ok(dropped)
     }
 
-    /// Payloads or decisions of the oldest `limit` events that have some.
+    /// Payloads, decisions or facts of the oldest `limit` events that have some.
     async fn drop_rows(&self, of: Monthly, before: Uuid, limit: u32) -> Result<u64, StoreError> {
         let table = self.kept_in_rows(of);
-        // event_payloads, decisions: primary key.
+        // event_payloads, decisions, event_facts: primary key.
         let sql = format!(
             "DELETE FROM {table} WHERE event_id IN
                 (SELECT DISTINCT event_id FROM {table} WHERE event_id < $1 ORDER BY event_id LIMIT $2)"

@@ -32,6 +32,7 @@ pub(super) fn processed(event: EventId, decisions: Vec<Decision>) -> Processed {
         config_revision: "r1".to_owned(),
         hand_changes: Vec::new(),
         cause: None,
+        facts: None,
     }
 }
 

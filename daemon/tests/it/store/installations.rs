@@ -177,7 +177,7 @@ on_both! {
         db.hold_event(id, ID, now).await.unwrap();
         assert_eq!(db.resume(ID, now).await.unwrap(), 0, "its job runs");
         assert_eq!(db.resumable().await.unwrap(), [ID], "so it is looked at again");
-        let done = Processed { job: job_of(id), event: id, decisions: vec![], config_revision: "r".to_owned(), hand_changes: vec![], cause: None };
+        let done = Processed { job: job_of(id), event: id, decisions: vec![], config_revision: "r".to_owned(), hand_changes: vec![], cause: None, facts: None };
         db.finish_processed("me", &[done], now).await.unwrap();
         assert_eq!(db.resume(ID, now).await.unwrap(), 1);
         assert!(db.resumable().await.unwrap().is_empty());

@@ -16,6 +16,7 @@ fn nothing_triggered(job: JobId) -> Processed {
         config_revision: "r1".to_owned(),
         hand_changes: Vec::new(),
         cause: None,
+        facts: None,
     }
 }
 
