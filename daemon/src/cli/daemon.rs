@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -57,17 +57,17 @@ impl Daemon {
         Ok(Self { socket })
     }
 
+    /// As [`Daemon::find`]; of a config that does not say, the daemon's usual one may.
+    pub(super) fn find_for_candidate(global: &Global, usual: &Path) -> Result<Self, Failure> {
+        Self::find(global).or_else(|failure| match socket_of(usual) {
+            Ok(socket) if global.socket.is_none() => Ok(Self { socket }),
+            _ => Err(failure),
+        })
+    }
+
     /// `path` with parameters, as JSON.
     pub(super) async fn get(&self, path: &str, parameters: Parameters<'_>) -> Result<Value, Failure> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in parameters {
-            if let Some(value) = value {
-                query.append_pair(name, &value);
-            }
-        }
-        let query = query.finish();
-        let separator = if query.is_empty() { "" } else { "?" };
-        self.ask(Method::GET, &format!("{path}{separator}{query}"), ANSWERS_WITHIN).await
+        self.ask(Method::GET, &with_parameters(path, parameters), ANSWERS_WITHIN).await
     }
 
     pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
@@ -97,10 +97,32 @@ impl Daemon {
     pub(super) async fn lines(
         &self,
         path: &str,
+        tell: impl FnMut(Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.lines_of(Method::GET, path, Bytes::new(), tell).await
+    }
+
+    /// As [`Daemon::lines`], in answer to a document.
+    pub(super) async fn lines_about(
+        &self,
+        path: &str,
+        parameters: Parameters<'_>,
+        document: &Value,
+        tell: impl FnMut(Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let body = document.to_string().into();
+        self.lines_of(Method::POST, &with_parameters(path, parameters), body, tell).await
+    }
+
+    async fn lines_of(
+        &self,
+        method: Method,
+        target: &str,
+        body: Bytes,
         mut tell: impl FnMut(Value) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
-        let mut answer = send(stream, Method::GET, path).await.map_err(|reason| self.broke_off(&reason))?;
+        let mut answer = send(stream, method, target, body).await.map_err(|reason| self.broke_off(&reason))?;
         if !answer.response.status().is_success() {
             let (status, body) = answer.whole().await.map_err(|reason| self.broke_off(&reason))?;
             return Err(refusal(status, &body));
@@ -140,6 +162,18 @@ impl Daemon {
     }
 }
 
+fn with_parameters(path: &str, parameters: Parameters<'_>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            query.append_pair(name, &value);
+        }
+    }
+    let query = query.finish();
+    let separator = if query.is_empty() { "" } else { "?" };
+    format!("{path}{separator}{query}")
+}
+
 /// A failing health report is an answer, not a failure.
 fn is_health_report(target: &str, status: StatusCode) -> bool {
     target == "/health" && status == StatusCode::SERVICE_UNAVAILABLE
@@ -150,7 +184,7 @@ fn document(text: &[u8]) -> Result<Value, Failure> {
 }
 
 async fn exchange(stream: UnixStream, method: Method, target: &str) -> Result<(StatusCode, Bytes), String> {
-    send(stream, method, target).await?.whole().await
+    send(stream, method, target, Bytes::new()).await?.whole().await
 }
 
 /// An answer whose body is still on its way. Its connection goes with it.
@@ -167,7 +201,7 @@ impl Answer {
     }
 }
 
-async fn send(stream: UnixStream, method: Method, target: &str) -> Result<Answer, String> {
+async fn send(stream: UnixStream, method: Method, target: &str, body: Bytes) -> Result<Answer, String> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let connection = AbortOnDropHandle::new(tokio::spawn(connection));
@@ -176,7 +210,7 @@ async fn send(stream: UnixStream, method: Method, target: &str) -> Result<Answer
         .uri(target)
         .header(HOST, "orchd")
         .header(ACCEPT, "application/json")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
     Ok(Answer { response, _connection: connection })

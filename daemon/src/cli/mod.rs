@@ -5,6 +5,7 @@
 //! characters in it.
 
 mod audit;
+mod backtest;
 mod completions;
 mod config;
 mod daemon;
@@ -38,6 +39,9 @@ Exit codes:
   3  the daemon cannot be reached
   4  there is no such thing";
 
+/// The config of an installed daemon.
+const USUAL_CONFIG: &str = "/etc/orchd/orchd.yaml";
+
 /// Heading of the options that every command takes.
 const GLOBAL: &str = "Global options";
 
@@ -62,7 +66,7 @@ struct Global {
         value_name = "FILE",
         env = "ORCHD_CONFIG",
         hide_env_values = true,
-        default_value = "/etc/orchd/orchd.yaml",
+        default_value = USUAL_CONFIG,
         help_heading = GLOBAL
     )]
     config: PathBuf,
@@ -99,6 +103,8 @@ enum Command {
     /// Who did what: the audit chain.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// What a changed config would have done: actions added, removed and unchanged on what is recorded.
+    Backtest(backtest::Backtest),
     /// Why rules did or did not match.
     Why(why::Why),
     /// Fetch what GitHub could not deliver.
@@ -137,6 +143,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Guards(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Installations(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Audit(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Backtest(backtest) => ask(async move { backtest.run(&global).await }),
         Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),
         Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
         Command::Rollback(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),

@@ -29,7 +29,12 @@ impl Rows {
     }
 
     pub(super) fn print(&self) -> Result<(), Failure> {
-        if io::stdout().is_terminal() { print(&self.as_table(None)) } else { print(&self.as_tabs()) }
+        print(&self.text())
+    }
+
+    /// As it is printed to where standard output goes.
+    pub(super) fn text(&self) -> String {
+        if io::stdout().is_terminal() { self.as_table(None) } else { self.as_tabs() }
     }
 
     /// For a terminal; `width` only where there is none to ask.

@@ -1,6 +1,7 @@
 //! A changed config that waits for a person, and what of a config makes the difference: its rules, and whether it writes.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,8 @@ pub struct Hold {
     /// Of the config that waits.
     pub revision: String,
     pub git_commit: Option<String>,
-    /// Issues and pull requests that its new or changed rules would have acted on in the last day.
+    /// Issues, pull requests, commits and repositories on which its new or changed rules would have done in the last day
+    /// what nothing did.
     pub items: u64,
     /// `guards.hold_reload_over` of the config in use.
     pub most: u32,
@@ -91,6 +93,21 @@ impl Config {
         }
         findings.finish().map(|_| config)
     }
+}
+
+/// Rules from what `config show` shows of them.
+///
+/// # Errors
+/// Everything that is wrong with them, with its place in the JSON text of `{"rules": …}`.
+pub fn rules_of(shown: &Value, actions: &[ActionKind]) -> Result<Arc<[Rule]>, Problems> {
+    let mut findings = Findings::default();
+    let file = findings.add_file(Path::new("rules"));
+    let mut rulebook = Rulebook::new(actions);
+    if let Some(rules) = marked::parse(&json!({"rules": written(shown)}).to_string(), file, &mut findings) {
+        let mut fields = Fields::open(&rules, &RULES_FILE, &mut findings);
+        fields.read("rules", &mut findings, |node, key, findings| rulebook.read(node, key, findings));
+    }
+    findings.finish().map(|_| rulebook.rules.into())
 }
 
 /// Rules as they could be written: what was left out is shown as null, and `if` may not be written without a value.

@@ -57,6 +57,11 @@ pub fn any_triggered(rules: &[Rule], kind: &EventKind) -> bool {
     rules.iter().any(|rule| fires(rule, kind))
 }
 
+/// Decides one rule; `None`: the event does not trigger it. `Err`: what is still needed to decide.
+pub fn decide_one(rule: &Rule, event: &Event, facts: &Facts) -> Option<Result<Decision, FactKinds>> {
+    fires(rule, &event.kind).then(|| decide_rule(rule, Scene { event, facts }))
+}
+
 fn fires(rule: &Rule, kind: &EventKind) -> bool {
     rule.on.iter().any(|trigger| trigger.fires_on(kind))
 }

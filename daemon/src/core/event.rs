@@ -14,6 +14,14 @@ use uuid::Uuid;
 #[serde(transparent)]
 pub struct EventId(pub Uuid);
 
+impl EventId {
+    /// When the event arrived, to the millisecond; `None`: it is no id of ours.
+    pub fn at(self) -> Option<DateTime<Utc>> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

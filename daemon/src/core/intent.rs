@@ -133,7 +133,7 @@ fn intent_id(name: &[u8]) -> IntentId {
 
 /// A value as compact JSON with its keys sorted, so that equal parameters print equally. `Value` sorts them itself only
 /// as long as no crate of the build turns on `preserve_order` of serde_json, and ids must not depend on that.
-struct Canonical<'a>(&'a Value);
+pub(super) struct Canonical<'a>(pub(super) &'a Value);
 
 impl fmt::Display for Canonical<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! The road's middle: events in (`ingest`), jobs run lane by lane (`work`), decided (`process`), carried out (`apply`);
 //! beside it, what never arrived is found and fetched (`recover`), what waits for time to pass is told of every day
-//! (`schedule`), and the audit chain is kept and proved (`audit`).
+//! (`schedule`), the audit chain is kept and proved (`audit`), and other rules are tried on the past (`backtest`).
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
 //! act (`installations`), which rules a repository has of its own (`repository_config`), whose turn it is (`turns`). Refuses to know HTTP, and leaves
@@ -11,6 +11,7 @@
 
 pub mod apply;
 pub mod audit;
+pub mod backtest;
 mod commands;
 pub mod guards;
 pub mod ingest;

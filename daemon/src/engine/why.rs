@@ -113,7 +113,7 @@ fn effect_line(effect: &EffectRow) -> String {
 }
 
 /// Parameters as a rule has them, long texts shortened.
-fn as_written(params: &Value) -> String {
+pub(crate) fn as_written(params: &Value) -> String {
     match params {
         Value::Null => String::new(),
         Value::String(text) => shortened(text.lines().next().unwrap_or_default()),

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -76,6 +76,8 @@ pub struct App(Arc<Shared>);
 
 struct Shared {
     site: Site,
+    /// One backtest at a time: each takes as much of the machine as is left over.
+    backtest: Arc<Semaphore>,
     events: EventCounters,
     large: LargeBodies,
     depth: Mutex<Option<(Instant, Depth)>>,
@@ -104,7 +106,8 @@ impl App {
     pub fn new(site: Site) -> Self {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
         let (depth, installations, tripped) = Default::default();
-        Self(Arc::new(Shared { site, events, large, depth, installations, tripped }))
+        let backtest = Arc::new(Semaphore::new(1));
+        Self(Arc::new(Shared { site, backtest, events, large, depth, installations, tripped }))
     }
 
     /// The config in use now.
@@ -114,6 +117,11 @@ impl App {
 
     fn events(&self) -> &EventCounters {
         &self.0.events
+    }
+
+    /// The turn at a backtest; `None`: one is under way.
+    fn backtest(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.backtest).try_acquire_owned().ok()
     }
 
     fn large(&self) -> &LargeBodies {

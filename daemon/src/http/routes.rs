@@ -12,6 +12,7 @@
 //! | admin | `GET /api/audit`, `GET /api/audit/SEQ`, `GET /api/audit/verify?anchors=SEQ:HASH,…` | the audit chain |
 //! | admin | `GET /api/installations`, `GET /api/installations/ID`, `POST /api/installations/refresh` | installations |
 //! | admin | `POST /api/config/REVISION/confirm` | lets a held config in |
+//! | admin | `POST /api/backtests?since=TIME&until=TIME&repo=OWNER/REPO` | what other rules would have done |
 //! | admin | `GET /api/guards`, `POST /api/guards/ID/reset`, `POST /api/guards/reset` | breakers |
 //! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |
 //! | admin | `POST /api/rollbacks?rule=NAME&…`, `GET /api/rollbacks`, `GET /api/rollbacks/ID`, `GET /api/rollbacks/ID/items`, `POST /api/rollbacks/ID/execute` | rollbacks |

@@ -144,7 +144,7 @@ pub(super) fn subject_text(subject: &Subject) -> Option<&str> {
     }
 }
 
-fn read_subject(text: Option<&str>) -> Result<Subject, StoreError> {
+pub(super) fn read_subject(text: Option<&str>) -> Result<Subject, StoreError> {
     match text {
         None => Ok(Subject::Item),
         Some(REPOSITORY) => Ok(Subject::Repository),

@@ -64,14 +64,9 @@ impl Db {
                 .fetch_optional(conn)
                 .await
         })?;
-        match found {
-            Some((dictionary, facts)) => self.unpack_facts(dictionary, &facts).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    pub(super) async fn unpack_facts(&self, dictionary: i64, facts: &[u8]) -> Result<Beside, StoreError> {
-        let text = self.unpack(dictionary, facts).await?;
-        serde_json::from_slice(&text).map_err(|error| StoreError::Corrupt(format!("column facts: {error}")))
+        let Some((dictionary, facts)) = found else { return Ok(None) };
+        let text = self.unpack(dictionary, &facts).await?;
+        let facts = serde_json::from_slice(&text);
+        facts.map(Some).map_err(|error| StoreError::Corrupt(format!("column facts: {error}")))
     }
 }

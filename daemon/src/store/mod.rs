@@ -35,6 +35,7 @@ mod objects;
 mod open;
 mod payload;
 mod plan;
+pub mod recorded;
 pub mod recovery;
 pub mod repositories;
 pub mod repository_configs;

@@ -105,7 +105,7 @@ impl Codec {
     }
 }
 
-fn decompress(dictionary: Option<&DecoderDictionary<'static>>, bytes: &[u8]) -> Result<Bytes, StoreError> {
+pub(super) fn decompress(dictionary: Option<&DecoderDictionary<'static>>, bytes: &[u8]) -> Result<Bytes, StoreError> {
     let damaged = |what: String| StoreError::Corrupt(format!("payload: {what}"));
     let length = match zstd::zstd_safe::get_frame_content_size(bytes) {
         Ok(Some(length)) if length <= MAX_UNPACKED => length,
@@ -197,14 +197,18 @@ impl Db {
     }
 
     pub(super) async fn unpack(&self, number: i64, bytes: &[u8]) -> Result<Bytes, StoreError> {
+        decompress(self.dictionary(number).await?.as_deref(), bytes)
+    }
+
+    /// What unpacks rows of that number; `None`: they need nothing.
+    pub(super) async fn dictionary(&self, number: i64) -> Result<Option<Arc<DecoderDictionary<'static>>>, StoreError> {
         if number == 0 {
-            return decompress(None, bytes);
+            return Ok(None);
         }
-        let dictionary = match self.shared.codec.dictionary(number) {
-            Some(dictionary) => dictionary,
-            None => self.foreign_dictionary(number).await?,
-        };
-        decompress(Some(&dictionary), bytes)
+        match self.shared.codec.dictionary(number) {
+            Some(dictionary) => Ok(Some(dictionary)),
+            None => self.foreign_dictionary(number).await.map(Some),
+        }
     }
 
     /// One that this binary no longer (or does not yet) bring.

@@ -11,6 +11,7 @@
 
 mod actions;
 mod audit;
+mod backtest;
 mod busy;
 mod cli;
 mod commands;

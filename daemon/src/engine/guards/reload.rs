@@ -1,6 +1,8 @@
 //! Whether a changed config may be taken up, or would touch so much that a person has to say so first.
 
 use std::collections::{HashMap, HashSet};
+use std::future::ready;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,11 +11,10 @@ use tokio::sync::oneshot;
 use crate::actions;
 use crate::config::hold::{HeldRule, Hold};
 use crate::config::{Config, Revision};
-use crate::core::decide::{Outcome, any_triggered, decide};
-use crate::core::event::{Event, EventKind, RepoName};
-use crate::core::facts::Facts;
+use crate::core::backtest::Difference;
 use crate::core::rule::{Rule, RuleName};
-use crate::store::events::{EventFilter, EventRow};
+use crate::engine::backtest::{self, Backtest};
+use crate::store::recorded::Span;
 use crate::store::{Db, StoreError};
 
 /// Events of so long are counted.
@@ -21,9 +22,6 @@ const LOOK_BACK: TimeDelta = TimeDelta::days(1);
 
 /// Counting ends after this, with what was found by then.
 const COUNTS_FOR: Duration = Duration::from_secs(5);
-
-/// Events loaded at once.
-const BATCH: u32 = 200;
 
 /// Somebody asks for a reload and waits until it is over.
 pub type Asked = oneshot::Sender<()>;
@@ -47,7 +45,8 @@ pub async fn review(db: &Db, old: &Config, new: &Config, now: DateTime<Utc>) -> 
         }
         None => {}
     }
-    let counted = count(db, &rules, now).await?;
+    let wrote = !old.github.dry_run && !old.github.read_only;
+    let counted = count(db, rules, wrote, now).await?;
     let items: HashSet<_> = counted.items.values().flatten().collect();
     if items.len() as u64 <= u64::from(most) {
         return Ok(None);
@@ -89,53 +88,29 @@ pub async fn start_with(db: &Db, disk: Config, now: DateTime<Utc>) -> Result<Con
     Ok(if review(db, &earlier, &disk, now).await?.is_some() { earlier } else { disk })
 }
 
-/// What rules would have acted on.
+/// What rules would have acted on that was left alone.
+#[derive(Default)]
 struct Counted {
-    items: HashMap<RuleName, HashSet<(RepoName, u64)>>,
+    items: HashMap<RuleName, HashSet<String>>,
     complete: bool,
 }
 
-/// Decides on the stored events of the last day, the newest first, by what their payloads tell. Where that does not
-/// settle a rule, it is taken to act.
-async fn count(db: &Db, rules: &[Rule], now: DateTime<Utc>) -> Result<Counted, StoreError> {
+/// Tries rules on the events of the last day. Where what was known of an event does not settle a rule, it is taken to act.
+async fn count(db: &Db, rules: Vec<Rule>, wrote: bool, now: DateTime<Utc>) -> Result<Counted, StoreError> {
     let until = Instant::now() + COUNTS_FOR;
-    let mut counted = Counted { items: HashMap::new(), complete: true };
-    let mut after = None;
-    loop {
-        let filter = EventFilter { since: Some(now - LOOK_BACK), limit: BATCH, after, ..EventFilter::default() };
-        let page = db.events(&filter).await?;
-        let triggers = |row: &&EventRow| {
-            let kind = EventKind { name: row.event_type.clone(), action: row.event_action.clone() };
-            row.number.is_some() && row.repository.is_some() && any_triggered(rules, &kind)
-        };
-        let rows: HashMap<_, _> = page.rows.iter().filter(triggers).map(|row| (row.id, row)).collect();
-        let ids: Vec<_> = rows.keys().copied().collect();
-        for (id, payload) in db.payloads(&ids).await? {
-            if let (Some(row), Ok(payload)) = (rows.get(&id), serde_json::from_slice(&payload)) {
-                let event = Event::from_payload(id, &row.event_type, row.received_at, payload);
-                note(&mut counted.items, rules, &event);
+    let span = Span { since: now - LOOK_BACK, until: now + TimeDelta::hours(1), repository: None };
+    let trial = Backtest { rules: rules.into(), span, gated_counts: wrote };
+    let mut counted = Counted::default();
+    let items = &mut counted.items;
+    let summary = backtest::run(db, &trial, |part| {
+        for difference in part.differences {
+            if !matches!(difference, Difference::Removed(_)) {
+                items.entry(difference.rule().clone()).or_default().insert(difference.about());
             }
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(counted);
-        }
-        if Instant::now() > until {
-            return Ok(Counted { complete: false, ..counted });
-        }
-    }
-}
-
-fn note(items: &mut HashMap<RuleName, HashSet<(RepoName, u64)>>, rules: &[Rule], event: &Event) {
-    let (Some(repository), Some(number)) = (&event.repository, event.item) else { return };
-    let facts = Facts::from_event(event);
-    for rule in rules {
-        let acts = match decide(std::slice::from_ref(rule), event, &facts) {
-            Outcome::Decided(decisions) => decisions.iter().any(|decision| !decision.intents.is_empty()),
-            Outcome::Needs(_) => true,
-        };
-        if acts {
-            items.entry(rule.name.clone()).or_default().insert((repository.clone(), number));
-        }
-    }
+        let time_is_up = Instant::now() > until;
+        ready(if time_is_up { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    counted.complete = summary.await?.complete;
+    Ok(counted)
 }

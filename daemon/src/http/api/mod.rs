@@ -1,6 +1,7 @@
 //! The admin API: JSON over the Unix socket, what the CLI speaks. Whoever may open the socket may do everything.
 
 mod audit;
+mod backtests;
 mod config;
 mod effects;
 mod events;
@@ -31,6 +32,7 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, installations::routes(app));
     let areas = either(areas, audit::routes(app));
     let areas = either(areas, recover::routes(app));
+    let areas = either(areas, backtests::routes(app));
     let areas = either(areas, rollbacks::routes(app));
     let areas = either(areas, guards::routes(app));
     let areas = either(areas, config::routes(app));

@@ -172,6 +172,18 @@ fn installation(id: i64, login: Option<&str>) -> SeenInstallation {
     }
 }
 
+/// An issue was opened that no rule waited for: stored as processed, with all that GitHub tells of it.
+pub(crate) fn processed_event(number: u64) -> NewEvent {
+    let payload = serde_json::json!({
+        "action": "opened",
+        "issue": {"number": number + 1, "title": format!("Number {number}"), "state": "open", "user": {"login": "mona"}},
+        "repository": {"full_name": "acme/web"},
+        "installation": {"id": 1},
+        "sender": {"login": "mona", "type": "User"},
+    });
+    NewEvent { payload: payload.to_string().into(), awaited: false, ..event("acme/web", number + 1) }
+}
+
 /// Stores events that are new; their ids, in order.
 async fn store(db: &Db, events: Vec<NewEvent>) -> Vec<EventId> {
     let stored = db.ingest(events).await.unwrap();
