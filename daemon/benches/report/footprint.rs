@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bytes::Bytes;
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use orchd::core::event::EventId;
 use orchd::engine::ingest;
 use orchd::github::webhook::{self, Encoding, Headers, Signature};
@@ -66,7 +66,11 @@ async fn fill(url: &str, dir: &Path, examples: &[Example], events: usize) -> Res
     let mut left = events;
     while left > 0 {
         let count = left.min(BATCH);
-        let batch = cycle.by_ref().take(count).map(new_event).collect::<Result<Vec<_>>>()?;
+        let batch = cycle
+            .by_ref()
+            .take(count)
+            .map(|example| new_event(example, Utc::now() - AGE))
+            .collect::<Result<Vec<_>>>()?;
         db.ingest(batch).await?;
         left -= count;
     }
@@ -101,14 +105,14 @@ fn done(job: &orchd::store::jobs::JobRow) -> Result<orchd::store::decisions::Pro
     })
 }
 
-fn new_event(example: &Example) -> Result<NewEvent> {
+/// A delivery of the example that arrived at a time.
+pub fn new_event(example: &Example, at: DateTime<Utc>) -> Result<NewEvent> {
     let body = Bytes::from(example.body.clone());
     let signature = orchd_fake::sign_webhook(load::SECRET, &body);
     let verified =
         webhook::verify(&[load::SECRET.to_owned().into()], Signature::from_header(Some(signature.as_bytes()))?, body)?;
     let (envelope, payload) = webhook::read_envelope(&verified, Encoding::Json)?;
     let named = Headers { delivery_id: Uuid::now_v7().to_string(), event_type: example.event.clone() };
-    let at = Utc::now() - AGE;
     let time = Timestamp::from_unix(NoContext, u64::try_from(at.timestamp())?, at.timestamp_subsec_nanos());
     let event = ingest::new_event(named, envelope, payload, Source::Webhook, at);
     Ok(NewEvent { id: EventId(Uuid::new_v7(time)), ..event })

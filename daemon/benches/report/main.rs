@@ -2,12 +2,13 @@
 //!
 //! `--hmac-only PORT` serves the webhook route with nothing behind the signature: what ingest is compared with.
 //! `--quick` measures for two seconds each and prints instead of writing; so does `--only=SECTION` (`ingest`, `latency`,
-//! `footprint`, `audit`), which measures in full.
+//! `footprint`, `audit`, `backtest`), which measures in full.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a report for a person")]
 #![allow(unreachable_pub, reason = "nothing outside sees a benchmark")]
 
 mod audit;
+mod backtest;
 mod footprint;
 mod hmac_only;
 mod ingest;
@@ -58,6 +59,13 @@ fn main() -> Result<()> {
         report +=
             &audit::run(dir.path(), &database, if quick { 20_000 } else { 1_000_000 }, if quick { 2 } else { 10 })?;
     }
+    if only("backtest") {
+        let database = std::env::var("ORCHD_BENCH_POSTGRES").context("run this through `make bench`")?;
+        report += "\n## Backtest\n\n";
+        report += BACKTEST;
+        let events = if quick { 20_000 } else { 1_000_000 };
+        report += &backtest::run(dir.path(), &load::examples()?, &database, events)?;
+    }
     println!("{report}");
     // A part is no report.
     if !quick && !args.iter().any(|arg| arg.starts_with("--only=")) {
@@ -88,6 +96,11 @@ while they are dropped (payloads first, then events with all that belongs to the
 
 const AUDIT: &str = "Proof: `orchd audit verify` without its way through the socket; the last rows were just written. Appending: transactions with nothing in
 them but one row, of the chain or of a table that nothing ties together, by several tasks at once. Those that append to one chain commit one after another.
+
+";
+
+const BACKTEST: &str = "`orchd backtest --json` of 100 rules against recorded events, from the start of the command to its end, the daemon doing nothing else.
+The rules look at what payloads tell; events of kinds that no rule waits for are not read.
 
 ";
 

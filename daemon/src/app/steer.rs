@@ -16,7 +16,7 @@ use crate::config::live::{Objection, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::engine::Engine;
-use crate::engine::guards::reload;
+use crate::engine::guards::reload::{self, Asked};
 use crate::github::client::GitHub;
 use crate::store::Db;
 use crate::store::config_revisions::ConfigRevisionRow;
@@ -42,7 +42,7 @@ impl Signals {
 pub(super) struct News {
     pub(super) changed: mpsc::Receiver<()>,
     pub(super) signals: Signals,
-    pub(super) asked: mpsc::Receiver<reload::Asked>,
+    pub(super) asked: mpsc::Receiver<Asked>,
 }
 
 /// Reloads when asked or when files change; returns when told to stop.
@@ -63,7 +63,14 @@ pub(super) async fn steer(
             _ = news.signals.interrupt.recv() => return,
             _ = news.signals.hangup.recv() => tracing::info!("reload asked for by SIGHUP"),
             Some(()) = news.changed.recv() => {}
-            Some(answer) = news.asked.recv() => asked = Some(answer),
+            Some(wish) = news.asked.recv() => match wish {
+                Asked::Reload(answer) => asked = Some(answer),
+                Asked::RollBack { earlier, hold, done } => {
+                    // Whoever asked may be gone.
+                    let _ = done.send(roll_back(*earlier, hold, engine, shared).await);
+                    continue;
+                }
+            },
         }
         take_up(path.to_path_buf(), engine, shared, ranges_wanted).await;
         if let Some(answer) = asked {
@@ -126,6 +133,19 @@ async fn take_up(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted:
         }
         Err(error) => tracing::error!(%error, "the reload ended badly; the old config goes on"),
     }
+}
+
+/// Puts an earlier config in the place of the one in use.
+async fn roll_back(earlier: Config, hold: Option<Hold>, engine: &Engine, shared: &Shared) -> Result<(), String> {
+    let made =
+        GitHub::new(shared.settings(&earlier)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
+    // Before the config: whoever sees its rules must not reach GitHub on the terms of the other one.
+    let github = engine.github.swap(Arc::new(made));
+    tokio::spawn(async move { github.settle().await });
+    let (old, new) = engine.config.roll_back(earlier, hold);
+    tracing::warn!(from = old.revision.hash, to = new.revision.hash, "a person rolled the config back");
+    announce_config(&engine.db, &new).await;
+    Ok(())
 }
 
 fn tell_of(hold: &Hold) {

@@ -19,7 +19,7 @@ use crate::config::{Ruleset, load_rules};
 use crate::core::backtest::{Deed, Difference, Unknown};
 use crate::core::event::RepoName;
 use crate::core::rule::RuleName;
-use crate::core::text::harmless;
+use crate::core::text::{harmless, time};
 use crate::engine::backtest::Summary;
 use crate::engine::why::as_written;
 
@@ -38,9 +38,9 @@ pub(super) struct Backtest {
 }
 
 /// Which part of the past.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Past {
-    /// Events that arrived since: an age (30d, 12h), a date, or a time [default: 30d].
+    /// Events that arrived since: an age (30d, 12h), a date, or a time [default: 30d; config diff: 7d].
     #[arg(long, value_name = "WHEN", value_parser = when::from_argument)]
     since: Option<DateTime<Utc>>,
     /// Events that arrived before.
@@ -52,11 +52,21 @@ pub(super) struct Past {
 }
 
 impl Past {
+    /// This past, beginning then when it says nothing.
+    pub(super) fn since_at_least(&self, since: DateTime<Utc>) -> Self {
+        Self { since: self.since.or(Some(since)), ..self.clone() }
+    }
+
+    /// `since 2026-03-01 12:00:00 UTC`.
+    pub(super) fn told(&self) -> String {
+        self.since.map(|since| format!("since {} UTC", time(since))).unwrap_or_default()
+    }
+
     fn parameters(&self) -> Parameters<'static> {
-        let time = |at: &DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let written = |at: &DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
         vec![
-            ("since", self.since.as_ref().map(time)),
-            ("until", self.until.as_ref().map(time)),
+            ("since", self.since.as_ref().map(written)),
+            ("until", self.until.as_ref().map(written)),
             ("repo", self.repo.as_ref().map(ToString::to_string)),
         ]
     }
@@ -78,7 +88,7 @@ impl Backtest {
     pub(super) async fn run(&self, global: &Global) -> Result<(), Failure> {
         let rules = candidate(&global.config)?;
         let daemon = Daemon::find_for_candidate(global, Path::new(USUAL_CONFIG))?;
-        let mut report = Report { most: self.items, ..Report::default() };
+        let mut report = Report::of(self.items);
         let summary = compare(&daemon, &rules.shown, &self.past, |difference, line| {
             if global.json {
                 return output::print_json_lines(std::slice::from_ref(line));
@@ -154,7 +164,7 @@ pub(super) fn tell_what_is_not_known(summary: &Summary) {
 /// Differences by rule and item, as many as are shown.
 #[derive(Default)]
 pub(super) struct Report {
-    pub(super) most: usize,
+    most: usize,
     /// By rule: what would be different on which item, how often, in order of arrival.
     rules: BTreeMap<RuleName, Vec<(String, u64)>>,
     /// Of each rule: differences on items that are not shown.
@@ -162,6 +172,11 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// One that shows so many items of each rule.
+    pub(super) fn of(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     pub(super) fn note(&mut self, difference: &Difference) {
         let line = line(difference);
         let lines = self.rules.entry(difference.rule().clone()).or_default();
@@ -172,11 +187,6 @@ impl Report {
         } else {
             *self.more.entry(difference.rule().clone()).or_default() += 1;
         }
-    }
-
-    /// Whether nothing would be different.
-    pub(super) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
     }
 
     fn told(&self, summary: &Summary) -> String {

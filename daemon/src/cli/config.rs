@@ -1,10 +1,12 @@
-//! `orchd config`: works on files, needs no daemon, but to let a held config in.
+//! `orchd config`: works on files, and with the daemon on what runs, ran and is held.
 
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use clap::Subcommand;
 
+use super::config_diff::Diff;
+use super::config_history;
 use super::daemon::Daemon;
 use super::failure::Failure;
 use super::{Global, output};
@@ -26,6 +28,19 @@ pub(super) enum Command {
         /// The revision that is held.
         revision: String,
     },
+    /// Say which rules a changed config adds, removes and changes, and what these would have touched.
+    Diff(Diff),
+    /// List the configs that ran, newest first.
+    History {
+        /// Revisions at most, up to 1000.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Put an earlier config back: its rules, its guards, and whether it writes. The files stay, and are held.
+    Rollback {
+        /// The revision, or the beginning of it or of its commit.
+        revision: String,
+    },
     /// Print the effective config, with every default filled in and secrets masked.
     Show,
 }
@@ -37,6 +52,15 @@ impl Command {
             Self::Schema => output::print_json(&config::schema::schema(actions::kinds())),
             Self::Confirm { revision } => {
                 super::ask(async move { confirm(&Daemon::find(global)?, revision, global.json).await })
+            }
+            Self::Diff(diff) => super::ask(async move { diff.run(global).await }),
+            Self::History { limit } => {
+                super::ask(async move { config_history::history(&Daemon::find(global)?, *limit, global.json).await })
+            }
+            Self::Rollback { revision } => {
+                super::ask(
+                    async move { config_history::roll_back(&Daemon::find(global)?, revision, global.json).await },
+                )
             }
             Self::Show => show(&global.config, global.json),
         }

@@ -8,6 +8,8 @@ mod audit;
 mod backtest;
 mod completions;
 mod config;
+mod config_diff;
+mod config_history;
 mod daemon;
 mod effects;
 mod events;

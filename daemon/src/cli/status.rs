@@ -134,6 +134,12 @@ fn config_error(error: &str) -> impl Iterator<Item = String> {
 
 /// What waits, why, and what to do.
 fn held(hold: &Hold) -> String {
+    if let Some(to) = &hold.rolled_back_to {
+        return format!(
+            "revision {} is on disk, and was rolled back to {to}: mend the files, or `orchd config confirm {}`",
+            hold.revision, hold.revision
+        );
+    }
     let rules: Vec<String> = hold.rules.iter().map(|each| format!("{} on {}", each.rule, each.items)).collect();
     let least = if hold.complete { "" } else { "at least " };
     format!(

@@ -33,6 +33,25 @@ pub struct Hold {
     /// The rules that would have acted, with how many items each.
     pub rules: Vec<HeldRule>,
     pub held_at: DateTime<Utc>,
+    /// The revision that a person put in its place; then nothing was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_to: Option<String>,
+}
+
+impl Hold {
+    /// Because a person put an earlier revision in its place.
+    pub fn rolled_back(from: &Revision, to: &str, now: DateTime<Utc>) -> Self {
+        Self {
+            revision: from.hash.clone(),
+            git_commit: from.git_commit.clone(),
+            items: 0,
+            most: 0,
+            complete: true,
+            rules: Vec::new(),
+            held_at: now,
+            rolled_back_to: Some(to.to_owned()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +87,7 @@ impl Config {
         let rules = read(json!({"rules": written(&of("rules"))}), &mut findings);
         let (limits, github) = (read(of("guards"), &mut findings), read(of("github"), &mut findings));
         let mut rulebook = Rulebook::new(actions);
-        let mut config = Self { revision, ..self.clone() };
+        let mut config = Self { revision, stands_in: true, ..self.clone() };
         if let (Some(rules), Some(limits), Some(github)) = (rules, limits, github) {
             let mut fields = Fields::open(&rules, &RULES_FILE, &mut findings);
             fields.read("rules", &mut findings, |node, key, findings| rulebook.read(node, key, findings));

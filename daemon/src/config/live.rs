@@ -117,7 +117,7 @@ impl LiveConfig {
             Err(problems) => return refuse(problems),
         };
         let old = self.current();
-        if old.revision.hash == new.revision.hash && same_secrets(&old, &new) {
+        if old.revision.hash == new.revision.hash && !old.stands_in && same_secrets(&old, &new) {
             let mut last = self.last();
             (last.refused, last.held) = (None, None);
             return ReloadOutcome::Same;
@@ -140,6 +140,18 @@ impl LiveConfig {
         let new = Arc::new(new);
         self.current.store(Arc::clone(&new));
         ReloadOutcome::Swapped { old, new, needs_restart }
+    }
+
+    /// Puts a config that acts as an earlier revision in the place of the one in use; what is on disk waits for a person.
+    pub fn roll_back(&self, earlier: Config, hold: Option<Hold>) -> (Arc<Config>, Arc<Config>) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last();
+        if let Some(hold) = hold {
+            (last.refused, last.held) = (None, Some(hold));
+        }
+        let (old, new) = (self.current(), Arc::new(earlier));
+        self.current.store(Arc::clone(&new));
+        (old, new)
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {

@@ -191,6 +191,7 @@ fn build(
     let (database, rules) = (database.database, rulebook.rules.into());
     Some(move |revision, notes| Config {
         revision,
+        stands_in: false,
         server,
         database,
         github,

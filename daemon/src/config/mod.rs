@@ -23,6 +23,8 @@ use crate::core::rule::{Repositories, Rule};
 mod audit;
 mod commands;
 mod database;
+#[cfg(feature = "server")]
+pub mod diff;
 mod fields;
 mod findings;
 mod guards;
@@ -59,6 +61,8 @@ pub use schedule::Schedule;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub revision: Revision,
+    /// Whether only what makes it act is of its revision, and the rest of a later one.
+    pub stands_in: bool,
     pub server: Server,
     pub database: Database,
     pub github: GitHub,

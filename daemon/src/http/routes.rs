@@ -11,7 +11,8 @@
 //! | admin | `GET /api/effects`, `GET /api/effects/ID` | effects |
 //! | admin | `GET /api/audit`, `GET /api/audit/SEQ`, `GET /api/audit/verify?anchors=SEQ:HASH,…` | the audit chain |
 //! | admin | `GET /api/installations`, `GET /api/installations/ID`, `POST /api/installations/refresh` | installations |
-//! | admin | `POST /api/config/REVISION/confirm` | lets a held config in |
+//! | admin | `GET /api/config`, `GET /api/config/revisions` | the config in use, and those that ran |
+//! | admin | `POST /api/config/REVISION/confirm`, `POST /api/config/REVISION/rollback` | lets a held config in, puts an earlier one back |
 //! | admin | `POST /api/backtests?since=TIME&until=TIME&repo=OWNER/REPO` | what other rules would have done |
 //! | admin | `GET /api/guards`, `POST /api/guards/ID/reset`, `POST /api/guards/reset` | breakers |
 //! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |

@@ -44,6 +44,33 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
+    /// Holds a revision because a person put an earlier one in its place, whatever was said of it before.
+    pub async fn roll_back_config(
+        &self,
+        revision: &str,
+        hold: &Value,
+        by: Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let text = to_json(hold)?;
+        let mut tx = self.begin().await?;
+        // config_holds: primary key.
+        on_tx!(tx, conn => {
+            sqlx::query(
+                "INSERT INTO config_holds (revision, hold, held_at) VALUES ($1, $2, $3)
+                 ON CONFLICT (revision) DO UPDATE SET hold = excluded.hold, held_at = excluded.held_at, confirmed_at = NULL",
+            )
+            .bind(revision)
+            .bind(text)
+            .bind(Micros::from(now))
+            .execute(&mut *conn)
+            .await?;
+        });
+        append(&mut tx, vec![entry(Kind::ConfigRolledBack, by, revision, now).states(None, Some(hold.clone()))])
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
     /// A person lets a held revision in.
     pub async fn confirm_config(&self, revision: &str, by: Actor, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;

@@ -65,6 +65,7 @@ kinds! {
     RecoveryAsked = "recovery_asked",
     GuardReset = "guard_reset",
     ConfigConfirmed = "config_confirmed",
+    ConfigRolledBack = "config_rolled_back",
     /// A changed config would have acted on too much, and waits for a person.
     ConfigHeld = "config_held",
     /// Personal data of older rows was dropped.

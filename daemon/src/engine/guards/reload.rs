@@ -23,8 +23,17 @@ const LOOK_BACK: TimeDelta = TimeDelta::days(1);
 /// Counting ends after this, with what was found by then.
 const COUNTS_FOR: Duration = Duration::from_secs(5);
 
-/// Somebody asks for a reload and waits until it is over.
-pub type Asked = oneshot::Sender<()>;
+/// What somebody asks for, and waits until it is over.
+#[derive(Debug)]
+pub enum Asked {
+    Reload(oneshot::Sender<()>),
+    /// Put this config in the place of the one in use. It is answered why that cannot be.
+    RollBack {
+        earlier: Box<Config>,
+        hold: Option<Hold>,
+        done: oneshot::Sender<Result<(), String>>,
+    },
+}
 
 /// Why `new` may not take the place of `old`; `None`: it may. A revision that was held stays held, whatever would be
 /// counted now, until a person lets it in.
@@ -32,18 +41,22 @@ pub type Asked = oneshot::Sender<()>;
 /// # Errors
 /// When the store does not tell what happened.
 pub async fn review(db: &Db, old: &Config, new: &Config, now: DateTime<Utc>) -> Result<Option<Hold>, StoreError> {
+    match db.config_hold(&new.revision.hash).await? {
+        Some((_, true)) => return Ok(None),
+        Some((told, false)) => {
+            let hold: Hold =
+                serde_json::from_value(told).map_err(|error| StoreError::Corrupt(format!("column hold: {error}")))?;
+            // What was only counted stays held as long as anything is; what a person put aside does so anyway.
+            if hold.rolled_back_to.is_some() || old.guards.hold_reload_over.is_some() {
+                return Ok(Some(hold));
+            }
+        }
+        None => {}
+    }
     let Some(most) = old.guards.hold_reload_over else { return Ok(None) };
     let rules = new.rules_changed_since(old);
     if rules.is_empty() {
         return Ok(None);
-    }
-    match db.config_hold(&new.revision.hash).await? {
-        Some((_, true)) => return Ok(None),
-        Some((counted, false)) => {
-            let hold = serde_json::from_value(counted);
-            return hold.map(Some).map_err(|error| StoreError::Corrupt(format!("column hold: {error}")));
-        }
-        None => {}
     }
     let wrote = !old.github.dry_run && !old.github.read_only;
     let counted = count(db, rules, wrote, now).await?;
@@ -62,6 +75,7 @@ pub async fn review(db: &Db, old: &Config, new: &Config, now: DateTime<Utc>) -> 
         complete: counted.complete,
         rules: touched,
         held_at: now,
+        rolled_back_to: None,
     };
     let told = serde_json::to_value(&hold).map_err(|error| StoreError::Failed(error.to_string()))?;
     db.hold_config(&hold.revision, &told, now).await?;

@@ -1,24 +1,111 @@
-//! `/api/config`: letting a held config in.
+//! `/api/config`: the config in use and those before it; letting a held one in, and putting an earlier one back.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use warp::Filter;
 use warp::reply::Response;
 
 use super::operator;
+use super::query::{self, Query};
+use crate::actions;
+use crate::config::diff::{self, RuleChange};
+use crate::config::hold::Hold;
+use crate::config::{Config, Revision};
 use crate::core::audit::Actor;
+use crate::engine::guards::reload::Asked;
 use crate::http::error::{HttpError, answer};
 use crate::http::health::ConfigHealth;
-use crate::http::routes::{Routes, with};
+use crate::http::routes::{Routes, either, with};
 use crate::http::{App, reply};
+use crate::store::config_revisions::ConfigRevisionRow;
+
+/// Revisions among which one is looked for by the beginning of its name.
+const LOOKED_THROUGH: u32 = 1_000;
+
+/// Fewest characters that name a revision.
+const SHORTEST_NAME: usize = 4;
+
+/// The config in use.
+#[derive(Serialize)]
+struct Running<'a> {
+    revision: &'a str,
+    git_commit: Option<&'a str>,
+    effective: &'a Value,
+}
+
+/// A config that ran.
+#[derive(Serialize)]
+struct Past {
+    revision: String,
+    git_commit: Option<String>,
+    path: String,
+    /// When it was taken up last.
+    loaded_at: DateTime<Utc>,
+    rules: usize,
+    /// What it changed of the one before it.
+    changes: Vec<RuleChange>,
+    /// `running`, `held`, or nothing.
+    state: Option<&'static str>,
+}
 
 pub(super) fn routes(app: &App) -> Routes {
-    warp::path!("api" / "config" / String / "confirm")
+    let confirm = warp::path!("api" / "config" / String / "confirm")
         .and(warp::post())
         .and(operator())
         .and(with(app))
         .then(async |revision: String, by, app| answer(confirm(&revision, by, app).await))
-        .boxed()
+        .boxed();
+    let roll_back = warp::path!("api" / "config" / String / "rollback")
+        .and(warp::post())
+        .and(operator())
+        .and(with(app))
+        .then(async |revision: String, by, app| answer(roll_back(&revision, by, app).await))
+        .boxed();
+    let revisions = warp::path!("api" / "config" / "revisions")
+        .and(warp::get())
+        .and(query::query())
+        .and(with(app))
+        .then(async |query, app| answer(history(query, app).await))
+        .boxed();
+    let running =
+        warp::path!("api" / "config").and(warp::get()).and(with(app)).then(async |app| answer(running(&app))).boxed();
+    either(either(confirm, roll_back), either(revisions, running))
+}
+
+fn running(app: &App) -> Result<Response, HttpError> {
+    let config = app.config();
+    let Revision { hash, git_commit, .. } = &config.revision;
+    reply::json(&Running { revision: hash, git_commit: git_commit.as_deref(), effective: &config.effective })
+}
+
+/// Newest first. What each changed is told of the one before it in this list.
+async fn history(mut query: Query, app: App) -> Result<Response, HttpError> {
+    let limit = query.limit()?;
+    query.finish()?;
+    let rows = app.db.config_revisions(limit + 1).await?;
+    let status = app.config.status();
+    let held = status.held.map(|held| held.revision);
+    let no_rules = Value::Null;
+    let past = rows.iter().take(limit as usize).enumerate().map(|(at, row)| {
+        let rules = |row: &ConfigRevisionRow| row.effective.get("rules").cloned().unwrap_or_default();
+        let before = rows.get(at + 1).map_or(no_rules.clone(), rules);
+        Past {
+            revision: row.revision.clone(),
+            git_commit: row.git_commit.clone(),
+            path: row.path.clone(),
+            loaded_at: row.loaded_at,
+            rules: rules(row).as_array().map_or(0, Vec::len),
+            changes: diff::rules(&before, &rules(row)),
+            state: match &row.revision {
+                running if *running == status.revision.hash => Some("running"),
+                waiting if Some(waiting) == held.as_ref() => Some("held"),
+                _ => None,
+            },
+        }
+    });
+    reply::json(&serde_json::json!({"rows": past.collect::<Vec<_>>(), "next": null}))
 }
 
 /// Answers when the revision is in use.
@@ -35,13 +122,76 @@ async fn confirm(revision: &str, by: Actor, app: App) -> Result<Response, HttpEr
         None => return Err(HttpError::NotFound("no config is held".to_owned())),
     }
     app.db.confirm_config(revision, by, Utc::now()).await?;
-    let stopping = || HttpError::NotYet("the daemon is stopping; the confirmation counts at its next start".to_owned());
     let (asked, over) = oneshot::channel();
-    app.reload.send(asked).await.map_err(|_| stopping())?;
+    app.reload.send(Asked::Reload(asked)).await.map_err(|_| stopping())?;
     over.await.map_err(|_| stopping())?;
     if app.config().revision.hash != revision {
         let told = "it is confirmed, and not in use: the files have changed since, see `orchd status`";
         return Err(HttpError::Conflict(told.to_owned()));
     }
     reply::json(&ConfigHealth::of(&app))
+}
+
+fn stopping() -> HttpError {
+    HttpError::NotYet("the daemon is stopping; what was decided counts at its next start".to_owned())
+}
+
+/// Answers when the earlier revision is in use. What is on disk is held until it changes or a person confirms it.
+async fn roll_back(name: &str, by: Actor, app: App) -> Result<Response, HttpError> {
+    let (running, now) = (app.config(), Utc::now());
+    let row = find(name, &app).await?;
+    if row.revision == running.revision.hash {
+        return Err(HttpError::Conflict(format!("revision {} is in use", row.revision)));
+    }
+    let status = app.config.status();
+    if status.held.as_ref().is_some_and(|held| held.revision == row.revision) {
+        return Err(HttpError::Conflict(format!("revision {0} is held: `orchd config confirm {0}`", row.revision)));
+    }
+    let earlier = acting_as(&running, &row)?;
+    // What is on disk: held already, refused, or in use.
+    let disk = match (&status.held, &status.refused) {
+        (None, None) => Some(&running.revision),
+        _ => None,
+    };
+    let hold = disk.map(|disk| Hold::rolled_back(disk, &row.revision, now));
+    if let Some(hold) = &hold {
+        let told = serde_json::to_value(hold).map_err(|error| HttpError::Internal { cause: error.to_string() })?;
+        app.db.roll_back_config(&hold.revision, &told, by, now).await?;
+    }
+    let (done, over) = oneshot::channel();
+    let wish = Asked::RollBack { earlier: Box::new(earlier), hold, done };
+    app.reload.send(wish).await.map_err(|_| stopping())?;
+    over.await.map_err(|_| stopping())?.map_err(HttpError::Conflict)?;
+    reply::json(&ConfigHealth::of(&app))
+}
+
+fn acting_as(running: &Config, row: &ConfigRevisionRow) -> Result<Config, HttpError> {
+    let revision = Revision {
+        hash: row.revision.clone(),
+        git_commit: row.git_commit.clone(),
+        loaded_at: Utc::now(),
+        ..running.revision.clone()
+    };
+    running.acting_as(revision, &row.effective, actions::kinds()).map_err(|problems| {
+        HttpError::Conflict(format!("this version of orchd cannot read the rules of {}: {problems}", row.revision))
+    })
+}
+
+/// A revision by the beginning of its name, or of its commit's.
+async fn find(name: &str, app: &App) -> Result<ConfigRevisionRow, HttpError> {
+    if name.len() < SHORTEST_NAME {
+        return Err(HttpError::BadRequest(format!("name a revision by at least {SHORTEST_NAME} characters")));
+    }
+    let fits = |row: &ConfigRevisionRow| {
+        row.revision.starts_with(name) || row.git_commit.as_ref().is_some_and(|commit| commit.starts_with(name))
+    };
+    let mut found = app.db.config_revisions(LOOKED_THROUGH).await?.into_iter().filter(fits);
+    match (found.next(), found.next()) {
+        (Some(row), None) => Ok(row),
+        (Some(one), Some(other)) => Err(HttpError::BadRequest(format!(
+            "`{name}` may be {} or {}: write more of it",
+            one.revision, other.revision
+        ))),
+        (None, _) => Err(HttpError::NotFound(format!("no revision `{name}` ever ran: see `orchd config history`"))),
+    }
 }

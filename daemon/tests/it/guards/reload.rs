@@ -164,3 +164,79 @@ async fn a_later_harmless_edit_takes_the_place_of_what_is_held() {
     story.wait_for("the end of the dry run is held", |story| held(story).is_some());
     assert!(!labels_everything(&story).await);
 }
+
+on_both_databases!(a_person_puts_an_earlier_config_back, |database: Database| async move {
+    let mut story = Story::prepare(database, QUIET, "").await;
+    story.start();
+    let first = running(&story);
+    story.write_rules(BROAD);
+    story.wait_for("the broad rule runs", |story| running(story) != first);
+    let second = running(&story);
+    story.github.person("alice").opens_issue(WEB, NewItem::titled("A wish"));
+    story.settles().await;
+    assert!(story.github.issue(WEB, 1).has_label("bug"));
+
+    // What ran is listed, with what each changed.
+    let history = story.json_lines(&["config", "history"]);
+    let told: Vec<_> = history.iter().map(|row| (row["revision"].as_str().unwrap(), row["state"].as_str())).collect();
+    assert_eq!(told, [(second.as_str(), Some("running")), (first.as_str(), None)]);
+    assert_eq!(history[0]["changes"], serde_json::json!([{"rule": "bugs", "change": "changed", "keys": ["if"]}]));
+    let table = String::from_utf8(story.cli(&["config", "history"]).stdout).unwrap();
+    assert!(table.contains("~bugs\trunning") && table.contains("+bugs\t-"), "{table}");
+
+    // The quiet rules act again, and the files are held.
+    assert_eq!(story.cli(&["config", "rollback", "ffff"]).status.code(), Some(4));
+    assert_eq!(story.cli(&["config", "rollback", &second]).status.code(), Some(1), "it is in use");
+    let back = story.cli(&["config", "rollback", &first[..6]]);
+    assert!(back.status.success(), "{}", String::from_utf8_lossy(&back.stderr));
+    assert_eq!((running(&story), held(&story)), (first.clone(), Some(second.clone())));
+    story.github.person("alice").opens_issue(WEB, NewItem::titled("Another wish"));
+    story.settles().await;
+    assert!(!story.github.issue(WEB, 2).has_label("bug"));
+    let status = String::from_utf8(story.cli(&["status"]).stdout).unwrap();
+    assert!(status.contains(&format!("was rolled back to {first}")), "{status}");
+    let row = &story.json_lines(&["audit", "export", "--kind", "config_rolled_back"])[0];
+    assert_eq!((&row["actor"], &row["config_revision"]), (&"operator".into(), &second.as_str().into()));
+
+    // So it stays: over a reload of the same files, a restart and a crash.
+    story.signal("HUP");
+    for clean in [true, false] {
+        if clean {
+            assert_eq!(story.stop(), Some(0));
+        } else {
+            story.kill();
+        }
+        story.start();
+        story.wait_for("it is held still", |story| held(story).is_some());
+        assert_eq!((running(&story), held(&story)), (first.clone(), Some(second.clone())));
+    }
+
+    // Until the files change, or a person takes them up again.
+    assert!(story.cli(&["config", "confirm", &second]).status.success());
+    assert_eq!((running(&story), held(&story)), (second.clone(), None));
+    assert!(story.cli(&["config", "rollback", &first]).status.success());
+    story.write_rules(MODEST);
+    story.wait_for("the mended files run", |story| held(story).is_none());
+    assert!(![first, second].contains(&running(&story)));
+});
+
+#[tokio::test]
+async fn a_diff_says_what_changes_and_what_that_would_have_touched() {
+    let story = five_issues(Database::Sqlite).await;
+    let candidate = story.path("candidate.yaml");
+    let text = std::fs::read_to_string(story.config()).unwrap();
+    let changed = text.replace("    if: {title: \"(?i)crash\"}\n", "")
+        + "  - {name: more, on: push, then: [status: {context: x, state: success}]}\n";
+    std::fs::write(&candidate, changed.replace("hold_reload_over: 3", "hold_reload_over: 4")).unwrap();
+    let file = candidate.to_str().unwrap();
+    let told = story.cli(&["config", "diff", file, "--items", "2"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    let expected = "~ rule bugs: if\n+ rule more\n~ guards.hold_reload_over: 3 → 4\n\nOn 5 items something would have been different since ";
+    assert!(told.starts_with(expected), "{told}");
+    assert!(told.contains("\nbugs\n  + acme/web#1  label {add: [bug]}\n") && told.contains("… and 3 more"), "{told}");
+    let lines = story.json_lines(&["config", "diff", file]);
+    assert_eq!(lines[0]["rules"][1], serde_json::json!({"rule": "more", "change": "added"}));
+    assert_eq!((lines.len(), lines[6]["summary"]["rules"]["bugs"]["added"].as_u64()), (7, Some(5)));
+    let same = story.cli(&["config", "diff", story.config().to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&same.stdout), "It is what runs.\n");
+}

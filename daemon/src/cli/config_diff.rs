@@ -1,0 +1,131 @@
+//! `orchd config diff`: what a changed config would change, in rules and, by backtest, on GitHub.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{Duration, Utc};
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::backtest::{Past, Report, candidate, compare, tell_what_is_not_known};
+use super::config_history::mark;
+use super::daemon::Daemon;
+use super::failure::Failure;
+use super::{Global, output};
+use crate::config::diff::{Change, RuleChange, ValueChange, rules, values};
+use crate::core::text::{harmless, shortened};
+use crate::{actions, config};
+
+/// How far back the touched items are looked for, unless --since says.
+const LOOK_BACK: Duration = Duration::days(7);
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The changed config.
+    file: PathBuf,
+    /// Only compare: do not look for what would be touched.
+    #[arg(long)]
+    no_backtest: bool,
+    #[command(flatten)]
+    past: Past,
+    /// Issues and pull requests shown of each rule; --json shows all.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    items: usize,
+}
+
+#[derive(Deserialize)]
+struct Running {
+    revision: String,
+    effective: Value,
+}
+
+impl Diff {
+    pub(super) async fn run(&self, global: &Global) -> Result<(), Failure> {
+        let daemon = Daemon::find(global)?;
+        let new = candidate(&self.file)?;
+        let Running { revision, effective } = output::read(daemon.get("/api/config", vec![]).await?)?;
+        let changes = rules(&effective["rules"], &new.shown);
+        let other = other_values(&effective, &self.file)?;
+        if global.json {
+            let compared =
+                json!({"running": revision, "candidate": new.revision.hash, "rules": changes, "values": other});
+            output::print_json_lines(&[compared])?;
+        } else {
+            output::print(&told(&changes, &other))?;
+        }
+        if self.no_backtest || changes.is_empty() {
+            return Ok(());
+        }
+        self.backtest(&daemon, &new.shown, &changes, global.json).await
+    }
+
+    /// What rules that are different would have done differently.
+    async fn backtest(
+        &self,
+        daemon: &Daemon,
+        shown: &Value,
+        changes: &[RuleChange],
+        json: bool,
+    ) -> Result<(), Failure> {
+        let different: BTreeSet<&str> = changes.iter().map(|change| change.rule.as_str()).collect();
+        let past = self.past.since_at_least(Utc::now() - LOOK_BACK);
+        let (mut report, mut touched) = (Report::of(self.items), BTreeSet::new());
+        let summary = compare(daemon, shown, &past, |difference, line| {
+            if different.contains(difference.rule().as_str()) {
+                if json {
+                    return output::print_json_lines(std::slice::from_ref(line));
+                }
+                touched.insert(difference.about());
+                report.note(&difference);
+            }
+            Ok(())
+        })
+        .await?;
+        if json {
+            return output::print_json_lines(&[json!({"summary": summary})]);
+        }
+        let since = past.told();
+        let text = match touched.len() {
+            0 => format!("\nNothing would have been different {since}.\n"),
+            1 => format!("\nOn 1 item something would have been different {since}:\n{}", report.items()),
+            n => format!("\nOn {n} items something would have been different {since}:\n{}", report.items()),
+        };
+        output::print(&text)?;
+        tell_what_is_not_known(&summary);
+        Ok(())
+    }
+}
+
+/// What is different beside the rules; nothing, and a note, when the rest of the file cannot be read here.
+fn other_values(running: &Value, file: &Path) -> Result<Vec<ValueChange>, Failure> {
+    match config::load(file, actions::kinds(), Utc::now()) {
+        Ok(config) => Ok(values(running, &config.effective)),
+        Err(problems) => {
+            let first = problems.0.first().map(|problem| problem.message.clone()).unwrap_or_default();
+            output::note(&format!("only rules are compared, for the rest cannot be read here: {first}"));
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn told(changes: &[RuleChange], values: &[ValueChange]) -> String {
+    if changes.is_empty() && values.is_empty() {
+        return "It is what runs.\n".to_owned();
+    }
+    let mut text = String::new();
+    for RuleChange { rule, how } in changes {
+        let keys = match how {
+            Change::Changed { keys } => format!(": {}", keys.join(", ")),
+            Change::Added | Change::Removed => String::new(),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{} rule {rule}{keys}", mark(how));
+    }
+    for ValueChange { key, before, after } in values {
+        let short = |value: &Value| harmless(&shortened(&value.to_string()));
+        let _ = writeln!(text, "~ {key}: {} → {}", short(before), short(after));
+    }
+    text
+}
