@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::extends::shipped::{PresetDoc, presets};
 use super::table::{Kind, Presence, SECTIONS};
 use crate::core::command::OWN;
 use crate::core::condition;
@@ -74,6 +75,10 @@ fn takes(kind: Kind) -> String {
         Kind::Condition => "condition".to_owned(),
         Kind::Actions => "list of actions".to_owned(),
         Kind::Rules => "list of rules".to_owned(),
+        Kind::Extends => "list of presets and files".to_owned(),
+        Kind::Parameters => "map of parameters".to_owned(),
+        Kind::Values => "map of values".to_owned(),
+        Kind::Any => "anything".to_owned(),
     }
 }
 
@@ -99,6 +104,7 @@ pub fn markdown(actions: &[ActionKind]) -> String {
     for section in reference() {
         push_section(&mut page, &section);
     }
+    push_presets(&mut page);
     page.push_str("\n## Conditions\n\nA condition is a map with one key.\n");
     let own = [
         ("all", "Every one of a list of conditions holds.", "all:\n  - draft: false\n  - base: main"),
@@ -123,6 +129,23 @@ pub fn markdown(actions: &[ActionKind]) -> String {
     }
     push_commands(&mut page, actions);
     page
+}
+
+fn push_presets(page: &mut String) {
+    page.push_str(
+        "\n## Presets\n\nRules that come with orchd. `extends: [{preset: NAME, with: {PARAMETER: VALUE}}]` takes them into a \
+         config; `orchd config show` prints what they become.\n",
+    );
+    for PresetDoc { name, about, parameters, text, .. } in presets() {
+        // Writing to a `String` cannot fail.
+        let _ = write!(page, "\n### `{name}`\n\n{about}\n\n| Parameter | Default | Meaning |\n|---|---|---|\n");
+        for parameter in parameters {
+            let default = parameter.default.map_or_else(|| "required".to_owned(), |default| format!("`{default}`"));
+            let (default, help) = (default.replace('|', "\\|"), parameter.help.replace('|', "\\|"));
+            let _ = writeln!(page, "| `{}` | {default} | {help} |", parameter.name);
+        }
+        let _ = write!(page, "\n```yaml\nrules:\n{}\n```\n", text.trim_end());
+    }
 }
 
 fn push_commands(page: &mut String, actions: &[ActionKind]) {

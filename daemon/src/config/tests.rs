@@ -4,6 +4,7 @@
 
 mod bad;
 mod examples;
+mod extends;
 mod good;
 #[cfg(feature = "server")]
 mod hold;
