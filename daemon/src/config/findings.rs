@@ -50,6 +50,11 @@ impl Findings {
         format!("{}:{}:{}", self.file(place).display(), place.line, place.column)
     }
 
+    /// The files so far, in the order of [`Place::file`].
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// How many problems there are so far.
     pub(super) fn count(&self) -> usize {
         self.problems.len()

@@ -13,9 +13,10 @@ use super::fields::Fields;
 use super::findings::Findings;
 use super::guards::{GUARDS, guards};
 use super::marked::Node;
+use super::origins::{Origins, Written, origins};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::revision::{Source, git_commit, hash};
-use super::rule_files::{read_all_rules, read_root};
+use super::rule_files::{directory, read_all_rules, read_root};
 use super::rules::Rulebook;
 use super::schedule::{self, SCHEDULE};
 use super::secret::Surroundings;
@@ -39,6 +40,27 @@ pub(super) fn load_in(
     now: DateTime<Utc>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Config, Problems> {
+    load_whole(path, actions, now, env).map(|(config, _)| config)
+}
+
+/// As [`load`], with where each value of its `effective` came from.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_origins(
+    path: &Path,
+    actions: &[ActionKind],
+    now: DateTime<Utc>,
+) -> Result<(Config, Origins), Problems> {
+    load_whole(path, actions, now, &|name| std::env::var_os(name))
+}
+
+pub(super) fn load_whole(
+    path: &Path,
+    actions: &[ActionKind],
+    now: DateTime<Utc>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<(Config, Origins), Problems> {
     let mut findings = Findings::default();
     let mut sources = Vec::new();
     let Some(root) = read_root(path, &mut sources, &mut findings) else {
@@ -46,10 +68,14 @@ pub(super) fn load_in(
     };
     let dir = directory_of(path);
     let parts = build(&root, path, Surroundings { dir: &dir, env }, actions, &mut sources, &mut findings);
+    let files = findings.files().to_vec();
     let notes = findings.finish()?;
     // Every part that is missing was reported, so there are parts when there is no problem.
-    let parts = parts.ok_or_else(|| unexplained(path))?;
-    Ok(parts(revision(path, &sources, now), notes))
+    let (parts, rules) = parts.ok_or_else(|| unexplained(path))?;
+    let config = parts(revision(path, &sources, now), notes);
+    let written = Written { root: &root, rules: &rules, files: &files, dir: directory(path) };
+    let origins = origins(&config.effective, &written);
+    Ok((config, origins))
 }
 
 /// The rules of a config alone.
@@ -83,7 +109,7 @@ pub fn load_rules(path: &Path, actions: &[ActionKind], now: DateTime<Utc>) -> Re
 
 fn revision(path: &Path, sources: &[Source], now: DateTime<Utc>) -> Revision {
     Revision {
-        hash: hash(path.parent().unwrap_or(Path::new("")), sources),
+        hash: hash(directory(path), sources),
         git_commit: git_commit(&directory_of(path)),
         path: path.to_owned(),
         loaded_at: now,
@@ -103,7 +129,7 @@ fn build(
     actions: &[ActionKind],
     sources: &mut Vec<Source>,
     findings: &mut Findings,
-) -> Option<impl FnOnce(Revision, Vec<Problem>) -> Config + use<>> {
+) -> Option<(impl FnOnce(Revision, Vec<Problem>) -> Config + use<>, Vec<Node>)> {
     let mut top = Fields::open(root, &ROOT, findings);
     let mut server_fields = top.section("server", &SERVER, findings);
     let server = sections::server(&mut server_fields, around.dir, findings);
@@ -156,7 +182,7 @@ fn build(
         (server?, github?, retention?, queue?, recovery?, logging?);
     let (repository_config, audit, commands, schedule, guards) = (own?, audit?, commands?, schedule?, guards?);
     let (database, rules) = (database.database, rulebook.rules.into());
-    Some(move |revision, notes| Config {
+    let config = move |revision, notes| Config {
         revision,
         server,
         database,
@@ -173,7 +199,8 @@ fn build(
         rules,
         effective,
         notes,
-    })
+    };
+    Some((config, rulebook.nodes))
 }
 
 /// Events can be kept with a webhook secret alone; a rule that acts needs to sign in as the App.

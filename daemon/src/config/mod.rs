@@ -3,7 +3,8 @@
 //! A file becomes a tree in which everything knows its place (`marked`), is read against the one table of keys
 //! (`table`, `fields`, `values`), and every problem is gathered (`findings`) before anyone is told. `extends` brings in
 //! presets. `live` holds the config in use and swaps it, `watch` says when its files changed, `schema` and `reference`
-//! describe it. `repository` reads the file that a repository keeps for itself, with the same readers.
+//! describe it, `origins` tells where each value came from. `repository` reads the file that a repository keeps for
+//! itself, with the same readers.
 //!
 //! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
 
@@ -34,6 +35,7 @@ mod include;
 pub mod live;
 mod load;
 mod marked;
+mod origins;
 pub mod reference;
 pub mod repository;
 mod repository_table;
@@ -55,7 +57,8 @@ pub mod watch;
 pub use commands::Commands;
 pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;
-pub use load::{Ruleset, load, load_rules};
+pub use load::{Ruleset, load, load_rules, load_with_origins};
+pub use origins::Origins;
 pub use rule_files::{Sources, sources};
 pub use schedule::Schedule;
 

@@ -8,6 +8,7 @@ mod extends;
 mod good;
 #[cfg(feature = "server")]
 mod hold;
+mod origins;
 
 use std::ffi::OsString;
 use std::fs;

@@ -81,6 +81,13 @@ async fn config_show_fills_in_defaults_and_masks_secrets() {
     let shown = says(&story, &["config", "show"]);
     assert!(shown.contains("max_pending: 4096") && shown.contains("docs-label"), "{shown}");
     assert!(!shown.contains(crate::story::SECRET) && !shown.contains("PRIVATE KEY"), "{shown}");
+    // Behind each value stands where it came from, and what is shown is a config's YAML all the same.
+    assert!(shown.contains("max_pending: 4096  # default\n"), "{shown}");
+    assert!(shown.contains("name: docs-label  # orchd.yaml:"), "{shown}");
+    let document: Value = serde_json::from_str(&says(&story, &["config", "show", "--json"])).unwrap();
+    assert_eq!(document["config"], serde_yaml::from_str::<Value>(&shown).unwrap());
+    assert_eq!(document["origins"]["/server/max_pending"], "default");
+    assert!(document["origins"]["/rules/0/name"].as_str().unwrap().starts_with("orchd.yaml:"), "{document}");
     let schema: Value = serde_json::from_str(&says(&story, &["config", "schema"])).unwrap();
     let checked_in = include_str!("../../../../config/orchd.schema.json");
     assert_eq!(schema, serde_json::from_str::<Value>(checked_in).unwrap(), "the schema in config/ is current");

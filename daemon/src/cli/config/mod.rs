@@ -1,0 +1,47 @@
+//! `orchd config`: works on files, needs no daemon, but to let a held config in. One file a subcommand.
+
+mod check;
+mod confirm;
+mod show;
+
+use std::path::Path;
+
+use clap::Subcommand;
+
+use super::failure::Failure;
+use super::{Global, output};
+use crate::core::text;
+use crate::{actions, config};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check a config wholly, and list everything that is wrong with it.
+    Check(check::Check),
+    /// Print the JSON Schema of a config, for editors.
+    Schema,
+    /// Let a config in that the daemon holds because its new or changed rules would touch much. `orchd status` names it.
+    Confirm(confirm::Confirm),
+    /// Print the effective config, with every default filled in, secrets masked, and where each value came from.
+    Show,
+}
+
+impl Command {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        match self {
+            Self::Check(check) => check.run(global),
+            Self::Schema => output::print_json(&config::schema::schema(actions::kinds())),
+            Self::Confirm(confirm) => confirm.run(global),
+            Self::Show => show::run(&global.config, global.json),
+        }
+    }
+}
+
+/// A line for each problem.
+fn listing(problems: &config::Problems) -> String {
+    problems.to_string().lines().map(|line| text::harmless(line) + "\n").collect()
+}
+
+fn counted(problems: usize, file: &Path) -> String {
+    let noun = if problems == 1 { "problem" } else { "problems" };
+    format!("{} has {problems} {noun}", file.display())
+}
