@@ -71,8 +71,8 @@ pub(super) fn load_whole(
     let files = findings.files().to_vec();
     let notes = findings.finish()?;
     // Every part that is missing was reported, so there are parts when there is no problem.
-    let (parts, rules) = parts.ok_or_else(|| unexplained(path))?;
-    let config = parts(revision(path, &sources, now), notes);
+    let parts = parts.ok_or_else(|| unexplained(path))?;
+    let (config, rules) = parts(revision(path, &sources, now), notes);
     let written = Written { root: &root, rules: &rules, files: &files, dir: directory(path) };
     let origins = origins(&config.effective, &written);
     Ok((config, origins))
@@ -122,6 +122,7 @@ fn unexplained(path: &Path) -> Problems {
     Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, message }])
 }
 
+/// The config once it has its revision, and what each rule was read from.
 fn build(
     root: &Node,
     path: &Path,
@@ -129,7 +130,7 @@ fn build(
     actions: &[ActionKind],
     sources: &mut Vec<Source>,
     findings: &mut Findings,
-) -> Option<(impl FnOnce(Revision, Vec<Problem>) -> Config + use<>, Vec<Node>)> {
+) -> Option<impl FnOnce(Revision, Vec<Problem>) -> (Config, Vec<Node>) + use<>> {
     let mut top = Fields::open(root, &ROOT, findings);
     let mut server_fields = top.section("server", &SERVER, findings);
     let server = sections::server(&mut server_fields, around.dir, findings);
@@ -181,26 +182,28 @@ fn build(
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
     let (repository_config, audit, commands, schedule, guards) = (own?, audit?, commands?, schedule?, guards?);
-    let (database, rules) = (database.database, rulebook.rules.into());
-    let config = move |revision, notes| Config {
-        revision,
-        server,
-        database,
-        github,
-        retention,
-        audit,
-        queue,
-        repository_config,
-        commands,
-        schedule,
-        recovery,
-        guards,
-        logging,
-        rules,
-        effective,
-        notes,
-    };
-    Some((config, rulebook.nodes))
+    let (database, rules, nodes) = (database.database, rulebook.rules.into(), rulebook.nodes);
+    Some(move |revision, notes| {
+        let config = Config {
+            revision,
+            server,
+            database,
+            github,
+            retention,
+            audit,
+            queue,
+            repository_config,
+            commands,
+            schedule,
+            recovery,
+            guards,
+            logging,
+            rules,
+            effective,
+            notes,
+        };
+        (config, nodes)
+    })
 }
 
 /// Events can be kept with a webhook secret alone; a rule that acts needs to sign in as the App.

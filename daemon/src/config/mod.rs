@@ -4,7 +4,7 @@
 //! (`table`, `fields`, `values`), and every problem is gathered (`findings`) before anyone is told. `extends` brings in
 //! presets. `live` holds the config in use and swaps it, `watch` says when its files changed, `schema` and `reference`
 //! describe it, `origins` tells where each value came from. `repository` reads the file that a repository keeps for
-//! itself, with the same readers.
+//! itself, `cases` one of tests, both with the same readers.
 //!
 //! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
 
@@ -22,6 +22,7 @@ use crate::core::event::RepoName;
 use crate::core::rule::{Repositories, Rule};
 
 mod audit;
+mod cases;
 mod commands;
 mod database;
 mod extends;
@@ -54,6 +55,7 @@ mod values;
 #[cfg(feature = "server")]
 pub mod watch;
 
+pub use cases::{Cases, NamedCase, read_cases};
 pub use commands::Commands;
 pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;

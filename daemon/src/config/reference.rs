@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::cases;
 use super::extends::shipped::{PresetDoc, presets};
 use super::table::{Kind, Presence, SECTIONS};
 use crate::core::command::OWN;
@@ -47,7 +48,7 @@ pub fn reference() -> Vec<SectionDoc> {
             })
             .collect(),
     };
-    SECTIONS.iter().map(doc).collect()
+    SECTIONS.iter().chain(&cases::table::SECTIONS).map(doc).collect()
 }
 
 fn takes(kind: Kind) -> String {
@@ -79,14 +80,17 @@ fn takes(kind: Kind) -> String {
         Kind::Parameters => "map of parameters".to_owned(),
         Kind::Values => "map of values".to_owned(),
         Kind::Any => "anything".to_owned(),
+        Kind::List(_) => "list of maps".to_owned(),
+        Kind::Time => "time".to_owned(),
+        Kind::Expected => "`nothing` or a map of rules".to_owned(),
     }
 }
 
 const OPENING: &str = "# Configuration
 
 This page is generated from the code. `orchd config check FILE` names everything that is wrong with a config, with
-file, line and column; `orchd config show` prints it with every default; `orchd config schema` prints a JSON Schema for
-editors.
+file, line and column; `orchd config show` prints it with every default, and where each value came from; `orchd config
+schema` prints a JSON Schema for editors; `orchd config test` runs tests of its rules.
 
 - A key that is not listed here is an error.
 - Times carry a unit: `500ms`, `30s`, `5m`, `1h30m`, `365d`. So do sizes: `64KiB`, `25MiB`.

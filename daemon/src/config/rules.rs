@@ -230,7 +230,7 @@ fn triggers(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<Trigg
     read.into_iter().collect()
 }
 
-fn trigger(node: &Node, key: &Key, findings: &mut Findings) -> Option<Trigger> {
+pub(super) fn trigger(node: &Node, key: &Key, findings: &mut Findings) -> Option<Trigger> {
     let trigger = match Trigger::parse(&text(node, key, findings)?) {
         Ok(trigger) => trigger,
         Err(error) => return refuse(node, findings, error.to_string()),

@@ -91,7 +91,9 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Actions => json!({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/action"}}),
         Kind::Extends => json!({"type": "array", "items": {"$ref": "#/$defs/extends"}}),
         Kind::Parameters | Kind::Values => json!({"type": "object"}),
-        Kind::Any => json!({}),
+        Kind::Any | Kind::Expected => json!({}),
+        Kind::List(section) => json!({"type": "array", "items": object(section)}),
+        Kind::Time => json!({"type": "string", "format": "date-time"}),
         Kind::Rules => json!({"type": "array", "items": {"$ref": "#/$defs/rule"}}),
     }
 }

@@ -78,6 +78,12 @@ pub(super) enum Kind {
     Values,
     /// Anything.
     Any,
+    /// A list of maps.
+    List(&'static Section),
+    /// RFC 3339.
+    Time,
+    /// What rules should do, in a test.
+    Expected,
 }
 
 impl Section {

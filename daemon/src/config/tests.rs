@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad;
+mod cases;
 mod examples;
 mod extends;
 mod good;

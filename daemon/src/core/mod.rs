@@ -7,6 +7,7 @@
 //! Invariant 3: the same rules and facts give the same decisions, byte for byte.
 
 pub mod audit;
+pub mod case;
 pub mod codeowners;
 pub mod command;
 pub mod condition;

@@ -3,6 +3,7 @@
 mod check;
 mod confirm;
 mod show;
+mod test;
 
 use std::path::Path;
 
@@ -23,6 +24,8 @@ pub(super) enum Command {
     Confirm(confirm::Confirm),
     /// Print the effective config, with every default filled in, secrets masked, and where each value came from.
     Show,
+    /// Run tests of rules: events that are made up, and what each rule should do about them. Nothing is asked of GitHub.
+    Test(test::Test),
 }
 
 impl Command {
@@ -32,6 +35,7 @@ impl Command {
             Self::Schema => output::print_json(&config::schema::schema(actions::kinds())),
             Self::Confirm(confirm) => confirm.run(global),
             Self::Show => show::run(&global.config, global.json),
+            Self::Test(test) => test.run(global),
         }
     }
 }
