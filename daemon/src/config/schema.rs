@@ -154,7 +154,7 @@ fn extended() -> Value {
             preset.parameters.iter().filter(|each| each.default.is_none()).map(|each| each.name.as_str()).collect();
         let required = if needed.is_empty() { json!(["preset"]) } else { json!(["preset", "with"]) };
         let with = json!({"type": "object", "additionalProperties": false, "properties": with, "required": needed});
-        json!({"description": preset.about, "properties": {"preset": {"const": preset.name}, "with": with}, "required": required})
+        json!({"description": preset.about, "properties": {"preset": {"const": preset.name}, "file": false, "with": with}, "required": required})
     };
     let file = json!({"required": ["file"], "properties": {"preset": false}});
     let mut schema = object(&EXTENDED);

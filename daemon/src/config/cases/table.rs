@@ -7,7 +7,7 @@ use crate::config::table::{Kind, Section, key};
 pub(in crate::config) static TEST_FILE: Section = Section {
     path: "file of tests",
     help: "What `orchd config test` runs: events that are made up, and what the rules of a config should do about them. \
-        Nothing is asked of GitHub, and no secret is needed.",
+        Nothing is asked of GitHub, and no secret is needed. `config/tests` holds those of the presets.",
     keys: &[
         key(
             "config",

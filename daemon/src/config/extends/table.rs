@@ -32,7 +32,7 @@ pub(in crate::config) static PRESET_FILE: Section = Section {
     path: "preset file",
     help: "A file that `extends` names. In a value of its rules, at any depth, `${NAME}` stands for a parameter. Alone \
         it becomes the parameter's value, whatever that is; within a longer text it becomes text. `$${` is a literal \
-        `${`. Within `[ ]` and `{ }` write it in quotes. It has no `extends` of its own.",
+        `${`. Within `[ ]` and `{ }` write it in quotes. It has no `extends` of its own. The presets below are such files.",
     keys: &[
         key("about", Kind::Text, Required, "What its rules are for, in a sentence."),
         key("parameters", Kind::Parameters, Default("{}"), "What can be chosen: a map of names."),
