@@ -48,9 +48,10 @@ pub(super) fn scene(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<
 }
 
 fn always_about_an_item(name: &str) -> bool {
-    matches!(name, "issues" | "issue_comment" | SCHEDULE) || is_about_pulls(name)
+    matches!(name, "issues" | "issue_comment" | SCHEDULE) || name.starts_with("pull_request")
 }
 
+/// Whether what such an event is about is a pull request, unless the test says otherwise.
 fn is_about_pulls(name: &str) -> bool {
     name.starts_with("pull_request") || matches!(name, "check_run" | "check_suite" | "workflow_run")
 }

@@ -30,6 +30,19 @@ fn a_test_is_read_with_its_place_and_needs_no_secret() {
 }
 
 #[test]
+fn only_an_event_that_always_has_an_item_gets_one_unasked() {
+    let item = |rest: &str| {
+        let cases = read(&Home::new(), &format!("tests: [{{name: a, expect: nothing, {rest}}}]")).unwrap().cases;
+        cases[0].case.event.item
+    };
+    assert_eq!(item("event: issue_comment.created"), Some(7));
+    assert_eq!(item("event: pull_request_review.submitted"), Some(7));
+    assert_eq!(item("event: workflow_run.completed"), None);
+    assert_eq!(item("event: workflow_run.completed, item: {number: 9}"), Some(9));
+    assert_eq!(item("event: push"), None);
+}
+
+#[test]
 fn what_is_wrong_with_a_file_of_tests() {
     let mut told = String::new();
     let test = |rest: &str| format!("tests: [{{name: a, expect: nothing, {rest}}}]");
