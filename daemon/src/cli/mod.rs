@@ -8,8 +8,6 @@ mod audit;
 mod backtest;
 mod completions;
 mod config;
-mod config_diff;
-mod config_history;
 mod daemon;
 mod effects;
 mod events;
@@ -36,7 +34,7 @@ use self::failure::Failure;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it worked
-  1  it failed or was refused (`config check`: the config has errors)
+  1  it failed or was refused (`config check`: the config has errors; `config test`: a test failed)
   2  the command line is wrong
   3  the daemon cannot be reached
   4  there is no such thing";

@@ -30,8 +30,10 @@ pub(super) struct Findings {
 impl Findings {
     /// Makes a file known; the answer goes into every [`Place`] of that file.
     pub(super) fn add_file(&mut self, path: &Path) -> usize {
-        self.files.push(path.to_owned());
-        self.files.len() - 1
+        self.files.iter().position(|known| known == path).unwrap_or_else(|| {
+            self.files.push(path.to_owned());
+            self.files.len() - 1
+        })
     }
 
     pub(super) fn report(&mut self, place: Place, message: impl Into<String>) {
@@ -46,6 +48,22 @@ impl Findings {
     /// `file:line:column`, for a message that names another place.
     pub(super) fn name_of(&self, place: Place) -> String {
         format!("{}:{}:{}", self.file(place).display(), place.line, place.column)
+    }
+
+    /// The files so far, in the order of [`Place::file`].
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// How many problems there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// Adds to what was reported of one file since there were `count` problems: why the file was looked at.
+    pub(super) fn explain(&mut self, count: usize, file: usize, why: &str) {
+        let since = self.problems.iter_mut().skip(count);
+        since.filter(|(place, _)| place.file == file).for_each(|(_, message)| message.push_str(why));
     }
 
     /// The notes when nothing is wrong, else every problem in the order of files, lines and columns.

@@ -1,8 +1,6 @@
 //! Files to a [`Config`]: reads, includes, checks across sections.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,31 +10,20 @@ use serde_json::{Value, json};
 use super::audit::{AUDIT, audit};
 use super::commands::{self, COMMANDS};
 use super::fields::Fields;
-use super::findings::{Findings, Place};
+use super::findings::Findings;
 use super::guards::{GUARDS, guards};
-use super::include::expand;
-use super::marked::{self, Node};
+use super::marked::Node;
+use super::origins::{Origins, Written, origins};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::revision::{Source, git_commit, hash};
+use super::rule_files::{directory, read_all_rules, read_root};
 use super::rules::Rulebook;
 use super::schedule::{self, SCHEDULE};
-use super::secret::{Surroundings, files};
-use super::table::{GITHUB, Key, LOGGING, QUEUE, RECOVERY, RETENTION, ROOT, RULES_FILE, SERVER};
-use super::{Config, Problem, Problems, Revision, database, sections, values};
+use super::secret::Surroundings;
+use super::table::{GITHUB, LOGGING, QUEUE, RECOVERY, RETENTION, ROOT, SERVER};
+use super::{Config, Problem, Problems, Revision, database, sections};
 use crate::core::intent::ActionKind;
 use crate::core::rule::{Mode, Rule};
-
-/// Largest config file, in bytes.
-const MAX_FILE: u64 = 1024 * 1024;
-
-/// What a config is made of on disk, as far as it can be told even when it is wrong: what to watch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sources {
-    /// The config file, what it includes, and the files its secrets are in.
-    pub files: Vec<PathBuf>,
-    /// The patterns of `include`, joined to the config file's directory.
-    pub patterns: Vec<PathBuf>,
-}
 
 /// Reads, includes, validates. `now` becomes the revision's `loaded_at`.
 ///
@@ -53,6 +40,27 @@ pub(super) fn load_in(
     now: DateTime<Utc>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Config, Problems> {
+    load_whole(path, actions, now, env).map(|(config, _)| config)
+}
+
+/// As [`load`], with where each value of its `effective` came from.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_origins(
+    path: &Path,
+    actions: &[ActionKind],
+    now: DateTime<Utc>,
+) -> Result<(Config, Origins), Problems> {
+    load_whole(path, actions, now, &|name| std::env::var_os(name))
+}
+
+pub(super) fn load_whole(
+    path: &Path,
+    actions: &[ActionKind],
+    now: DateTime<Utc>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<(Config, Origins), Problems> {
     let mut findings = Findings::default();
     let mut sources = Vec::new();
     let Some(root) = read_root(path, &mut sources, &mut findings) else {
@@ -60,10 +68,14 @@ pub(super) fn load_in(
     };
     let dir = directory_of(path);
     let parts = build(&root, path, Surroundings { dir: &dir, env }, actions, &mut sources, &mut findings);
+    let files = findings.files().to_vec();
     let notes = findings.finish()?;
     // Every part that is missing was reported, so there are parts when there is no problem.
     let parts = parts.ok_or_else(|| unexplained(path))?;
-    Ok(parts(revision(path, &sources, now), notes))
+    let (config, rules) = parts(revision(path, &sources, now), notes);
+    let written = Written { root: &root, rules: &rules, files: &files, dir: directory(path) };
+    let origins = origins(&config.effective, &written);
+    Ok((config, origins))
 }
 
 /// The rules of a config alone.
@@ -76,7 +88,7 @@ pub struct Ruleset {
     pub shown: Value,
 }
 
-/// Reads the rules of a config and of what it includes, whatever the rest of it holds: neither its secrets nor its
+/// Reads the rules of a config and of what it includes and extends, whatever the rest of it holds: neither its secrets nor its
 /// database need be there. `now` becomes the revision's `loaded_at`.
 ///
 /// # Errors
@@ -97,7 +109,7 @@ pub fn load_rules(path: &Path, actions: &[ActionKind], now: DateTime<Utc>) -> Re
 
 fn revision(path: &Path, sources: &[Source], now: DateTime<Utc>) -> Revision {
     Revision {
-        hash: hash(path.parent().unwrap_or(Path::new("")), sources),
+        hash: hash(directory(path), sources),
         git_commit: git_commit(&directory_of(path)),
         path: path.to_owned(),
         loaded_at: now,
@@ -110,26 +122,7 @@ fn unexplained(path: &Path) -> Problems {
     Problems(vec![Problem { file: path.to_owned(), line: 1, column: 1, message }])
 }
 
-/// What to watch for changes of the config at `path`. Patterns that cannot be read now are simply not in it.
-pub fn sources(path: &Path) -> Sources {
-    let mut findings = Findings::default();
-    let mut read = Vec::new();
-    let mut found = Sources { files: vec![path.to_owned()], patterns: Vec::new() };
-    let Some(root) = read_root(path, &mut read, &mut findings) else { return found };
-    let mut fields = Fields::open(&root, &ROOT, &mut findings);
-    let here = path.parent().unwrap_or(Path::new(""));
-    let written = fields.read("include", &mut findings, patterns);
-    for (_, pattern) in written.unwrap_or_default() {
-        found.files.extend(expand(here, &pattern).unwrap_or_default());
-        found.patterns.push(here.join(pattern));
-    }
-    let around = Surroundings { dir: &directory_of(path), env: &|name| std::env::var_os(name) };
-    found
-        .files
-        .extend(["github", "database"].iter().filter_map(|key| root.get(key)).flat_map(|node| files(around, node)));
-    found
-}
-
+/// The config once it has its revision, and what each rule was read from.
 fn build(
     root: &Node,
     path: &Path,
@@ -137,7 +130,7 @@ fn build(
     actions: &[ActionKind],
     sources: &mut Vec<Source>,
     findings: &mut Findings,
-) -> Option<impl FnOnce(Revision, Vec<Problem>) -> Config + use<>> {
+) -> Option<impl FnOnce(Revision, Vec<Problem>) -> (Config, Vec<Node>) + use<>> {
     let mut top = Fields::open(root, &ROOT, findings);
     let mut server_fields = top.section("server", &SERVER, findings);
     let server = sections::server(&mut server_fields, around.dir, findings);
@@ -182,96 +175,36 @@ fn build(
         "recovery": recovery_fields.shown,
         "guards": guards_fields.shown,
         "logging": logging_fields.shown,
+        "extends": top.shown.get("extends").cloned().unwrap_or(Value::Null),
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
         "rules": rulebook.shown,
     });
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
     let (repository_config, audit, commands, schedule, guards) = (own?, audit?, commands?, schedule?, guards?);
-    let (database, rules) = (database.database, rulebook.rules.into());
-    Some(move |revision, notes| Config {
-        revision,
-        stands_in: false,
-        server,
-        database,
-        github,
-        retention,
-        audit,
-        queue,
-        repository_config,
-        commands,
-        schedule,
-        recovery,
-        guards,
-        logging,
-        rules,
-        effective,
-        notes,
-    })
-}
-
-/// The rules of the file itself, then those of what it includes.
-fn read_all_rules(
-    top: &mut Fields<'_>,
-    path: &Path,
-    sources: &mut Vec<Source>,
-    rulebook: &mut Rulebook<'_>,
-    findings: &mut Findings,
-) {
-    top.read("rules", findings, |node, key, findings| rulebook.read(node, key, findings));
-    include(top, path, sources, rulebook, findings);
-}
-
-/// Reads the files that `include` names, each once, and their rules.
-fn include(
-    top: &mut Fields<'_>,
-    path: &Path,
-    sources: &mut Vec<Source>,
-    rulebook: &mut Rulebook<'_>,
-    findings: &mut Findings,
-) {
-    let here = path.parent().unwrap_or(Path::new(""));
-    let written = top.read("include", findings, patterns);
-    let mut seen = vec![real(path)];
-    for (place, pattern) in written.unwrap_or_default() {
-        let files = match expand(here, &pattern) {
-            Ok(files) => files,
-            Err(reason) => {
-                findings.report(place, reason);
-                continue;
-            }
+    let (database, rules, nodes) = (database.database, rulebook.rules.into(), rulebook.nodes);
+    Some(move |revision, notes| {
+        let config = Config {
+            revision,
+            stands_in: false,
+            server,
+            database,
+            github,
+            retention,
+            audit,
+            queue,
+            repository_config,
+            commands,
+            schedule,
+            recovery,
+            guards,
+            logging,
+            rules,
+            effective,
+            notes,
         };
-        for file in files {
-            if seen.contains(&real(&file)) {
-                continue;
-            }
-            seen.push(real(&file));
-            match read_text(&file) {
-                Ok(text) => read_rules(Source { path: file, text }, sources, rulebook, findings),
-                Err(Unreadable::Content { line, column, message }) => {
-                    let file = findings.add_file(&file);
-                    findings.report(Place { file, line, column }, message);
-                }
-                Err(Unreadable::File(reason)) => {
-                    findings.report(place, format!("{} cannot be included: {reason}", file.display()));
-                }
-            }
-        }
-    }
-}
-
-fn patterns(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<(Place, String)>> {
-    let items = values::one_or_more(node, key, findings)?;
-    Some(items.iter().filter_map(|item| Some((item.place, values::text(item, key, findings)?))).collect())
-}
-
-fn read_rules(source: Source, sources: &mut Vec<Source>, rulebook: &mut Rulebook<'_>, findings: &mut Findings) {
-    let file = findings.add_file(&source.path);
-    if let Some(root) = marked::parse(&source.text, file, findings) {
-        let mut fields = Fields::open(&root, &RULES_FILE, findings);
-        fields.read("rules", findings, |node, key, findings| rulebook.read(node, key, findings));
-    }
-    sources.push(source);
+        (config, nodes)
+    })
 }
 
 /// Events can be kept with a webhook secret alone; a rule that acts needs to sign in as the App.
@@ -296,57 +229,7 @@ fn check_credentials(github: &Fields<'_>, rulebook: &Rulebook<'_>, findings: &mu
     }
 }
 
-fn read_root(path: &Path, sources: &mut Vec<Source>, findings: &mut Findings) -> Option<Node> {
-    let file = findings.add_file(path);
-    match read_text(path) {
-        Ok(text) => {
-            let root = marked::parse(&text, file, findings);
-            sources.push(Source { path: path.to_owned(), text });
-            root
-        }
-        Err(Unreadable::Content { line, column, message }) => {
-            findings.report(Place { file, line, column }, message);
-            None
-        }
-        Err(Unreadable::File(reason)) => {
-            findings.report(Place::start_of(file), format!("the config cannot be read: {reason}"));
-            None
-        }
-    }
-}
-
-enum Unreadable {
-    File(String),
-    Content { line: usize, column: usize, message: String },
-}
-
-fn read_text(path: &Path) -> Result<String, Unreadable> {
-    let failed = |error: std::io::Error| Unreadable::File(error.to_string());
-    // A FIFO would block for ever.
-    if !path.metadata().map_err(failed)?.is_file() {
-        return Err(Unreadable::File("it is not a file".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(Unreadable::File("it is larger than 1 MiB".to_owned()));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
-        let last = valid.rsplit('\n').next().unwrap_or_default();
-        Unreadable::Content {
-            line: valid.matches('\n').count() + 1,
-            column: last.chars().count() + 1,
-            message: "not UTF-8".to_owned(),
-        }
-    })
-}
-
-fn directory_of(path: &Path) -> PathBuf {
+pub(super) fn directory_of(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     absolute.parent().unwrap_or(Path::new("/")).to_owned()
-}
-
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

@@ -11,12 +11,12 @@ use serde_json::{Number, Value};
 use super::findings::{Findings, Place};
 
 /// Deepest nesting of lists and maps in a file.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 /// Most values in a file once its aliases are written out: an alias bomb ends here.
-const MAX_NODES: usize = 100_000;
+pub(super) const MAX_NODES: usize = 100_000;
 
 /// Most text in a file, in bytes, once its aliases are written out: so does a bomb of few but long values.
-const MAX_TEXT: usize = 8 << 20;
+pub(super) const MAX_TEXT: usize = 8 << 20;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -88,12 +88,12 @@ impl Node {
     }
 
     /// The place of what `path` (keys and indexes) leads to, or of the last step that exists.
-    /// A key stands for its value, because that is what a person looks for.
+    /// A key stands for its value, because that is what a person looks for; unless the value came from another file.
     pub(super) fn place_of(&self, path: &[String]) -> Place {
         let (mut node, mut place) = (self, self.place);
         for step in path {
             let next = match &node.tree {
-                Tree::Map(entries) => entries.iter().find(|entry| entry.key == *step).map(|e| (&e.node, e.place)),
+                Tree::Map(entries) => entries.iter().find(|entry| entry.key == *step).map(place_of_entry),
                 Tree::List(items) => step.parse().ok().and_then(|at: usize| items.get(at)).map(|n| (n, n.place)),
                 Tree::Scalar(_) => None,
             };
@@ -125,7 +125,7 @@ impl Node {
         }
     }
 
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         1 + match &self.tree {
             Tree::Scalar(_) => 0,
             Tree::List(items) => items.iter().map(Self::size).sum(),
@@ -134,7 +134,7 @@ impl Node {
     }
 
     /// Bytes of text in it, keys included.
-    fn text(&self) -> usize {
+    pub(super) fn text(&self) -> usize {
         match &self.tree {
             Tree::Scalar(Value::String(text)) => text.len(),
             Tree::Scalar(_) => 0,
@@ -143,7 +143,7 @@ impl Node {
         }
     }
 
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         match &self.tree {
             Tree::Scalar(_) => 0,
             Tree::List(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
@@ -337,6 +337,12 @@ impl Builder<'_> {
             self.findings.report(place, message);
         }
     }
+}
+
+/// A value, and where a person looks for it.
+fn place_of_entry(entry: &Entry) -> (&Node, Place) {
+    let elsewhere = entry.node.place.file != entry.place.file;
+    (&entry.node, if elsewhere { entry.node.place } else { entry.place })
 }
 
 fn key_of(node: &Node, findings: &mut Findings) -> (Option<String>, Place) {

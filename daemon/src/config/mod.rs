@@ -1,9 +1,10 @@
 //! The config: YAML on disk in, a whole and valid [`Config`] out, or every error with its place.
 //!
 //! A file becomes a tree in which everything knows its place (`marked`), is read against the one table of keys
-//! (`table`, `fields`, `values`), and every problem is gathered (`findings`) before anyone is told. `live` holds the
-//! config in use and swaps it, `watch` says when its files changed, `schema` and `reference` describe it. `repository`
-//! reads the file that a repository keeps for itself, with the same readers.
+//! (`table`, `fields`, `values`), and every problem is gathered (`findings`) before anyone is told. `extends` brings in
+//! presets. `live` holds the config in use and swaps it, `watch` says when its files changed, `schema` and `reference`
+//! describe it, `origins` tells where each value came from. `repository` reads the file that a repository keeps for
+//! itself, `cases` one of tests, both with the same readers.
 //!
 //! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
 
@@ -21,10 +22,12 @@ use crate::core::event::RepoName;
 use crate::core::rule::{Repositories, Rule};
 
 mod audit;
+mod cases;
 mod commands;
 mod database;
 #[cfg(feature = "server")]
 pub mod diff;
+mod extends;
 mod fields;
 mod findings;
 mod guards;
@@ -35,10 +38,12 @@ mod include;
 pub mod live;
 mod load;
 mod marked;
+mod origins;
 pub mod reference;
 pub mod repository;
 mod repository_table;
 mod revision;
+mod rule_files;
 mod rules;
 mod schedule;
 pub mod schema;
@@ -52,9 +57,13 @@ mod values;
 #[cfg(feature = "server")]
 pub mod watch;
 
+pub use cases::{Cases, NamedCase, read_cases};
 pub use commands::Commands;
+pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;
-pub use load::{Ruleset, Sources, load, load_rules, sources};
+pub use load::{Ruleset, load, load_rules, load_with_origins};
+pub use origins::Origins;
+pub use rule_files::{Sources, sources};
 pub use schedule::Schedule;
 
 /// A loaded config. Whoever holds one holds a valid one.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::cases;
+use super::extends::shipped::{PresetDoc, presets};
 use super::table::{Kind, Presence, SECTIONS};
 use crate::core::command::OWN;
 use crate::core::condition;
@@ -47,7 +49,7 @@ pub fn reference() -> Vec<SectionDoc> {
             })
             .collect(),
     };
-    SECTIONS.iter().map(doc).collect()
+    SECTIONS.iter().chain(&cases::table::SECTIONS).map(doc).collect()
 }
 
 fn takes(kind: Kind) -> String {
@@ -75,14 +77,21 @@ fn takes(kind: Kind) -> String {
         Kind::Condition => "condition".to_owned(),
         Kind::Actions => "list of actions".to_owned(),
         Kind::Rules => "list of rules".to_owned(),
+        Kind::Extends => "list of presets and files".to_owned(),
+        Kind::Parameters => "map of parameters".to_owned(),
+        Kind::Values => "map of values".to_owned(),
+        Kind::Any => "anything".to_owned(),
+        Kind::List(_) => "list of maps".to_owned(),
+        Kind::Time => "time".to_owned(),
+        Kind::Expected => "`nothing` or a map of rules".to_owned(),
     }
 }
 
 const OPENING: &str = "# Configuration
 
 This page is generated from the code. `orchd config check FILE` names everything that is wrong with a config, with
-file, line and column; `orchd config show` prints it with every default; `orchd config schema` prints a JSON Schema for
-editors.
+file, line and column; `orchd config show` prints it with every default, and where each value came from; `orchd config
+schema` prints a JSON Schema for editors; `orchd config test` runs tests of its rules.
 
 - A key that is not listed here is an error.
 - Times carry a unit: `500ms`, `30s`, `5m`, `1h30m`, `365d`. So do sizes: `64KiB`, `25MiB`.
@@ -100,6 +109,7 @@ pub fn markdown(actions: &[ActionKind]) -> String {
     for section in reference() {
         push_section(&mut page, &section);
     }
+    push_presets(&mut page);
     page.push_str("\n## Conditions\n\nA condition is a map with one key.\n");
     let own = [
         ("all", "Every one of a list of conditions holds.", "all:\n  - draft: false\n  - base: main"),
@@ -139,6 +149,23 @@ fn push_facts(page: &mut String) {
         let (kind, from, cost) = (fact.kind(), fact.source.told(), fact.source.cost());
         // Writing to a `String` cannot fail.
         let _ = writeln!(page, "| `{}` | {kind} | {from} | {cost} | {conditions} | {} |", fact.name, fact.help);
+    }
+}
+
+fn push_presets(page: &mut String) {
+    page.push_str(
+        "\n## Presets\n\nRules that come with orchd. `extends: [{preset: NAME, with: {PARAMETER: VALUE}}]` takes them into a \
+         config; `orchd config show` prints what they become.\n",
+    );
+    for PresetDoc { name, about, parameters, text, .. } in presets() {
+        // Writing to a `String` cannot fail.
+        let _ = write!(page, "\n### `{name}`\n\n{about}\n\n| Parameter | Default | Meaning |\n|---|---|---|\n");
+        for parameter in parameters {
+            let default = parameter.default.map_or_else(|| "required".to_owned(), |default| format!("`{default}`"));
+            let (default, help) = (default.replace('|', "\\|"), parameter.help.replace('|', "\\|"));
+            let _ = writeln!(page, "| `{}` | {default} | {help} |", parameter.name);
+        }
+        let _ = write!(page, "\n```yaml\nrules:\n{}\n```\n", text.trim_end());
     }
 }
 

@@ -70,6 +70,7 @@ mod tests {
     fn what_the_server_does_not_allow_is_an_error_with_its_place() {
         for (text, expected) in [
             ("github: {}", ".github/orchd.yml:1:1: unknown key `github`"),
+            ("extends: [{preset: docs}]", ".github/orchd.yml:1:1: unknown key `extends`"),
             ("include: [/etc/passwd]", ".github/orchd.yml:1:1: unknown key `include`"),
             (
                 "rules:\n- name: a\n  on: issues.opened\n  then:\n  - close:\n",

@@ -27,6 +27,8 @@ pub(super) struct Rulebook<'a> {
     pub(super) rules: Vec<Rule>,
     /// The rules with their defaults filled in.
     pub(super) shown: Vec<Value>,
+    /// What each rule was read from.
+    pub(super) nodes: Vec<Node>,
     /// Where each name was first given.
     names: HashMap<RuleName, Place>,
 }
@@ -40,7 +42,7 @@ pub(super) struct Within<'a> {
 
 impl<'a> Rulebook<'a> {
     pub(super) fn new(actions: &'a [ActionKind]) -> Self {
-        Self { actions, within: None, rules: Vec::new(), shown: Vec::new(), names: HashMap::new() }
+        Self { actions, within: None, rules: Vec::new(), shown: Vec::new(), nodes: Vec::new(), names: HashMap::new() }
     }
 
     /// For the file of a repository.
@@ -61,6 +63,7 @@ impl<'a> Rulebook<'a> {
                 self.rules.push(rule);
             }
             self.shown.push(Value::Object(fields.shown));
+            self.nodes.push(item.clone());
         }
         Some(())
     }
@@ -227,7 +230,7 @@ fn triggers(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<Trigg
     read.into_iter().collect()
 }
 
-fn trigger(node: &Node, key: &Key, findings: &mut Findings) -> Option<Trigger> {
+pub(super) fn trigger(node: &Node, key: &Key, findings: &mut Findings) -> Option<Trigger> {
     let trigger = match Trigger::parse(&text(node, key, findings)?) {
         Ok(trigger) => trigger,
         Err(error) => return refuse(node, findings, error.to_string()),

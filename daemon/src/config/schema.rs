@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::extends::shipped::{PresetDoc, presets};
+use super::extends::table::EXTENDED;
 use super::findings::Findings;
 use super::marked;
 use super::table::{DATABASE, Key, Kind, Presence, ROOT, RULE, Section};
@@ -19,6 +21,7 @@ pub fn schema(actions: &[ActionKind]) -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "orchd config",
         "$defs": {
+            "extends": extended(),
             "rule": object(&RULE),
             "condition": conditions(),
             "action": action(actions),
@@ -88,6 +91,11 @@ fn of_kind(kind: Kind) -> Value {
         ]}),
         Kind::Condition => json!({"$ref": "#/$defs/condition"}),
         Kind::Actions => json!({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/action"}}),
+        Kind::Extends => json!({"type": "array", "items": {"$ref": "#/$defs/extends"}}),
+        Kind::Parameters | Kind::Values => json!({"type": "object"}),
+        Kind::Any | Kind::Expected => json!({}),
+        Kind::List(section) => json!({"type": "array", "items": object(section)}),
+        Kind::Time => json!({"type": "string", "format": "date-time"}),
         Kind::Rules => json!({"type": "array", "items": {"$ref": "#/$defs/rule"}}),
     }
 }
@@ -140,6 +148,30 @@ fn action(kinds: &[ActionKind]) -> Value {
         (kind.name.to_owned(), schema)
     };
     single(kinds.iter().map(described).collect(), "An action: its name, and its parameters.")
+}
+
+/// A file of one's own, or a preset with its parameters.
+fn extended() -> Value {
+    let preset = |preset: &PresetDoc| {
+        let mut with = Map::new();
+        for parameter in &preset.parameters {
+            let mut schema = json!({"description": parameter.help});
+            if let Some(default) = &parameter.default {
+                extend(&mut schema, json!({"default": default}));
+            }
+            with.insert(parameter.name.clone(), schema);
+        }
+        let needed: Vec<_> =
+            preset.parameters.iter().filter(|each| each.default.is_none()).map(|each| each.name.as_str()).collect();
+        let required = if needed.is_empty() { json!(["preset"]) } else { json!(["preset", "with"]) };
+        let with = json!({"type": "object", "additionalProperties": false, "properties": with, "required": needed});
+        json!({"description": preset.about, "properties": {"preset": {"const": preset.name}, "file": false, "with": with}, "required": required})
+    };
+    let file = json!({"required": ["file"], "properties": {"preset": false}});
+    let mut schema = object(&EXTENDED);
+    let choices: Vec<Value> = presets().iter().map(preset).chain([file]).collect();
+    extend(&mut schema, json!({"oneOf": choices}));
+    schema
 }
 
 fn single(properties: Map<String, Value>, help: &str) -> Value {

@@ -70,6 +70,20 @@ pub(super) enum Kind {
     Condition,
     Actions,
     Rules,
+    /// Presets and files of one's own.
+    Extends,
+    /// What a preset asks for: names, with help and default.
+    Parameters,
+    /// What is given to a preset: names, with values.
+    Values,
+    /// Anything.
+    Any,
+    /// A list of maps.
+    List(&'static Section),
+    /// RFC 3339.
+    Time,
+    /// What rules should do, in a test.
+    Expected,
 }
 
 impl Section {
@@ -86,6 +100,7 @@ use Presence::{Default, Optional, Required};
 
 use super::audit::{AUDIT, AUDIT_ANCHOR};
 use super::commands::COMMANDS;
+use super::extends::table::{EXTENDED, EXTENDS_KEY, PARAMETER, PRESET_FILE};
 use super::guards::GUARDS;
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::schedule::SCHEDULE;
@@ -126,19 +141,23 @@ pub(super) static ROOT: Section = Section {
         key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
         key("guards", Kind::Section(&GUARDS), Optional, "How much may happen before a person has to look."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
+        EXTENDS_KEY,
         key(
             "include",
             Kind::Includes,
             Default("[]"),
-            "Files with more rules: paths, or globs in which `*` and `?` stay within one path segment, relative to this file. A glob may match nothing; a path must exist. An included file holds `rules` only.",
+            "Files with more rules: paths, or globs in which `*` and `?` stay within one path segment, relative to this file. A glob may match nothing; a path must exist. An included file holds `extends` and `rules` only.",
         ),
         key("rules", Kind::Rules, Default("[]"), "What orchd does: see the keys of a rule."),
     ],
 };
 
 /// A file that `include` names.
-pub(super) static RULES_FILE: Section =
-    Section { path: "included file", help: "", keys: &[key("rules", Kind::Rules, Default("[]"), "More rules.")] };
+pub(super) static RULES_FILE: Section = Section {
+    path: "included file",
+    help: "",
+    keys: &[EXTENDS_KEY, key("rules", Kind::Rules, Default("[]"), "More rules.")],
+};
 
 pub(super) static SERVER: Section = Section {
     path: "server",
@@ -493,7 +512,7 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 20] = [
+pub(super) static SECTIONS: [&Section; 23] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -514,4 +533,7 @@ pub(super) static SECTIONS: [&Section; 20] = [
     &LOGGING,
     &RULE,
     &LIMITS,
+    &EXTENDED,
+    &PRESET_FILE,
+    &PARAMETER,
 ];

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad;
+mod cases;
 mod examples;
+mod extends;
 mod good;
 #[cfg(feature = "server")]
 mod hold;
+mod origins;
 
 use std::ffi::OsString;
 use std::fs;

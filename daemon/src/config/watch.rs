@@ -15,7 +15,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use super::include::{is_glob, matcher};
-use super::load::sources;
+use super::rule_files::sources;
 
 /// How long it must be quiet before a change counts: an editor's save is several events.
 const QUIET: Duration = Duration::from_millis(200);

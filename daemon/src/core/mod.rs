@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod backtest;
+pub mod case;
 pub mod codeowners;
 pub mod command;
 pub mod condition;

@@ -162,7 +162,8 @@ pub fn can_be_about(event: Option<&str>, kind: SubjectKind) -> bool {
     }
 }
 
-fn commit_pointer(event: &str) -> Option<&'static str> {
+/// Where events of this name have the commit that they are about, as a JSON pointer into the payload.
+pub fn commit_pointer(event: &str) -> Option<&'static str> {
     ABOUT_COMMITS.iter().find(|(name, _)| *name == event).map(|(_, pointer)| *pointer)
 }
 

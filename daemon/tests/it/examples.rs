@@ -1,4 +1,8 @@
-//! Every payload that GitHub publishes as an example goes the whole road.
+//! The examples: those that GitHub publishes of payloads go the whole road, and ours of rules do what their tests say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 
 use chrono::DateTime;
 use hmac::{Hmac, KeyInit, Mac};
@@ -116,3 +120,31 @@ on_both_databases!(all_329_published_payloads_are_stored_decided_and_listed, |da
     let example = index.last().unwrap()["examples"].as_array().unwrap().last().unwrap();
     assert_eq!(&last["payload"], example);
 });
+
+/// With the real binary, as whoever changes a preset runs them. Each rule of each preset is seen at work and at rest.
+#[test]
+fn the_tests_of_presets_and_of_the_example_config_pass() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let mut run = Command::new(env!("CARGO_BIN_EXE_orchd"));
+    run.args(["config", "test", "--json"]).arg(config.join("tests")).env_remove("ORCHD_CONFIG");
+    let out = run.output().unwrap();
+    let document: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert!(out.status.success() && document["ok"] == true, "{document:#}");
+
+    let files = document["files"].as_array().unwrap();
+    let tests: Vec<&Value> = files.iter().flat_map(|file| file["tests"].as_array().unwrap()).collect();
+    let named = |key: &str| -> BTreeSet<&str> {
+        tests.iter().flat_map(|test| test[key].as_array().unwrap()).map(|rule| rule.as_str().unwrap()).collect()
+    };
+    let (acting, resting) = (named("expected_to_act"), named("expected_to_rest"));
+    let presets = orchd::config::presets();
+    assert_eq!(presets.len(), std::fs::read_dir(config.join("presets")).unwrap().count(), "a preset is not listed");
+    for rule in presets.iter().flat_map(|preset| &preset.rules) {
+        assert!(acting.contains(rule.as_str()), "no test expects {rule} to act");
+        assert!(resting.contains(rule.as_str()), "no test expects {rule} to do nothing");
+    }
+    let examples = orchd::config::load_rules(&config.join("orchd.yaml"), orchd::actions::kinds(), DateTime::UNIX_EPOCH);
+    for rule in examples.unwrap().rules.iter() {
+        assert!(acting.contains(rule.name.as_str()), "no test expects {} to act", rule.name);
+    }
+}

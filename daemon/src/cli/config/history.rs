@@ -1,11 +1,13 @@
-//! `orchd config history` and `rollback`: the configs that ran, and putting one of them back.
+//! `orchd config history`: the configs that ran.
 
 use chrono::{DateTime, Utc};
+use clap::Args;
 use serde::Deserialize;
 
-use super::daemon::Daemon;
-use super::failure::Failure;
-use super::output::{self, Rows, or_dash};
+use crate::cli::daemon::Daemon;
+use crate::cli::failure::Failure;
+use crate::cli::output::{self, Rows, or_dash};
+use crate::cli::{Global, ask};
 use crate::config::diff::{Change, RuleChange};
 use crate::core::text;
 
@@ -22,9 +24,21 @@ struct Past {
     state: Option<String>,
 }
 
-pub(super) async fn history(daemon: &Daemon, limit: u32, json: bool) -> Result<(), Failure> {
-    let answer = daemon.get("/api/config/revisions", vec![("limit", Some(limit.to_string()))]).await?;
-    output::print_page(answer, json, table)
+#[derive(Debug, Args)]
+pub(in crate::cli) struct History {
+    /// Revisions at most, up to 1000.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+}
+
+impl History {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        ask(async move {
+            let parameters = vec![("limit", Some(self.limit.to_string()))];
+            let answer = Daemon::find(global)?.get("/api/config/revisions", parameters).await?;
+            output::print_page(answer, global.json, table)
+        })
+    }
 }
 
 fn table(rows: &[Past]) -> Rows {
@@ -55,19 +69,4 @@ pub(super) fn mark(how: &Change) -> char {
         Change::Removed => '-',
         Change::Changed { .. } => '~',
     }
-}
-
-pub(super) async fn roll_back(daemon: &Daemon, revision: &str, json: bool) -> Result<(), Failure> {
-    if revision.is_empty() || !revision.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return Err(Failure::failed(format!("`{revision}` is no revision: see `orchd config history`")));
-    }
-    let answer = daemon.post(&format!("/api/config/{revision}/rollback")).await?;
-    if json {
-        return output::print_json(&answer);
-    }
-    let now = answer.get("revision").and_then(serde_json::Value::as_str).unwrap_or(revision);
-    output::print(&format!(
-        "revision {now} is in use: its rules, its guards, and whether it writes\n\
-         the files are as they were, and are held: mend them, or `orchd config confirm` takes them up again\n"
-    ))
 }

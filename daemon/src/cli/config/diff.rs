@@ -9,11 +9,11 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backtest::{Past, Report, candidate, compare, tell_what_is_not_known};
-use super::config_history::mark;
-use super::daemon::Daemon;
-use super::failure::Failure;
-use super::{Global, output};
+use super::history::mark;
+use crate::cli::backtest::{Past, Report, candidate, compare, tell_what_is_not_known};
+use crate::cli::daemon::Daemon;
+use crate::cli::failure::Failure;
+use crate::cli::{Global, ask, output};
 use crate::config::diff::{Change, RuleChange, ValueChange, rules, values};
 use crate::core::text::{harmless, shortened};
 use crate::{actions, config};
@@ -22,7 +22,7 @@ use crate::{actions, config};
 const LOOK_BACK: Duration = Duration::days(7);
 
 #[derive(Debug, Args)]
-pub(super) struct Diff {
+pub(in crate::cli) struct Diff {
     /// The changed config.
     file: PathBuf,
     /// Only compare: do not look for what would be touched.
@@ -42,7 +42,11 @@ struct Running {
 }
 
 impl Diff {
-    pub(super) async fn run(&self, global: &Global) -> Result<(), Failure> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        ask(self.tell(global))
+    }
+
+    async fn tell(&self, global: &Global) -> Result<(), Failure> {
         let daemon = Daemon::find(global)?;
         let new = candidate(&self.file)?;
         let Running { revision, effective } = output::read(daemon.get("/api/config", vec![]).await?)?;
