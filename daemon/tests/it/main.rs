@@ -45,3 +45,4 @@ mod targets;
 mod tidying;
 mod tls;
 mod webhook;
+mod why;
