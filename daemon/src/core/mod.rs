@@ -24,5 +24,6 @@ pub mod permission;
 pub mod reviewer;
 pub mod role;
 pub mod rule;
+pub mod shadow;
 pub mod subject;
 pub mod text;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::absence::{Asked, Told, UnknownRule, ask, near_names};
+pub use self::absence::{Asked, Told, UnknownRule, ask};
 use super::process::serde_label;
 use crate::core::event::{EventId, RepoName};
 use crate::core::rule::{Mode, RuleName};
@@ -139,15 +139,20 @@ pub fn tell(story: &Story) -> String {
 /// `→ label {add: [documentation]}: applied`, `→ check {…} on commit 6dcb09b5b578: applied`.
 fn effect_line(effect: &EffectRow) -> String {
     let note = why_so(effect).map(|note| format!(" ({note})")).unwrap_or_default();
-    let params = match as_written(&effect.intent.params).as_str() {
-        "" | "{}" => String::new(),
-        params => format!(" {params}"),
-    };
     let on = match &effect.intent.target.subject {
         Subject::Commit(id) => format!(" on commit {:.12}", id.as_str()),
         Subject::Item | Subject::Repository => String::new(),
     };
-    format!("→ {}{params}{on}: {}{note}", effect.intent.action, serde_label(&effect.state))
+    let what = written(&effect.intent.action, &effect.intent.params);
+    format!("→ {what}{on}: {}{note}", serde_label(&effect.state))
+}
+
+/// An action as a rule has it: `label {add: [documentation]}`, `close`.
+pub(super) fn written(action: &str, params: &Value) -> String {
+    match as_written(params).as_str() {
+        "" | "{}" => action.to_owned(),
+        params => format!("{action} {params}"),
+    }
 }
 
 /// Why an effect is in its state: what was noted then, and in words where the state says it all.

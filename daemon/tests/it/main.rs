@@ -36,6 +36,7 @@ mod retention;
 mod reviews;
 mod road;
 mod rollback;
+mod shadow;
 mod site;
 mod stale;
 mod store;

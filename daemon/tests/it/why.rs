@@ -278,3 +278,23 @@ on_both_databases!(what_was_held_back_names_its_guard, |database: Database| asyn
     let writes = story.github.writes();
     assert_eq!(writes.len(), 1, "{writes:?}");
 });
+
+#[tokio::test]
+async fn what_waits_or_failed_says_why() {
+    let rules = "
+  - {name: train, on: pull_request.opened, then: [merge: {}]}
+  - {name: shut, on: issues.opened, then: [lock: {}]}
+";
+    let story = Story::begin(Database::Sqlite, rules).await;
+    let alice = story.github.person("alice");
+    let pull = alice.opens_pull(WEB, NewItem::titled("Mend it").head("fix").file("a.rs"));
+    story.github.fault(Fault::on("PUT", "/repos/acme/web/issues").status(422));
+    let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
+    story.settles().await;
+    let text = of_rule(&story, pull, "train");
+    assert!(text.contains("`merge` is waiting: 0 of 1 approvals are there"), "{text}");
+    let text = of_rule(&story, number, "shut");
+    assert!(text.contains("`lock` is failed: ") && text.contains("→ lock: failed ("), "{text}");
+    assert!(text.contains("422"), "{text}");
+    assert_eq!(story.github.writes().iter().filter(|write| write.path.contains("/merge")).count(), 0);
+}

@@ -26,7 +26,7 @@ const MOST_KINDS: usize = 12;
 /// What the question is about.
 #[derive(Clone, Debug)]
 pub enum Asked {
-    Event(EventRow),
+    Event(Box<EventRow>),
     Item { repository: RepoName, number: u64 },
 }
 
@@ -62,6 +62,13 @@ impl Told {
 #[error("{0}")]
 pub struct UnknownRule(String);
 
+impl UnknownRule {
+    /// Of a name that is none of these rules'.
+    pub fn of(rule: &RuleName, rules: &[Rule]) -> Self {
+        Self(unknown(rule, &near_names(rule, rules)))
+    }
+}
+
 /// Why a rule did what it did about an item or an event, or did nothing. `but`: an event that is only being decided on.
 ///
 /// # Errors
@@ -74,7 +81,7 @@ pub async fn ask(
     but: Option<EventId>,
 ) -> Result<Result<Told, UnknownRule>, StoreError> {
     let mut stories = match asked {
-        Asked::Event(event) => vec![story_of(db, event.clone()).await?],
+        Asked::Event(event) => vec![story_of(db, (**event).clone()).await?],
         Asked::Item { repository, number } => stories_of(db, repository, *number, (Some(rule), MOST_DECISIONS)).await?,
     };
     for story in &mut stories {
@@ -261,7 +268,7 @@ async fn absence(
     but: Option<EventId>,
 ) -> Result<Absence, StoreError> {
     let (about, repository, events) = match asked {
-        Asked::Event(event) => (format!("event {}", event.id), event.repository.clone(), vec![event.clone()]),
+        Asked::Event(event) => (format!("event {}", event.id), event.repository.clone(), vec![(**event).clone()]),
         Asked::Item { repository, number } => {
             let filter = EventFilter {
                 repository: Some(repository.clone()),
@@ -333,7 +340,7 @@ fn arrived(events: &[EventRow], rule: Option<&Rule>, but: Option<EventId>) -> Ve
 }
 
 /// Names of rules that a mistyped one may stand for: the same one of a repository's own file, else what is nearest.
-pub fn near_names(rule: &RuleName, rules: &[Rule]) -> Vec<String> {
+fn near_names(rule: &RuleName, rules: &[Rule]) -> Vec<String> {
     let last = |name: &str| name.rsplit_once(':').map_or(name, |(_, last)| last).to_lowercase();
     let wanted = last(rule.as_str());
     let same = rules.iter().filter(|known| last(known.name.as_str()) == wanted);

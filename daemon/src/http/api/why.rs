@@ -71,7 +71,7 @@ async fn why(mut query: Query, app: App) -> Result<Response, HttpError> {
         (Some(id), None) if repository.is_none() => {
             let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
             match rule {
-                Some(rule) => of_rule(&app, Asked::Event(event), &rule).await?,
+                Some(rule) => of_rule(&app, Asked::Event(Box::new(event)), &rule).await?,
                 None => Why::told(vec![story_of(&app.db, event).await?]),
             }
         }
