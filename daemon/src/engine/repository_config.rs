@@ -159,8 +159,9 @@ pub(super) async fn shown_rules(db: &Db, config: &Config, name: &RepoName) -> Re
         return Ok(Vec::new());
     }
     let known = db.repository_config(name).await?.filter(|row| row.path == own.path);
-    let Some(version) = known.and_then(|row| row.good) else { return Ok(Vec::new()) };
-    Ok(repository::read(&version.text, &own.path, name, &own.terms, actions::kinds()).unwrap_or_default())
+    // The name as GitHub spells it, which whoever asks may not.
+    let Some((name, version)) = known.and_then(|row| Some((row.repository, row.good?))) else { return Ok(Vec::new()) };
+    Ok(repository::read(&version.text, &own.path, &name, &own.terms, actions::kinds()).unwrap_or_default())
 }
 
 /// GitHub's no stays one until the next look; what was good goes on.

@@ -180,10 +180,16 @@ on_both_databases!(whoever_asks_why_is_told_what_the_command_line_tells, |databa
     assert!(nobody.contains("did you mean `triage`?"), "{nobody}");
     assert!(told[3].contains(nobody.trim().trim_start_matches("orchd: ")), "{}\n---\n{nobody}", told[3]);
 
+    // What is no name stays a quotation.
+    story.github.person("tara").comments(WEB, number, "/why `<!--x");
+    story.settles().await;
+    let odd = answers(&story, number)[4].clone();
+    assert!(odd.starts_with("`''!--x` is not a rule name"), "{odd}");
+
     // Whoever may not label is not told either.
     story.github.person("mallory").comments(WEB, number, "/why");
     story.settles().await;
-    assert_eq!(answers(&story, number).len(), 4);
+    assert_eq!(answers(&story, number).len(), 5);
 });
 
 on_both_databases!(what_orchd_did_last_is_taken_back_by_a_word, |database: Database| async move {

@@ -26,7 +26,8 @@ pub(super) async fn explain(
 ) -> Result<String, StoreError> {
     let (Some(repository), Some(number)) = (&event.repository, event.item) else { return Ok(String::new()) };
     let Some(rule) = rule else { return of_all(db, event).await };
-    let rule = match RuleName::parse(rule) {
+    // What is no name is told as it was written, and must stay a quotation.
+    let rule = match RuleName::parse(&rule.replace(['`', '<'], "'")) {
         Ok(rule) => rule,
         Err(error) => return Ok(format!("{error}.")),
     };

@@ -153,10 +153,12 @@ enum Standing {
     },
     /// One of orchd's own, which no config writes.
     Ours,
+    /// One of another repository's own file.
+    Elsewhere(RepoName),
     There {
         mode: Mode,
-        /// The repository that its `repositories` leave out, and these.
-        leaves_out: Option<(RepoName, Vec<String>)>,
+        /// The repository, when its `repositories` leave it out. Which others they name is not for everybody to read.
+        leaves_out: Option<RepoName>,
         waits_for: Vec<String>,
     },
 }
@@ -195,18 +197,19 @@ fn sentences(absence: &Absence, decided: bool) -> Vec<String> {
         Standing::Ours => {
             return vec![format!("it is one of orchd's own rules, and nothing about {about} called for it")];
         }
+        Standing::Elsewhere(of) => return vec![format!("it is a rule of {of}'s own file, which is about {of} only")],
         Standing::There { mode, leaves_out, waits_for } => (mode, leaves_out, waits_for),
     };
     if *mode == Mode::Off {
         told.push("it is `mode: off` in the running config: set `mode: active`, or `shadow` to try it".to_owned());
     }
-    if let Some((repository, patterns)) = leaves_out {
-        told.push(format!("its `repositories: [{}]` leave {repository} out", patterns.join(", ")));
+    if let Some(repository) = leaves_out {
+        told.push(format!("its `repositories` leave {repository} out"));
     }
     let waited_for: Vec<&Arrived> = arrived.iter().filter(|each| each.awaited).collect();
     if waited_for.is_empty() && !decided {
         told.push(format!("it waits for {}, and {}", waits_for.join(", "), list(about, arrived)));
-        if waits_for.iter().any(|trigger| trigger.starts_with("schedule.") || trigger == "*") {
+        if waits_for.iter().any(|trigger| trigger.starts_with("schedule.")) {
             told.push(
                 "an item that the daily look passes by, because the rule says no to it, is not stored as an event"
                     .to_owned(),
@@ -281,30 +284,36 @@ async fn absence(
         }
     };
     let mut rules = config.rules.to_vec();
-    for of in repository.iter().chain(rule.repository().as_ref().filter(|of| Some(*of) != repository.as_ref())) {
-        rules.extend(repository_config::shown_rules(db, config, of).await?);
+    if let Some(name) = &repository {
+        rules.extend(repository_config::shown_rules(db, config, name).await?);
     }
     let found = rules.iter().find(|known| known.name == *rule);
     let arrived = arrived(&events, found, but);
     let standing = match found {
         Some(rule) => standing(rule, repository),
         None if rule.is_ours() => Standing::Ours,
-        None => {
-            let filter = EffectFilter { rule: Some(rule.clone()), limit: 1, ..EffectFilter::default() };
-            let once = !db.effects(&filter).await?.rows.is_empty();
-            Standing::Unknown { near: near_names(rule, &rules), once }
-        }
+        None => match rule.repository().filter(|of| !repository.as_ref().is_some_and(|name| is_same(name, of))) {
+            Some(of) => Standing::Elsewhere(of),
+            None => {
+                let filter = EffectFilter { rule: Some(rule.clone()), limit: 1, ..EffectFilter::default() };
+                let once = !db.effects(&filter).await?.rows.is_empty();
+                Standing::Unknown { near: near_names(rule, &rules), once }
+            }
+        },
     };
     let kept = TimeDelta::from_std(config.retention.decisions).unwrap_or(TimeDelta::MAX);
     Ok(Absence { about, standing, arrived, kept, now })
 }
 
+/// GitHub tells repositories apart by more than case.
+fn is_same(one: &RepoName, other: &RepoName) -> bool {
+    one.as_str().eq_ignore_ascii_case(other.as_str())
+}
+
 fn standing(rule: &Rule, repository: Option<RepoName>) -> Standing {
-    let patterns = rule.repositories.0.texts().to_vec();
-    let left_out = repository.filter(|name| !rule.repositories.includes(name));
     Standing::There {
         mode: rule.mode,
-        leaves_out: left_out.map(|name| (name, patterns)),
+        leaves_out: repository.filter(|name| !rule.repositories.includes(name)),
         waits_for: rule.on.iter().map(ToString::to_string).collect(),
     }
 }

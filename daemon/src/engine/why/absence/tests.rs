@@ -21,10 +21,9 @@ fn came(kind: &str, awaited: bool, status: EventStatus) -> Arrived {
 }
 
 fn there(mode: Mode, leaves_out: Option<&str>) -> Standing {
-    let patterns = vec!["acme/*".to_owned(), "!acme/web".to_owned()];
     Standing::There {
         mode,
-        leaves_out: leaves_out.map(|name| (RepoName::parse(name).unwrap(), patterns)),
+        leaves_out: leaves_out.map(|name| RepoName::parse(name).unwrap()),
         waits_for: vec!["pull_request.opened".to_owned(), "push.*".to_owned()],
     }
 }
@@ -43,7 +42,7 @@ fn each_reason_has_its_sentence_and_what_explains_it_comes_first() {
     let off = "it is `mode: off` in the running config: set `mode: active`, or `shadow` to try it".to_owned();
     let waits = |and: &str| format!("it waits for pull_request.opened, push.*, and {and}");
     let arrived = waits("what arrived about acme/web#12 is issues.labeled (2)");
-    let left_out = "its `repositories: [acme/*, !acme/web]` leave acme/web out".to_owned();
+    let left_out = "its `repositories` leave acme/web out".to_owned();
     let replay = |said: &str| format!("{when}{said}");
     let table: Vec<(Standing, Vec<Arrived>, Vec<String>)> = vec![
         (active(), vec![], vec![waits("nothing about acme/web#12 arrived")]),
@@ -77,6 +76,11 @@ fn each_reason_has_its_sentence_and_what_explains_it_comes_first() {
                 "it is not in the running config: it was renamed or removed since it acted; did you mean `docs`?"
                     .to_owned(),
             ],
+        ),
+        (
+            Standing::Elsewhere(RepoName::parse("acme/api").unwrap()),
+            vec![labeled()],
+            vec!["it is a rule of acme/api's own file, which is about acme/api only".to_owned()],
         ),
         (
             Standing::Ours,
