@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::event::EventId;
 use super::hand::{Hand, HandChange, Move, Thing};
@@ -34,7 +35,8 @@ pub struct Shadowed {
     /// When it would have been done.
     pub at: DateTime<Utc>,
     pub action: String,
-    /// The action with its parameters, as a rule has them.
+    pub params: Value,
+    /// The action with its parameters, as a rule has them; long ones shortened.
     pub written: String,
     /// What a hand would move; empty: nothing that can be compared.
     pub moves: Vec<Move>,
@@ -88,7 +90,7 @@ pub fn compare(mut effects: Vec<Shadowed>, hands: &HashMap<(String, u64), Vec<Ha
             hand: hand.cloned(),
         };
         if effect.moves.is_empty() || !effect.target.subject.is_item() {
-            if deeds.insert((place, effect.written.clone())) {
+            if deeds.insert((place, format!("{} {}", effect.action, effect.params))) {
                 rows.push(row(effect.written.clone(), (Answer::NotComparable, None)));
             }
             continue;

@@ -148,6 +148,7 @@ fn shadowed(effect: EffectRow) -> Shadowed {
         event: intent.event,
         at: effect.created_at,
         action: intent.action,
+        params: intent.params,
     }
 }
 

@@ -99,7 +99,7 @@ on_both_databases!(each_rule_says_why_it_did_nothing, |database: Database| async
     story.github.person("bob").labels(WEB, number, "bug");
     story.settles().await;
     let text = of_rule(&story, number, "trial");
-    assert!(text.contains("`label` is shadow: the rule was in shadow: recorded, and not done\n"), "{text}");
+    assert!(text.contains("`label` shadow: the rule was in shadow: recorded, and not done\n"), "{text}");
     assert!(text.contains("→ label {add: [tried]}: shadow (the rule was in shadow: recorded, and not done)"), "{text}");
     let events = story.json_lines(&["events", "list", "--type", "issues"]);
     let (labeled, opened) = (events[0]["id"].as_str().unwrap(), events[1]["id"].as_str().unwrap());
@@ -271,12 +271,12 @@ on_both_databases!(what_was_held_back_names_its_guard, |database: Database| asyn
     let third = alice.opens_issue(WEB, NewItem::titled("One too many"));
     story.settles().await;
     let text = of_rule(&story, number, "tag");
-    assert!(text.contains("it matched, and `label` is held: label `bug` was removed by alice on "), "{text}");
+    assert!(text.contains("it matched; `label` held: label `bug` was removed by alice on "), "{text}");
     assert!(text.contains("→ label {add: [bug]}: held (label `bug` was removed by alice on "), "{text}");
     let text = of_rule(&story, sticky, "tag");
-    assert!(text.contains("`label` is held: it has the label `orchd:sticky`, so rules leave it alone"), "{text}");
+    assert!(text.contains("`label` held: it has the label `orchd:sticky`, so rules leave it alone"), "{text}");
     let text = of_rule(&story, third, "few");
-    assert!(text.contains("`label` is held: the rule's `limits.actions_per_hour` of 1 is used up"), "{text}");
+    assert!(text.contains("`label` held: the rule's `limits.actions_per_hour` of 1 is used up"), "{text}");
     let writes = story.github.writes();
     assert_eq!(writes.len(), 1, "{writes:?}");
 });
@@ -294,9 +294,9 @@ async fn what_waits_or_failed_says_why() {
     let number = alice.opens_issue(WEB, NewItem::titled("It breaks"));
     story.settles().await;
     let text = of_rule(&story, pull, "train");
-    assert!(text.contains("`merge` is waiting: 0 of 1 approvals are there"), "{text}");
+    assert!(text.contains("`merge` waiting: 0 of 1 approvals are there"), "{text}");
     let text = of_rule(&story, number, "shut");
-    assert!(text.contains("`lock` is failed: ") && text.contains("→ lock: failed ("), "{text}");
+    assert!(text.contains("`lock` failed: ") && text.contains("→ lock: failed ("), "{text}");
     assert!(text.contains("422"), "{text}");
     assert_eq!(story.github.writes().iter().filter(|write| write.path.contains("/merge")).count(), 0);
 }

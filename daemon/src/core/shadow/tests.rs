@@ -81,6 +81,7 @@ fn shadowed(number: u64, second: i64, action: &str, moves: Vec<Move>) -> Shadowe
         event: EventId(Uuid::from_u128(7)),
         at: at(second),
         action: action.to_owned(),
+        params: serde_json::json!({}),
         written: format!("{action} {{}}"),
         moves,
     }

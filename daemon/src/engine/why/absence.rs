@@ -120,10 +120,10 @@ fn of_story(story: &Story) -> Vec<String> {
         Verdict::Matched => {
             let effects = story.effects.iter().map(|effect| {
                 let why = why_so(effect).map(|why| format!(": {why}")).unwrap_or_default();
-                format!("`{}` is {}{why}", effect.intent.action, serde_label(&effect.state))
+                format!("`{}` {}{why}", effect.intent.action, serde_label(&effect.state))
             });
             let effects = effects.collect::<Vec<_>>().join("; ");
-            format!("it matched, and {}", if effects.is_empty() { "had nothing to do" } else { &effects })
+            format!("it matched; {}", if effects.is_empty() { "there was nothing to do" } else { &effects })
         }
     };
     vec![format!("when {} came, {} UTC, {came_to}", story.event.kind(), time(story.event.received_at))]
