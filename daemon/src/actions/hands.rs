@@ -11,7 +11,7 @@ pub(super) fn newest<'a>(hands: &'a [HandChange], thing: &Thing, hand: Hand) -> 
 }
 
 /// "label `bug` was removed by alice on 2026-01-02".
-pub(super) fn phrase(change: &HandChange) -> String {
+pub fn phrase(change: &HandChange) -> String {
     let what = match (&change.thing, change.hand) {
         (Thing::Label(name), Hand::Put) => format!("label `{name}` was added"),
         (Thing::Label(name), Hand::Taken) => format!("label `{name}` was removed"),
@@ -28,6 +28,8 @@ pub(super) fn phrase(change: &HandChange) -> String {
         (Thing::Title(title), _) => format!("the title `{title}` was changed"),
         (Thing::Draft, Hand::Put) => "it was made a draft".to_owned(),
         (Thing::Draft, Hand::Taken) => "it was marked ready for review".to_owned(),
+        (Thing::Merged, Hand::Put) => "it was merged".to_owned(),
+        (Thing::Merged, Hand::Taken) => "it was closed without a merge".to_owned(),
     };
     format!("{what} by {} on {}", change.by, change.at.format("%Y-%m-%d"))
 }

@@ -220,6 +220,10 @@ impl Action for Params {
         Ok(())
     }
 
+    fn asks_for(&self) -> Vec<Move> {
+        vec![Move { thing: Thing::Merged, hand: Hand::Put }]
+    }
+
     /// The pull request first and its checks last: what changes most is read closest to the write.
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Option<Candidate>, GitHubError> {
         let shown: Shown = match reader.get(&below(target, "")).await {

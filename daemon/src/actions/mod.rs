@@ -83,6 +83,7 @@ pub enum Reversal<C = Value> {
     Change(C),
 }
 
+pub use hands::phrase as hand_phrase;
 pub use label::labels_of;
 pub use title::overwritten_title;
 
@@ -95,6 +96,11 @@ actions! {
 /// What an action asks for, as what a person would have touched by hand. Nothing for what is no action.
 pub fn asks_for(action: &str, params: &Value) -> Vec<Move> {
     parse(action, params).map(|action| action.asks_for()).unwrap_or_default()
+}
+
+/// What a person would do by hand in the place of an effect. Nothing where that cannot be told, and for what is no action.
+pub fn would_move(action: &str, params: &Value) -> Vec<Move> {
+    parse(action, params).map(|action| action.would_move()).unwrap_or_default()
 }
 
 /// An action of the registry with parsed parameters, bound to its target.

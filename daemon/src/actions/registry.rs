@@ -46,6 +46,12 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What a person would do by hand in the place of the effect, as far as the parameters alone tell: by that a rule in
+    /// shadow is judged. Nothing where no hand does it, or none can be told to have.
+    fn would_move(&self) -> Vec<Move> {
+        self.asks_for()
+    }
+
     /// What a schema cannot say about the parameters.
     fn check(&self) -> Result<(), String> {
         Ok(())
@@ -119,6 +125,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, GitHubError>> + Send 
 /// An [`Action`] whose state and change are JSON, as the store keeps them.
 pub(super) trait Erased: Send + Sync {
     fn asks_for(&self) -> Vec<Move>;
+    fn would_move(&self) -> Vec<Move>;
     fn acts_on(&self) -> SubjectKind;
     fn is_one_request(&self) -> bool;
     fn read<'a>(&'a self, target: &'a Target, origin: &'a Origin, reader: &'a Reader) -> Answer<'a, Value>;
@@ -142,6 +149,10 @@ const UNREADABLE: &str = "what was stored of the earlier state cannot be read by
 impl<A: Action> Erased for A {
     fn asks_for(&self) -> Vec<Move> {
         Action::asks_for(self)
+    }
+
+    fn would_move(&self) -> Vec<Move> {
+        Action::would_move(self)
     }
 
     fn acts_on(&self) -> SubjectKind {

@@ -153,6 +153,11 @@ impl Action for Params {
         vec![mark(Hand::Put), mark(Hand::Taken), Move { thing: Thing::State, hand: Hand::Taken }]
     }
 
+    /// The mark: whether it would close depends on what nobody did.
+    fn would_move(&self) -> Vec<Move> {
+        vec![Move { thing: Thing::Label(self.label.clone()), hand: Hand::Put }]
+    }
+
     fn check(&self) -> Result<(), String> {
         let whole = |days: u32| (1..=3650).contains(&days);
         if !whole(self.days) || !self.close_days.is_none_or(whole) {

@@ -19,6 +19,7 @@ mod output;
 mod recover;
 mod rollback;
 mod serve;
+mod shadow;
 mod status;
 mod when;
 mod why;
@@ -107,6 +108,9 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Why rules did or did not match.
     Why(why::Why),
+    /// Whether people agree with a rule that only records what it would do (`mode: shadow`).
+    #[command(subcommand)]
+    Shadow(shadow::Command),
     /// Fetch what GitHub could not deliver.
     #[command(after_help = recover::EXIT_CODES)]
     Recover(recover::Recover),
@@ -145,6 +149,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Audit(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Backtest(backtest) => ask(async move { backtest.run(&global).await }),
         Command::Why(why) => ask(async move { why.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Shadow(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
         Command::Rollback(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),

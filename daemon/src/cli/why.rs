@@ -7,16 +7,21 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::daemon::Daemon;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::output::{self, Rows, word};
 use crate::core::event::RepoName;
-use crate::engine::why::{Story, tell};
+use crate::core::rule::RuleName;
+use crate::core::text::harmless;
+use crate::engine::why::Story;
 
 #[derive(Debug, Args)]
 pub(super) struct Why {
     /// An event, or an issue or pull request; a repository, or nothing, for a table of its or all latest events.
     #[arg(value_name = "EVENT_ID|OWNER/REPO#N|OWNER/REPO")]
     subject: Option<Subject>,
+    /// One rule only, and why it did nothing. A rule of a repository's own file is named owner/repo:name.
+    #[arg(long, value_name = "NAME", value_parser = RuleName::parse, requires = "subject")]
+    rule: Option<RuleName>,
     /// How many events the table tells of.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     latest: u32,
@@ -49,27 +54,39 @@ impl FromStr for Subject {
 #[derive(Deserialize)]
 struct Answer {
     events: Vec<Story>,
+    text: Option<String>,
 }
 
 impl Why {
     pub(super) async fn run(&self, daemon: &Daemon, json: bool) -> Result<(), Failure> {
+        let of_many = matches!(self.subject, None | Some(Subject::Repository(_)));
+        if self.rule.is_some() && of_many {
+            let message = "--rule needs what it is about: an event's id or owner/repository#number".to_owned();
+            return Err(Failure { code: Code::Usage, message });
+        }
         let latest = ("latest", Some(self.latest.to_string()));
-        let parameters = match &self.subject {
+        let mut parameters = match &self.subject {
             None => vec![latest],
             Some(Subject::Repository(repository)) => vec![("repo", Some(repository.to_string())), latest],
             Some(Subject::Event(id)) => vec![("event", Some(id.to_string()))],
             Some(Subject::Item { repository, number }) => vec![("item", Some(format!("{repository}#{number}")))],
         };
+        parameters.push(("rule", self.rule.as_ref().map(ToString::to_string)));
         let answer = daemon.get("/api/why", parameters).await?;
         if json {
             return output::print_json(&answer);
         }
         let answer: Answer = output::read(answer)?;
-        if matches!(self.subject, None | Some(Subject::Repository(_))) {
-            return table(&answer.events).print();
+        match answer.text {
+            Some(text) if !of_many => output::print(&harmless_lines(&text)),
+            _ => table(&answer.events).print(),
         }
-        output::print(&answer.events.iter().map(tell).collect::<Vec<_>>().join("\n"))
     }
+}
+
+/// The daemon's text is harmless already; a terminal need not take its word for it.
+fn harmless_lines(text: &str) -> String {
+    text.lines().map(|line| harmless(line) + "\n").collect()
 }
 
 /// A row for each decision: event → rule → why → effect, oldest first, as things happened.

@@ -23,6 +23,9 @@ pub enum Thing {
     Title(String),
     /// A draft, or ready for review.
     Draft,
+    /// Whether a pull request was closed with a merge (put) or without one (taken). No rule changes either back: it is kept
+    /// for comparison with what a rule would have done.
+    Merged,
 }
 
 /// Which way it was changed: put there (added, requested, reopened, locked, made a draft) or taken away (removed, closed, unlocked,
@@ -174,6 +177,14 @@ pub fn hand_change(event: &Event) -> Option<HandChange> {
     })
 }
 
+/// Whether a person who closed a pull request merged it, beside [`hand_change`], which tells that it was closed.
+pub fn merge_change(event: &Event) -> Option<HandChange> {
+    let merged = event.payload.pointer("/pull_request/merged").and_then(Value::as_bool)?;
+    let closed = hand_change(event).filter(|change| change.thing == Thing::State && change.hand == Hand::Taken)?;
+    let hand = if merged { Hand::Put } else { Hand::Taken };
+    Some(HandChange { thing: Thing::Merged, hand, ..closed })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
@@ -240,6 +251,25 @@ mod tests {
             let team = change("pull_request", action, alice(), json!({"requested_team": {"slug": "docs"}})).unwrap();
             assert_eq!((team.thing, team.hand), (Thing::Reviewer("acme/docs".to_owned()), hand));
             assert_eq!(change("pull_request", action, alice(), json!({})), None);
+        }
+    }
+
+    #[test]
+    fn a_person_who_closes_a_pull_request_merges_it_or_not() {
+        let closed = |action: &str, sender: Value, more: Value| {
+            let mut payload = json!({"action": action, "repository": {"full_name": "acme/site"}, "sender": sender});
+            payload["pull_request"] = more;
+            merge_change(&event("pull_request", payload)).map(|change| (change.thing, change.hand))
+        };
+        let bot = json!({"login": "orchd[bot]", "type": "Bot"});
+        for (action, sender, pull, told) in [
+            ("closed", alice(), json!({"number": 9, "merged": true}), Some((Thing::Merged, Hand::Put))),
+            ("closed", alice(), json!({"number": 9, "merged": false}), Some((Thing::Merged, Hand::Taken))),
+            ("closed", alice(), json!({"number": 9}), None),
+            ("reopened", alice(), json!({"number": 9, "merged": false}), None),
+            ("closed", bot, json!({"number": 9, "merged": true}), None),
+        ] {
+            assert_eq!(closed(action, sender, pull.clone()), told, "{action} {pull}");
         }
     }
 

@@ -26,6 +26,7 @@ pub mod permission;
 pub mod reviewer;
 pub mod role;
 pub mod rule;
+pub mod shadow;
 pub mod subject;
 pub mod text;
 pub mod vocabulary;

@@ -22,6 +22,7 @@ pub mod repository_config;
 pub mod retention;
 pub mod rollback;
 pub mod schedule;
+pub mod shadow;
 pub mod turns;
 pub mod why;
 pub mod work;

@@ -117,6 +117,7 @@ async fn decide_job(
         told.complete(&mut processed.decisions);
         commands::call_off(engine, &event, &processed.decisions).await?;
         processed.hand_changes = commands::hands_of(&event, &processed.decisions);
+        processed.hand_changes.extend(hand::merge_change(&event));
         if let Some(change) = hand::hand_change(&event) {
             processed.decisions.extend(guards::person::wins(engine, &event, &change).await?);
             processed.hand_changes.push(change);

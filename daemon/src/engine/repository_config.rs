@@ -20,8 +20,8 @@ use crate::core::rule::{Limits, Mode, Rule, RuleName, Trigger};
 use crate::core::subject::SubjectKind;
 use crate::github::GitHubError;
 use crate::github::contents::{self, Found};
-use crate::store::StoreError;
 use crate::store::repository_configs::{FileProblem, FileVersion, RepositoryConfigRow};
+use crate::store::{Db, StoreError};
 
 /// Files whose rules stay compiled; compiling one takes about a millisecond.
 const MOST_COMPILED: usize = 1_000;
@@ -150,6 +150,18 @@ pub(super) async fn known_rules(engine: &Engine, config: &Config, name: &RepoNam
     }
     let known = known_row(engine, config, name).await?;
     compile(engine, config, known).await
+}
+
+/// The rules as they are known, for somebody who asks: nothing is kept of a version that does not validate any more.
+pub(super) async fn shown_rules(db: &Db, config: &Config, name: &RepoName) -> Result<Vec<Rule>, StoreError> {
+    let own = &config.repository_config;
+    if !own.covers(name) {
+        return Ok(Vec::new());
+    }
+    let known = db.repository_config(name).await?.filter(|row| row.path == own.path);
+    // The name as GitHub spells it, which whoever asks may not.
+    let Some((name, version)) = known.and_then(|row| Some((row.repository, row.good?))) else { return Ok(Vec::new()) };
+    Ok(repository::read(&version.text, &own.path, &name, &own.terms, actions::kinds()).unwrap_or_default())
 }
 
 /// GitHub's no stays one until the next look; what was good goes on.

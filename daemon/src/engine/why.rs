@@ -1,10 +1,14 @@
 //! What was decided on an event, and why: the one telling, for the command line, the API and a comment.
 
+mod absence;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::absence::{Asked, Told, UnknownRule, ask};
 use super::process::serde_label;
 use crate::core::event::{EventId, RepoName};
 use crate::core::rule::{Mode, RuleName};
@@ -12,7 +16,7 @@ use crate::core::subject::Subject;
 use crate::core::text::{harmless, shortened, time};
 use crate::store::causes::CauseRow;
 use crate::store::decisions::DecisionRow;
-use crate::store::effects::{EffectFilter, EffectRow};
+use crate::store::effects::{EffectFilter, EffectRow, EffectState};
 use crate::store::events::EventRow;
 use crate::store::{Db, StoreError};
 
@@ -28,15 +32,42 @@ pub struct Story {
     /// The effect of ours that caused the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseRow>,
+    /// The git commits of the config revisions that decided and acted, where they have one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub commits: BTreeMap<String, String>,
 }
 
-/// An event's decisions and effects beside it. Four queries.
+/// An event's decisions and effects beside it. Five queries.
 pub async fn story_of(db: &Db, event: EventRow) -> Result<Story, StoreError> {
     let decisions = db.decisions_of(event.id).await?;
     let filter = EffectFilter { event: Some(event.id), limit: MOST_EFFECTS, ..EffectFilter::default() };
     let effects = db.effects(&filter).await?.rows;
     let cause = db.cause_of(event.id).await?;
-    Ok(Story { event, decisions, effects, cause })
+    let by_decisions = decisions.iter().map(|decision| &decision.config_revision);
+    let mut revisions: Vec<&str> =
+        by_decisions.chain(effects.iter().map(|effect| &effect.config_revision)).map(|it| server_part(it)).collect();
+    revisions.sort_unstable();
+    revisions.dedup();
+    let mut commits = BTreeMap::new();
+    for revision in revisions {
+        if let Some(commit) = db.commit_of_config(revision).await? {
+            commits.insert(revision.to_owned(), commit);
+        }
+    }
+    Ok(Story { event, decisions, effects, cause, commits })
+}
+
+/// Of a revision `0123456789abcdef+<git's id of a repository's own file>` what names the server's config.
+fn server_part(revision: &str) -> &str {
+    revision.split_once('+').map_or(revision, |(server, _)| server)
+}
+
+/// `config revision 0123456789abcdef (commit 0123456789ab) and the repository's own file 0123456789ab`.
+fn revision_phrase(revision: &str, commits: &BTreeMap<String, String>) -> String {
+    let server = server_part(revision);
+    let commit = commits.get(server).map(|commit| format!(" (commit {commit:.12})")).unwrap_or_default();
+    let own = revision.split_once('+').map(|(_, file)| format!(" and the repository's own file {file:.12}"));
+    format!("config revision {server}{commit}{}", own.unwrap_or_default())
 }
 
 /// The events about an item on which rules decided, newest first, of its `most` newest decisions, by one rule if one is
@@ -64,7 +95,7 @@ pub async fn stories_of(
 
 /// The story for a person.
 pub fn tell(story: &Story) -> String {
-    let Story { event, decisions, effects, cause } = story;
+    let Story { event, decisions, effects, cause, commits } = story;
     let mut text = String::new();
     let mut line = |indent: usize, content: &str| {
         // Writing to a String cannot fail.
@@ -85,6 +116,11 @@ pub fn tell(story: &Story) -> String {
     if decisions.is_empty() {
         line(2, "no rule was triggered");
     }
+    // All decisions on an event are made and replaced together.
+    if let Some(decision) = decisions.first() {
+        let by = revision_phrase(&decision.config_revision, commits);
+        line(0, &format!("decided {} UTC by {by}", time(decision.decided_at)));
+    }
     for decision in decisions {
         let mode = if decision.mode == Mode::Shadow { " (shadow)" } else { "" };
         line(2, &format!("rule {}{mode}: {}", decision.rule, serde_label(&decision.verdict).replace('_', " ")));
@@ -92,7 +128,9 @@ pub fn tell(story: &Story) -> String {
             line(4, &reason);
         }
         for effect in effects.iter().filter(|effect| effect.intent.rule == decision.rule) {
-            line(4, &effect_line(effect));
+            let by = Some(&effect.config_revision).filter(|by| **by != decision.config_revision);
+            let by = by.map(|by| format!(", by {}", revision_phrase(by, commits))).unwrap_or_default();
+            line(4, &format!("{}{by}", effect_line(effect)));
         }
     }
     text
@@ -100,16 +138,32 @@ pub fn tell(story: &Story) -> String {
 
 /// `→ label {add: [documentation]}: applied`, `→ check {…} on commit 6dcb09b5b578: applied`.
 fn effect_line(effect: &EffectRow) -> String {
-    let note = effect.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-    let params = match as_written(&effect.intent.params).as_str() {
-        "" | "{}" => String::new(),
-        params => format!(" {params}"),
-    };
+    let note = why_so(effect).map(|note| format!(" ({note})")).unwrap_or_default();
     let on = match &effect.intent.target.subject {
         Subject::Commit(id) => format!(" on commit {:.12}", id.as_str()),
         Subject::Item | Subject::Repository => String::new(),
     };
-    format!("→ {}{params}{on}: {}{note}", effect.intent.action, serde_label(&effect.state))
+    let what = written(&effect.intent.action, &effect.intent.params);
+    format!("→ {what}{on}: {}{note}", serde_label(&effect.state))
+}
+
+/// An action as a rule has it: `label {add: [documentation]}`, `close`.
+pub(super) fn written(action: &str, params: &Value) -> String {
+    match as_written(params).as_str() {
+        "" | "{}" => action.to_owned(),
+        params => format!("{action} {params}"),
+    }
+}
+
+/// Why an effect is in its state: what was noted then, and in words where the state says it all.
+fn why_so(effect: &EffectRow) -> Option<&str> {
+    let usual = match effect.state {
+        EffectState::Shadow => "the rule was in shadow: recorded, and not done",
+        EffectState::Planned => "its turn has not come yet, or GitHub did not answer: see `orchd jobs list`",
+        EffectState::Writing => "the write began and its answer is not known yet",
+        _ => return effect.note.as_deref(),
+    };
+    Some(effect.note.as_deref().unwrap_or(usual))
 }
 
 /// Parameters as a rule has them, long texts shortened.
@@ -149,7 +203,7 @@ mod tests {
                     {"truth": "true", "phrase": "file `docs/a.md` matches `docs/**`"},
                     {"truth": "true", "phrase": "label `no-bot` is absent"}
                 ]},
-                "config_revision": "abc", "decided_at": at
+                "config_revision": "abc+0f1e2d3c4b5a69788796", "decided_at": at
             }],
             "effects": [{
                 "intent": {
@@ -159,7 +213,8 @@ mod tests {
                 },
                 "state": "unchanged", "config_revision": "abc", "change": null, "before": null, "after": null,
                 "note": "it is there already", "created_at": at, "started_at": null, "finished_at": null
-            }]
+            }],
+            "commits": {"abc": "0123456789abcdef0123456789abcdef01234567"}
         }))
         .unwrap();
         insta::assert_snapshot!(tell(&story));

@@ -17,7 +17,8 @@
 //! | admin | `GET /api/guards`, `POST /api/guards/ID/reset`, `POST /api/guards/reset` | breakers |
 //! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |
 //! | admin | `POST /api/rollbacks?rule=NAME&…`, `GET /api/rollbacks`, `GET /api/rollbacks/ID`, `GET /api/rollbacks/ID/items`, `POST /api/rollbacks/ID/execute` | rollbacks |
-//! | admin | `GET /api/why?event=ID`, `?item=OWNER/REPO%23N`, `?latest=N` | explanations |
+//! | admin | `GET /api/shadow/NAME?since=TIME` | what a rule in shadow would have done, and what people did |
+//! | admin | `GET /api/why?event=ID`, `?item=OWNER/REPO%23N`, either with `&rule=NAME`, `?latest=N` | explanations |
 //!
 //! A rejection only ever means "not my URL, method or body"; everything else is an answer.
 

@@ -67,6 +67,18 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
+    /// The commit of the checkout that a revision lay in, when it lay in one.
+    pub async fn commit_of_config(&self, revision: &str) -> Result<Option<String>, StoreError> {
+        // config_revisions: primary key.
+        let found: Option<Option<String>> = on_db!(self, conn => {
+            sqlx::query_scalar("SELECT git_commit FROM config_revisions WHERE revision = $1")
+                .bind(revision)
+                .fetch_optional(conn)
+                .await
+        })?;
+        Ok(found.flatten())
+    }
+
     /// What ran last from that file.
     pub async fn last_config(&self, path: &str) -> Result<Option<ConfigRevisionRow>, StoreError> {
         // config_revisions_loaded_at.

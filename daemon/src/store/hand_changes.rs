@@ -21,6 +21,7 @@ fn thing_columns(thing: &Thing) -> (&'static str, &str) {
         Thing::Milestone(title) => ("milestone", title),
         Thing::Title(title) => ("title", title),
         Thing::Draft => ("draft", ""),
+        Thing::Merged => ("merged", ""),
     }
 }
 
@@ -34,8 +35,20 @@ fn thing(kind: &str, name: String) -> Result<Thing, StoreError> {
         "milestone" => Ok(Thing::Milestone(name)),
         "title" => Ok(Thing::Title(name)),
         "draft" => Ok(Thing::Draft),
+        "merged" => Ok(Thing::Merged),
         _ => from_json("thing", kind),
     }
+}
+
+/// A row, read.
+pub(super) fn hand_change(
+    (repository, number): (RepoName, u64),
+    (kind, name): (&str, String),
+    hand: String,
+    (by, at): (String, Micros),
+) -> Result<HandChange, StoreError> {
+    let (thing, hand) = (thing(kind, name)?, from_word("hand", hand)?);
+    Ok(HandChange { repository, number, thing, hand, by, at: at.try_into()? })
 }
 
 /// Stores a change an event told, under the event's repository row: a later rename does not lose it.
@@ -176,14 +189,7 @@ impl Db {
             .await
         })?;
         let row = |(kind, name, hand, by, at): Found| {
-            Ok(HandChange {
-                repository: repository.clone(),
-                number,
-                thing: thing(&kind, name)?,
-                hand: from_word("hand", hand)?,
-                by,
-                at: at.try_into()?,
-            })
+            hand_change((repository.clone(), number), (&kind, name), hand, (by, at))
         };
         found.into_iter().map(row).collect()
     }

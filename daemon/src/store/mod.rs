@@ -42,6 +42,7 @@ pub mod repository_configs;
 pub mod retention;
 pub mod rollbacks;
 mod rows;
+mod shadow;
 mod stopped;
 mod writer;
 

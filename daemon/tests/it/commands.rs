@@ -118,6 +118,7 @@ const TRIAGE: &str = "
     on: issues.labeled
     if: {expr: \"label.name == 'done'\"}
     then: [comment: {body: Thank you.}]
+  - {name: later, on: issues.closed, then: [lock: {}]}
 ";
 
 /// The App's comments, oldest first.
@@ -153,19 +154,42 @@ on_both_databases!(whoever_asks_why_is_told_what_the_command_line_tells, |databa
         told[0]
     );
 
-    // Of one rule, also why it did nothing; and of none that there is.
+    // Of one rule, also why it did nothing, word for word; and of none that there is.
     story.github.person("bob").labels(WEB, number, "bug");
-    story.github.person("tara").comments(WEB, number, "/why thank");
-    story.github.person("tara").comments(WEB, number, "/why nobody");
     story.settles().await;
+    let asked = format!("{WEB}#{number}");
+    let of_rule = |rule: &str| {
+        let out = story.cli(&["why", &asked, "--rule", rule]);
+        String::from_utf8(if out.status.success() { out.stdout } else { out.stderr }).unwrap()
+    };
+    let (thank, later, nobody) = (of_rule("thank"), of_rule("later"), of_rule("trage"));
+    for rule in ["thank", "later", "trage"] {
+        story.github.person("tara").comments(WEB, number, &format!("/why {rule}"));
+        story.settles().await;
+    }
     let told = answers(&story, number);
-    assert!(told[1].contains("rule thank: not matched") && !told[1].contains("rule triage: "), "{}", told[1]);
-    assert!(told[2].contains("No event about this was decided on by rule `nobody`."), "{}", told[2]);
+    assert!(told[1].contains(&thank) && thank.contains("rule thank: not matched"), "{}\n---\n{thank}", told[1]);
+    assert!(!told[1].contains("rule triage: "), "{}", told[1]);
+    // What was commented since came about it too.
+    let kinds = |text: &str| text.split(" is issue").next().unwrap().to_owned();
+    assert!(
+        told[2].contains(&kinds(&later)) && later.contains("it waits for issues.closed"),
+        "{}\n---\n{later}",
+        told[2]
+    );
+    assert!(nobody.contains("did you mean `triage`?"), "{nobody}");
+    assert!(told[3].contains(nobody.trim().trim_start_matches("orchd: ")), "{}\n---\n{nobody}", told[3]);
+
+    // What is no name stays a quotation.
+    story.github.person("tara").comments(WEB, number, "/why `<!--x");
+    story.settles().await;
+    let odd = answers(&story, number)[4].clone();
+    assert!(odd.starts_with("`''!--x` is not a rule name"), "{odd}");
 
     // Whoever may not label is not told either.
     story.github.person("mallory").comments(WEB, number, "/why");
     story.settles().await;
-    assert_eq!(answers(&story, number).len(), 3);
+    assert_eq!(answers(&story, number).len(), 5);
 });
 
 on_both_databases!(what_orchd_did_last_is_taken_back_by_a_word, |database: Database| async move {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 pub(super) use self::choice::{Change, State};
 pub(super) use self::params::Params;
+use self::params::{Pick, Source};
 use super::registry::Action;
 use super::{Origin, Plan, Reversal, Settled, reviews};
 use crate::core::command::{Command, words};
@@ -67,6 +68,17 @@ impl Action for Params {
         },
     }];
     const NEEDS: Needs = Needs::Write("pull_requests");
+
+    /// All of a list: who some of them would be is chosen when it is done.
+    fn would_move(&self) -> Vec<Move> {
+        match (&self.from, self.pick) {
+            (Source::Named(named), Pick::All) => {
+                let asked = named.iter().filter(|who| !self.exclude.contains(who));
+                asked.map(|who| Move { thing: Thing::Reviewer(who.to_string()), hand: Hand::Put }).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<State, GitHubError> {
         candidates::read(self, target, reader).await

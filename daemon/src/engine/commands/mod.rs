@@ -70,7 +70,10 @@ pub(super) async fn hear(engine: &Engine, config: &Config, event: &Event) -> Res
     let mut undos: Vec<Intent> = Vec::new();
     for question in questions {
         match question {
-            Question::Why(rule) => heard.answers.push(why::explain(&engine.db, event, rule.as_deref()).await?),
+            Question::Why(rule) => {
+                let terms = (config, (engine.clock)());
+                heard.answers.push(why::explain(&engine.db, terms, event, rule.as_deref()).await?);
+            }
             Question::Undo(rule) => match undo::latest(&engine.db, event, rule.as_deref()).await? {
                 Ok(found) => {
                     heard.want(&UNDO, None);

@@ -95,5 +95,7 @@ pub(super) fn deed(each: &Move) -> String {
         (Thing::Title(title), _) => format!("changed the title `{title}`"),
         (Thing::Draft, Hand::Put) => "made it a draft".to_owned(),
         (Thing::Draft, Hand::Taken) => "marked it ready for review".to_owned(),
+        (Thing::Merged, Hand::Put) => "merged it".to_owned(),
+        (Thing::Merged, Hand::Taken) => "closed it without a merge".to_owned(),
     }
 }

@@ -110,7 +110,10 @@ fn as_action(change: &HandChange, event: &Event) -> Option<ActionSpec> {
             let reason = reason.filter(|reason| *reason == "not_planned").unwrap_or("completed");
             ("close", json!({"reason": reason}))
         }
-        (Thing::Reviewer(_) | Thing::Lock | Thing::Milestone(_) | Thing::Title(_) | Thing::Draft, _) => return None,
+        (
+            Thing::Reviewer(_) | Thing::Lock | Thing::Milestone(_) | Thing::Title(_) | Thing::Draft | Thing::Merged,
+            _,
+        ) => return None,
     };
     Some(ActionSpec { name: name.to_owned(), params, acts_on: SubjectKind::Item })
 }

@@ -11,6 +11,7 @@ mod jobs;
 mod query;
 mod recover;
 mod rollbacks;
+mod shadow;
 mod status;
 mod tail;
 mod why;
@@ -36,6 +37,7 @@ pub(super) fn routes(app: &App) -> Routes {
     let areas = either(areas, rollbacks::routes(app));
     let areas = either(areas, guards::routes(app));
     let areas = either(areas, config::routes(app));
+    let areas = either(areas, shadow::routes(app));
     either(areas, why::routes(app))
 }
 

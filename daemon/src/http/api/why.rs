@@ -1,5 +1,7 @@
-//! `/api/why`: what was decided on an event, on an issue or pull request, or lately in a repository, and why.
+//! `/api/why`: what was decided on an event, on an issue or pull request, or lately in a repository, and why; by one rule
+//! if it is named, and why it did nothing.
 
+use chrono::Utc;
 use serde::Serialize;
 use uuid::Uuid;
 use warp::Filter;
@@ -8,7 +10,8 @@ use warp::reply::Response;
 use super::events::no_event;
 use super::query::{self, Query};
 use crate::core::event::{EventId, RepoName};
-use crate::engine::why::{Story, stories_of, story_of};
+use crate::core::rule::RuleName;
+use crate::engine::why::{Asked, Story, ask, stories_of, story_of, tell};
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, with};
 use crate::http::{App, reply};
@@ -27,6 +30,20 @@ const MOST_LATEST: u32 = 200;
 #[derive(Serialize)]
 struct Why {
     events: Vec<Story>,
+    /// Of one rule: why it did nothing, what explains it first. Absent when it acted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_not: Option<Vec<String>>,
+    /// What the command line prints; absent where that is a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl Why {
+    /// Of all rules.
+    fn told(events: Vec<Story>) -> Self {
+        let text = events.iter().map(tell).collect::<Vec<_>>().join("\n");
+        Self { events, why_not: None, text: Some(text) }
+    }
 }
 
 pub(super) fn routes(app: &App) -> Routes {
@@ -43,17 +60,40 @@ async fn why(mut query: Query, app: App) -> Result<Response, HttpError> {
     let item = query.text("item")?;
     let repository = query.repository("repo")?;
     let latest = query.parsed::<u32>("latest")?;
+    let rule = query.rule("rule")?;
     query.finish()?;
-    let events = match (event, item) {
-        (None, None) => latest_stories(&app, repository, latest.unwrap_or(LATEST).min(MOST_LATEST)).await?,
+    let why = match (event, item) {
+        (None, None) if rule.is_none() => {
+            let events = latest_stories(&app, repository, latest.unwrap_or(LATEST).min(MOST_LATEST)).await?;
+            Why { events, why_not: None, text: None }
+        }
+        (None, None) => return Err(HttpError::BadRequest("`rule` goes with `event` or `item`".to_owned())),
         (Some(id), None) if repository.is_none() => {
             let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
-            vec![story_of(&app.db, event).await?]
+            match rule {
+                Some(rule) => of_rule(&app, Asked::Event(Box::new(event)), &rule).await?,
+                None => Why::told(vec![story_of(&app.db, event).await?]),
+            }
         }
-        (None, Some(item)) if repository.is_none() => stories_of_item(&app, &item).await?,
+        (None, Some(item)) if repository.is_none() => {
+            let (repository, number) = parse_item(&item).ok_or_else(|| {
+                HttpError::BadRequest("`item` must be owner/repository#number (with # written as %23)".to_owned())
+            })?;
+            match rule {
+                Some(rule) => of_rule(&app, Asked::Item { repository, number }, &rule).await?,
+                None => Why::told(stories_of_item(&app, &repository, number).await?),
+            }
+        }
         _ => return Err(HttpError::BadRequest("pass `event`, `item`, or `repo` and `latest`".to_owned())),
     };
-    reply::json(&Why { events })
+    reply::json(&why)
+}
+
+async fn of_rule(app: &App, asked: Asked, rule: &RuleName) -> Result<Why, HttpError> {
+    let told = ask(&app.db, (&app.config(), Utc::now()), &asked, rule, None).await?;
+    let told = told.map_err(|unknown| HttpError::NotFound(unknown.to_string()))?;
+    let text = Some(told.text(usize::MAX));
+    Ok(Why { why_not: (!told.why_not.is_empty()).then_some(told.why_not), events: told.stories, text })
 }
 
 /// The newest events, of one repository or of all, whatever they are about.
@@ -66,11 +106,8 @@ async fn latest_stories(app: &App, repository: Option<RepoName>, limit: u32) -> 
     Ok(stories)
 }
 
-async fn stories_of_item(app: &App, item: &str) -> Result<Vec<Story>, HttpError> {
-    let (repository, number) = parse_item(item).ok_or_else(|| {
-        HttpError::BadRequest("`item` must be owner/repository#number (with # written as %23)".to_owned())
-    })?;
-    let stories = stories_of(&app.db, &repository, number, (None, MOST_DECISIONS)).await?;
+async fn stories_of_item(app: &App, repository: &RepoName, number: u64) -> Result<Vec<Story>, HttpError> {
+    let stories = stories_of(&app.db, repository, number, (None, MOST_DECISIONS)).await?;
     if stories.is_empty() {
         return Err(HttpError::NotFound(format!(
             "no rule has looked at {repository}#{number}: no event about it arrived that a rule waits for"
