@@ -93,7 +93,7 @@ async fn take_up(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted:
         let unusable = |what: &str, why: &dyn std::fmt::Display| Objection::Unusable(format!("{what}: {why}"));
         match runtime.block_on(reload::review(&db, &old, new, Utc::now())) {
             Ok(None) => {}
-            Ok(Some(hold)) => return Err(Objection::Hold(hold)),
+            Ok(Some(hold)) => return Err(Objection::Hold(Box::new(hold))),
             Err(error) => return Err(unusable("what its rules would touch cannot be counted", &error)),
         }
         let made =

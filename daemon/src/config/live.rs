@@ -34,7 +34,7 @@ pub enum Objection {
     /// It cannot be put to use; the text says why.
     Unusable(String),
     /// It waits for a person.
-    Hold(Hold),
+    Hold(Box<Hold>),
 }
 
 /// A config that was refused, and when.
@@ -130,8 +130,8 @@ impl LiveConfig {
             }
             Err(Objection::Hold(hold)) => {
                 let mut last = self.last();
-                (last.refused, last.held) = (None, Some(hold.clone()));
-                return ReloadOutcome::Held(hold);
+                (last.refused, last.held) = (None, Some((*hold).clone()));
+                return ReloadOutcome::Held(*hold);
             }
         }
         let mut last = self.last();
