@@ -123,7 +123,7 @@ fn rules(kinds: &[&str]) -> String {
         r#"{title: "^(feat|fix|docs)(\\(.+\\))?: "}"#,
         r#"{all: [{head: "feature/**"}, {draft: false}, {label: ["ready", "merge"]}]}"#,
         r#"{any: [{label: ["bug", "area/*"]}, {body: "(?i)closes #[0-9]+"}]}"#,
-        r#"{all: [{state: open}, {age: "> 70000d"}, {assignee: {present: false}}]}"#,
+        r#"{all: [{state: open}, {age: "> 36000d"}, {assignee: {present: false}}]}"#,
         r#"{author_association: [FIRST_TIME_CONTRIBUTOR, FIRST_TIMER]}"#,
         r#"{all: [{milestone: "v9*"}, {star: ">= 100"}]}"#,
         r#"{not: {any: [{state: closed}, {state: open}, {state: merged}]}}"#,

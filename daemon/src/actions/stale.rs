@@ -153,9 +153,9 @@ impl Action for Params {
         vec![mark(Hand::Put), mark(Hand::Taken), Move { thing: Thing::State, hand: Hand::Taken }]
     }
 
-    /// The mark: whether it would close depends on what nobody did.
+    /// Nothing can be told: whether it marks or closes depends on what nobody did.
     fn would_move(&self) -> Vec<Move> {
-        vec![Move { thing: Thing::Label(self.label.clone()), hand: Hand::Put }]
+        Vec::new()
     }
 
     fn check(&self) -> Result<(), String> {

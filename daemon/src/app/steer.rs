@@ -16,7 +16,7 @@ use crate::config::live::{Objection, ReloadOutcome};
 use crate::config::watch::Watch;
 use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::engine::Engine;
-use crate::engine::guards::reload::{self, Asked};
+use crate::engine::guards::reload::{self, Asked, RollBack};
 use crate::github::client::GitHub;
 use crate::store::Db;
 use crate::store::config_revisions::ConfigRevisionRow;
@@ -65,9 +65,10 @@ pub(super) async fn steer(
             Some(()) = news.changed.recv() => {}
             Some(wish) = news.asked.recv() => match wish {
                 Asked::Reload(answer) => asked = Some(answer),
-                Asked::RollBack { earlier, hold, done } => {
+                Asked::RollBack(wish) => {
+                    let RollBack { from, earlier, hold, done } = *wish;
                     // Whoever asked may be gone.
-                    let _ = done.send(roll_back(*earlier, hold, engine, shared).await);
+                    let _ = done.send(roll_back(&from, earlier, hold, engine, shared).await);
                     continue;
                 }
             },
@@ -136,7 +137,16 @@ async fn take_up(path: PathBuf, engine: &Engine, shared: &Shared, ranges_wanted:
 }
 
 /// Puts an earlier config in the place of the one in use.
-async fn roll_back(earlier: Config, hold: Option<Hold>, engine: &Engine, shared: &Shared) -> Result<(), String> {
+async fn roll_back(
+    from: &str,
+    earlier: Config,
+    hold: Option<Hold>,
+    engine: &Engine,
+    shared: &Shared,
+) -> Result<(), String> {
+    if engine.config.current().revision.hash != from {
+        return Err("another config was taken up meanwhile: look at `orchd config history` and ask again".to_owned());
+    }
     let made =
         GitHub::new(shared.settings(&earlier)).map_err(|error| format!("GitHub cannot be reached so: {error}"))?;
     // Before the config: whoever sees its rules must not reach GitHub on the terms of the other one.

@@ -49,12 +49,15 @@ pub(super) struct Past {
     /// Events of one repository.
     #[arg(long, value_name = "OWNER/REPO", value_parser = RepoName::parse)]
     repo: Option<RepoName>,
+    /// Take what was decided under `dry_run` or `read_only` for not done.
+    #[arg(skip)]
+    writes_begin: bool,
 }
 
 impl Past {
-    /// This past, beginning then when it says nothing.
-    pub(super) fn since_at_least(&self, since: DateTime<Utc>) -> Self {
-        Self { since: self.since.or(Some(since)), ..self.clone() }
+    /// This past, beginning then when it says nothing. `writes_begin`: for a config that writes after one that did not.
+    pub(super) fn of_diff(&self, since: DateTime<Utc>, writes_begin: bool) -> Self {
+        Self { since: self.since.or(Some(since)), writes_begin, ..self.clone() }
     }
 
     /// `since 2026-03-01 12:00:00 UTC`.
@@ -68,6 +71,7 @@ impl Past {
             ("since", self.since.as_ref().map(written)),
             ("until", self.until.as_ref().map(written)),
             ("repo", self.repo.as_ref().map(ToString::to_string)),
+            ("gated", self.writes_begin.then(|| "false".to_owned())),
         ]
     }
 }
@@ -153,7 +157,7 @@ pub(super) fn tell_what_is_not_known(summary: &Summary) {
     let Summary { events, without_payload, not_processed, .. } = summary;
     if *without_payload > 0 {
         output::note(&format!(
-            "{without_payload} of {events} events could not be decided on: `retention.payloads` has dropped their payloads"
+            "{without_payload} of {events} events could not be decided on: their payloads are dropped (`retention.payloads`), or cannot be read"
         ));
     }
     if *not_processed > 0 {

@@ -28,7 +28,7 @@ pub struct Hold {
     pub items: u64,
     /// `guards.hold_reload_over` of the config in use.
     pub most: u32,
-    /// Whether all events of the day were looked at; else there may be more.
+    /// Whether all events of the day that could still be decided on were looked at; else there may be more.
     pub complete: bool,
     /// The rules that would have acted, with how many items each.
     pub rules: Vec<HeldRule>,

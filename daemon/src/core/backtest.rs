@@ -139,46 +139,45 @@ pub fn add_counts(to: &mut BTreeMap<RuleName, Counts>, more: &BTreeMap<RuleName,
 
 /// Compares what `rules` would have done about an event with what was `done` about it.
 pub fn compare(rules: &[Rule], event: &Event, facts: &Facts, done: Vec<Deed>, into: &mut Compared) {
-    let mut done: Vec<Option<Deed>> = done.into_iter().map(Some).collect();
-    let mut unknown: Vec<&RuleName> = Vec::new();
+    let (mut wanted, mut unknown): (Vec<Deed>, Vec<Unknown>) = (Vec::new(), Vec::new());
     for rule in rules {
         match decide_one(rule, event, facts) {
-            None => {}
-            Some(Ok(decision)) => {
-                for intent in decision.intents {
-                    note_intent(rule, Deed::of(intent), &mut done, into);
-                }
+            Some(Ok(decision)) if rule.mode == Mode::Active => {
+                wanted.extend(decision.intents.into_iter().map(Deed::of));
             }
-            Some(Err(needs)) => {
-                unknown.push(&rule.name);
-                into.note(Difference::Unknown(Unknown {
-                    event: event.id,
-                    rule: rule.name.clone(),
-                    repository: event.repository.clone(),
-                    number: event.item,
-                    needs,
-                }));
+            Some(Ok(decision)) if !decision.intents.is_empty() => {
+                into.count(&rule.name).shadow += decision.intents.len() as u64;
             }
+            None | Some(Ok(_)) => {}
+            Some(Err(needs)) => unknown.push(Unknown {
+                event: event.id,
+                rule: rule.name.clone(),
+                repository: event.repository.clone(),
+                number: event.item,
+                needs,
+            }),
         }
     }
-    for deed in done.into_iter().flatten().filter(|deed| !unknown.contains(&&deed.rule)) {
-        into.remove(deed);
-    }
+    // What a rule did itself first: of two that want the same the one that stays is unchanged.
+    let mut done: Vec<Option<Deed>> = done.into_iter().map(Some).collect();
+    wanted.retain(|deed| !take(deed, &mut done, true, into));
+    wanted.retain(|deed| !take(deed, &mut done, false, into));
+    let left = done.into_iter().flatten();
+    let removed: Vec<Deed> = left.filter(|deed| !unknown.iter().any(|it| it.rule == deed.rule)).collect();
+    unknown.into_iter().for_each(|it| into.note(Difference::Unknown(it)));
+    wanted.into_iter().for_each(|deed| into.note(Difference::Added(deed)));
+    removed.into_iter().for_each(|deed| into.remove(deed));
 }
 
-fn note_intent(rule: &Rule, deed: Deed, done: &mut [Option<Deed>], into: &mut Compared) {
-    if rule.mode != Mode::Active {
-        into.count(&rule.name).shadow += 1;
-        return;
-    }
-    let same = |other: &&mut Option<Deed>| other.as_ref().is_some_and(|other| other.deed() == deed.deed());
-    match done.iter_mut().find(same) {
-        Some(matching) => {
-            *matching = None;
-            into.count(&rule.name).unchanged += 1;
-        }
-        None => into.note(Difference::Added(deed)),
-    }
+/// Whether the same was done, by the same rule or by any; then it is unchanged, and done no more than once.
+fn take(wanted: &Deed, done: &mut [Option<Deed>], by_itself: bool, into: &mut Compared) -> bool {
+    let same = |other: &&mut Option<Deed>| {
+        other.as_ref().is_some_and(|it| (!by_itself || it.rule == wanted.rule) && it.deed() == wanted.deed())
+    };
+    let Some(found) = done.iter_mut().find(same) else { return false };
+    *found = None;
+    into.count(&wanted.rule).unchanged += 1;
+    true
 }
 
 #[cfg(test)]
@@ -249,6 +248,14 @@ mod tests {
         // Without the files nobody can say what `b` would have done: what it did is not called removed.
         let bare = Facts::from_event(&pull_request());
         assert_eq!(words(&compared(&after, &bare, done)), ["?b {Files}", "+c \"z\"", "-a \"x\""]);
+    }
+
+    #[test]
+    fn of_two_rules_that_did_the_same_the_one_that_is_gone_is_told() {
+        let both = [rule("b", json!({"label": "bug"}), "x"), rule("a", json!({"label": "bug"}), "x")];
+        let left = compared(&both[1..], &facts(), deeds(&both));
+        assert_eq!(words(&left), ["-b \"x\""]);
+        assert_eq!(left.counts[&both[1].name].unchanged, 1);
     }
 
     #[test]

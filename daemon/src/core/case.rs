@@ -170,8 +170,8 @@ fn payload(happening: &Happening) -> Value {
             "check_run" | "check_suite" | "workflow_run" => {
                 made[name] = json!({"pull_requests": [{"number": item.number}]});
             }
-            "issues" | "issue_comment" => made["issue"] = issue(item),
-            "schedule" if !is_pull => made["issue"] = issue(item),
+            // The daily look tells the issue that a pull request is too.
+            "issues" | "issue_comment" | "schedule" => made["issue"] = issue(item),
             _ if is_pull => made["pull_request"] = pull(item, repository),
             _ => {}
         }

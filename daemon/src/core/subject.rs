@@ -101,7 +101,7 @@ impl fmt::Display for SubjectKind {
 }
 
 /// Events that can name an issue or pull request, sorted; see `Event::item`.
-const ABOUT_ITEMS: [&str; 12] = [
+const ABOUT_ITEMS: [&str; 13] = [
     "check_run",
     "check_suite",
     "deployment",
@@ -113,6 +113,7 @@ const ABOUT_ITEMS: [&str; 12] = [
     "pull_request_review",
     "pull_request_review_comment",
     "pull_request_review_thread",
+    "schedule",
     "workflow_run",
 ];
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::core::backtest::{Compared, Counts, Deed, Difference, add_counts, compare};
-use crate::core::event::Event;
+use crate::core::event::{Event, EventId};
 use crate::core::facts::Facts;
 use crate::core::rule::{Rule, RuleName};
 use crate::store::effects::EffectState;
@@ -22,6 +22,9 @@ use crate::store::{Db, StoreError};
 
 /// Events read at once.
 const BATCH: u32 = 512;
+
+/// What was done about events, read at once: the most that a part tells beside what would have been done.
+const DEEDS: u32 = 2_048;
 
 /// Batches under way at once: one is read while each thread has one to decide on.
 const UNDER_WAY: usize = 3;
@@ -81,17 +84,9 @@ where
     let (mut after, mut read_all) = (None, false);
     loop {
         while !read_all && under_way.len() < UNDER_WAY {
-            let events = match kinds.is_empty() {
-                true => Vec::new(),
-                false => db.recorded_events(&backtest.span, &kinds, after, BATCH).await?,
-            };
-            read_all = events.len() < BATCH as usize;
-            let last = events.last().map(|event| event.id);
-            // What was done after the last event belongs to no batch but the last.
-            let through = if read_all { None } else { last };
-            let deeds = db.recorded_deeds(&backtest.span, after, through).await?;
-            after = last.or(after);
-            under_way.push_back(deciders.decide(Batch { events, deeds }));
+            let batch = read_batch(db, &backtest.span, &kinds, after).await?;
+            (after, read_all) = (batch.through.or(after), batch.is_last);
+            under_way.push_back(deciders.decide(batch));
         }
         let Some(decided) = under_way.pop_front() else { break };
         let Decided { compared, at, events, without_payload, not_processed } =
@@ -113,6 +108,36 @@ where
 struct Batch {
     events: Vec<RecordedEvent>,
     deeds: Vec<RecordedDeed>,
+    /// Up to which event all is in it.
+    through: Option<EventId>,
+    is_last: bool,
+}
+
+/// Reads what comes after an event: as much as both lists have room for, and of no event a part.
+async fn read_batch(db: &Db, span: &Span, kinds: &AwaitedKinds, after: Option<EventId>) -> Result<Batch, StoreError> {
+    let mut events = match kinds.is_empty() {
+        true => Vec::new(),
+        false => db.recorded_events(span, kinds, after, BATCH).await?,
+    };
+    let mut is_last = events.len() < BATCH as usize;
+    // What was done after the last event belongs to the last batch.
+    let through = if is_last { None } else { events.last().map(|event| event.id) };
+    let mut deeds = db.recorded_deeds(span, (after, through), DEEDS).await?;
+    let cut = deeds.last().map(|last| last.deed.event).filter(|_| deeds.len() == DEEDS as usize);
+    if let Some(cut) = cut {
+        let whole = deeds.partition_point(|it| it.deed.event < cut);
+        is_last = false;
+        if whole > 0 {
+            deeds.truncate(whole);
+            events.retain(|event| event.id < cut);
+        } else {
+            // More was done about one event than a batch has room for: then it is a batch of its own.
+            deeds = db.recorded_deeds(span, (after, Some(cut)), u32::MAX).await?;
+            events.retain(|event| event.id <= cut);
+        }
+    }
+    let through = events.last().map(|event| event.id).max(deeds.last().map(|it| it.deed.event));
+    Ok(Batch { events, deeds, through, is_last })
 }
 
 #[derive(Default)]

@@ -209,7 +209,7 @@ mod tests {
             ("draft", json!({}), vec![put(Thing::Draft)]),
             ("ready_for_review", json!({}), vec![taken(Thing::Draft)]),
             ("milestone", json!({"set": "2.0"}), vec![put(Thing::Milestone("2.0".to_owned()))]),
-            ("stale", json!({"days": 60}), vec![put(label("stale"))]),
+            ("stale", json!({"days": 60}), vec![]),
             (
                 "request_review",
                 json!({"from": ["bob", "acme/docs", "eve"], "exclude": ["eve"]}),

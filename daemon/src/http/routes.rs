@@ -13,7 +13,7 @@
 //! | admin | `GET /api/installations`, `GET /api/installations/ID`, `POST /api/installations/refresh` | installations |
 //! | admin | `GET /api/config`, `GET /api/config/revisions` | the config in use, and those that ran |
 //! | admin | `POST /api/config/REVISION/confirm`, `POST /api/config/REVISION/rollback` | lets a held config in, puts an earlier one back |
-//! | admin | `POST /api/backtests?since=TIME&until=TIME&repo=OWNER/REPO` | what other rules would have done |
+//! | admin | `POST /api/backtests?since=TIME&until=TIME&repo=OWNER/REPO&gated=false` | what other rules would have done |
 //! | admin | `GET /api/guards`, `POST /api/guards/ID/reset`, `POST /api/guards/reset` | breakers |
 //! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |
 //! | admin | `POST /api/rollbacks?rule=NAME&…`, `GET /api/rollbacks`, `GET /api/rollbacks/ID`, `GET /api/rollbacks/ID/items`, `POST /api/rollbacks/ID/execute` | rollbacks |

@@ -46,17 +46,25 @@ impl Objects {
         .await
     }
 
+    /// As [`Objects::get`], on a thread that may wait. `None`: it is gone.
+    pub(super) fn read(&self, name: &str) -> Result<Option<Bytes>, StoreError> {
+        let packed = match fs::read(self.path(name)?) {
+            Ok(packed) => packed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::Unavailable(format!("object store: {error}"))),
+        };
+        let unpacked = unpack(&packed);
+        unpacked.map(Some).map_err(|error| StoreError::Corrupt(format!("object {name}: {error}")))
+    }
+
     pub(super) async fn get(&self, name: &str) -> Result<Bytes, StoreError> {
         let path = self.path(name)?;
         // A file that cannot be read now (another daemon's directory that is not mounted, too many open files) may be
         // readable later; one that does not unpack never will be.
         let packed = off_thread(move || fs::read(path)).await?;
-        let unpack = move || {
-            let mut unpacked = Vec::new();
-            zstd::Decoder::new(packed.as_slice())?.take(MAX_UNPACKED).read_to_end(&mut unpacked)?;
-            Ok(unpacked.into())
-        };
-        off_thread(unpack).await.map_err(|error| StoreError::Corrupt(format!("object {name}: {error}")))
+        off_thread(move || unpack(&packed))
+            .await
+            .map_err(|error| StoreError::Corrupt(format!("object {name}: {error}")))
     }
 
     /// Removes an object that no row names. Failing to is harmless: it only takes space.
@@ -74,6 +82,12 @@ impl Objects {
         }
         Ok(self.root.join(name))
     }
+}
+
+fn unpack(packed: &[u8]) -> io::Result<Bytes> {
+    let mut unpacked = Vec::new();
+    zstd::Decoder::new(packed)?.take(MAX_UNPACKED).read_to_end(&mut unpacked)?;
+    Ok(unpacked.into())
 }
 
 fn write(path: &Path, payload: &[u8]) -> io::Result<()> {

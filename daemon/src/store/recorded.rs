@@ -12,6 +12,7 @@ use zstd::dict::DecoderDictionary;
 use super::columns::{Micros, from_json, from_word, repo_name, unsigned};
 use super::effects::{EffectState, read_subject};
 use super::events::first_id;
+use super::objects::Objects;
 use super::payload::decompress;
 use super::{Db, StoreError};
 use crate::core::backtest::Deed;
@@ -74,7 +75,7 @@ pub struct RecordedEvent {
 #[derive(Debug)]
 enum Packed {
     Nothing,
-    Plain(Bytes),
+    Object(Objects, String),
     Zstd(Option<Dictionary>, Vec<u8>),
 }
 
@@ -91,7 +92,7 @@ impl Packed {
     fn unpack(&self) -> Result<Option<Bytes>, StoreError> {
         match self {
             Self::Nothing => Ok(None),
-            Self::Plain(bytes) => Ok(Some(bytes.clone())),
+            Self::Object(objects, name) => objects.read(name),
             Self::Zstd(dictionary, bytes) => {
                 decompress(dictionary.as_ref().map(|dictionary| &*dictionary.0), bytes).map(Some)
             }
@@ -100,7 +101,7 @@ impl Packed {
 }
 
 impl RecordedEvent {
-    /// `None`: retention has dropped it.
+    /// `None`: retention has dropped it. Reads a file when it is a large one.
     pub fn payload(&self) -> Result<Option<Bytes>, StoreError> {
         self.payload.unpack()
     }
@@ -213,7 +214,7 @@ impl Db {
 
     async fn recorded(&self, row: EventSql) -> Result<RecordedEvent, StoreError> {
         let payload = match (row.payload_storage, row.dictionary.zip(row.raw_payload)) {
-            (Some(name), _) => Packed::Plain(self.shared.objects.get(&name).await?),
+            (Some(name), _) => Packed::Object(self.shared.objects.clone(), name),
             (None, Some((dictionary, bytes))) => self.packed(dictionary, bytes).await?,
             (None, None) => Packed::Nothing,
         };
@@ -235,31 +236,42 @@ impl Db {
         Ok(Packed::Zstd(self.dictionary(dictionary).await?.map(Dictionary), bytes))
     }
 
-    /// What was done about events after one and up to another, both in a span, in the order of the events.
+    /// Up to `limit` of what was done about events after one and up to another, both in a span, in the order of the
+    /// events.
     pub async fn recorded_deeds(
         &self,
         span: &Span,
-        after: Option<EventId>,
-        through: Option<EventId>,
+        (after, through): (Option<EventId>, Option<EventId>),
+        limit: u32,
     ) -> Result<Vec<RecordedDeed>, StoreError> {
-        // effects_event.
+        let repository = match &span.repository {
+            None => None,
+            Some(name) => match self.repository_id(name).await? {
+                None => return Ok(Vec::new()),
+                id => id,
+            },
+        };
+        // effects_event; of one repository event_receipts: primary key.
         let found: Vec<DeedSql> = on_db!(self, conn => {
             let mut query = QueryBuilder::new(
-                "SELECT event_id, rule, action, repository, installation, number, subject, params, state FROM effects
-                 WHERE undoes IS NULL",
+                "SELECT f.event_id, f.rule, f.action, f.repository, f.installation, f.number, f.subject, f.params, f.state
+                 FROM effects f",
             );
+            // By the event's repository: the name in an effect is that of its time.
+            if let Some(id) = repository {
+                query.push(" JOIN event_receipts e ON e.id = f.event_id AND e.repository_id = ").push_bind(id);
+            }
+            query.push(" WHERE f.undoes IS NULL");
             match after {
-                Some(after) => query.push(" AND event_id > ").push_bind(after.0),
-                None => query.push(" AND event_id >= ").push_bind(first_id(span.since)),
+                Some(after) => query.push(" AND f.event_id > ").push_bind(after.0),
+                None => query.push(" AND f.event_id >= ").push_bind(first_id(span.since)),
             };
             match through {
-                Some(through) => query.push(" AND event_id <= ").push_bind(through.0),
-                None => query.push(" AND event_id < ").push_bind(first_id(span.until)),
+                Some(through) => query.push(" AND f.event_id <= ").push_bind(through.0),
+                None => query.push(" AND f.event_id < ").push_bind(first_id(span.until)),
             };
-            if let Some(repository) = &span.repository {
-                query.push(" AND lower(repository) = ").push_bind(repository.as_str().to_ascii_lowercase());
-            }
-            query.push(" ORDER BY event_id, cursor").build_query_as().fetch_all(conn).await
+            query.push(" ORDER BY f.event_id, f.cursor LIMIT ").push_bind(i64::from(limit));
+            query.build_query_as().fetch_all(conn).await
         })?;
         found.into_iter().map(read_deed).collect()
     }

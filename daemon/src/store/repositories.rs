@@ -47,7 +47,7 @@ impl Db {
 
     /// The row of the repository that has this name now, in any spelling of case. A deleted repository keeps its name:
     /// the one with the latest event counts.
-    pub(super) async fn repository_id(&self, name: &RepoName) -> Result<Option<Uuid>, StoreError> {
+    pub async fn repository_id(&self, name: &RepoName) -> Result<Option<Uuid>, StoreError> {
         // repositories_full_name.
         Ok(on_db!(self, conn => {
             sqlx::query_scalar(

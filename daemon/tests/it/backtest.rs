@@ -221,3 +221,31 @@ async fn a_backtest_can_be_interrupted() {
     assert_eq!(all(&db, &trial).await.1.events, 2800);
     place.drop().await;
 }
+
+/// What was done is read in parts too: memory does not grow with it, and nothing is lost between two parts.
+#[tokio::test]
+async fn what_was_done_is_told_in_parts() {
+    let place = Place::sqlite().await;
+    let db = place.open().await;
+    // One event in the middle has more effects than a part has room for.
+    crate::store::store_effects(&db, 1_500, |n| if n == 700 { 2_100 } else { 2 }).await;
+    let span =
+        Span { since: Utc::now() - TimeDelta::days(2), until: Utc::now() + TimeDelta::hours(1), repository: None };
+    let wanting = serde_json::json!([{"name": "a", "on": "issues", "then": [{"label": {"add": ["l-0"]}}]}]);
+    for (shown, unchanged) in [(serde_json::json!([]), 0), (wanting, 1_500)] {
+        let rules = orchd::config::hold::rules_of(&shown, orchd::actions::kinds()).unwrap();
+        let trial = Backtest { rules, span: span.clone(), gated_counts: true };
+        let mut removed = Vec::new();
+        let summary = backtest::run(&db, &trial, |part| {
+            assert!(part.differences.len() <= 2_200, "{}", part.differences.len());
+            removed.extend(part.differences.into_iter().map(|it| it.about()));
+            std::future::ready(ControlFlow::Continue(()))
+        });
+        let summary = summary.await.unwrap();
+        assert_eq!(removed.len() as u64, 1_499 * 2 + 2_100 - unchanged);
+        assert_eq!(summary.rules.values().map(|counts| counts.unchanged).sum::<u64>(), unchanged);
+        assert!(removed.is_sorted_by_key(|about| about.rsplit('#').next().unwrap().parse::<u64>().unwrap()));
+    }
+    db.close().await;
+    place.drop().await;
+}

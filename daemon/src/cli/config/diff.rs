@@ -59,25 +59,28 @@ impl Diff {
         } else {
             output::print(&told(&changes, &other))?;
         }
-        if self.no_backtest || changes.is_empty() {
+        // A config that writes after one that did not lets all its rules loose.
+        let writes_begin = !writes(&effective, &[]) && writes(&effective, &other);
+        if self.no_backtest || (changes.is_empty() && !writes_begin) {
             return Ok(());
         }
-        self.backtest(&daemon, &new.shown, &changes, global.json).await
+        let changed = changes.iter().map(|change| change.rule.as_str()).collect();
+        let different = if writes_begin { None } else { Some(changed) };
+        self.backtest(&daemon, &new.shown, different, global.json).await
     }
 
-    /// What rules that are different would have done differently.
+    /// What rules that are different would have done differently; `None`: all of them, which did not write before.
     async fn backtest(
         &self,
         daemon: &Daemon,
         shown: &Value,
-        changes: &[RuleChange],
+        different: Option<BTreeSet<&str>>,
         json: bool,
     ) -> Result<(), Failure> {
-        let different: BTreeSet<&str> = changes.iter().map(|change| change.rule.as_str()).collect();
-        let past = self.past.since_at_least(Utc::now() - LOOK_BACK);
+        let past = self.past.of_diff(Utc::now() - LOOK_BACK, different.is_none());
         let (mut report, mut touched) = (Report::of(self.items), BTreeSet::new());
         let summary = compare(daemon, shown, &past, |difference, line| {
-            if different.contains(difference.rule().as_str()) {
+            if different.as_ref().is_none_or(|rules| rules.contains(difference.rule().as_str())) {
                 if json {
                     return output::print_json_lines(std::slice::from_ref(line));
                 }
@@ -100,6 +103,15 @@ impl Diff {
         tell_what_is_not_known(&summary);
         Ok(())
     }
+}
+
+/// Whether a config with these changes may write.
+fn writes(running: &Value, changes: &[ValueChange]) -> bool {
+    ["dry_run", "read_only"].into_iter().all(|name| {
+        let key = format!("github.{name}");
+        let changed = changes.iter().find(|change| change.key == key).map(|change| &change.after);
+        changed.unwrap_or(&running["github"][name]) != &Value::Bool(true)
+    })
 }
 
 /// What is different beside the rules; nothing, and a note, when the rest of the file cannot be read here.

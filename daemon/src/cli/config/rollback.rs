@@ -30,6 +30,6 @@ async fn roll_back(daemon: &Daemon, revision: &str, json: bool) -> Result<(), Fa
     let now = answer.get("revision").and_then(Value::as_str).unwrap_or(revision);
     output::print(&format!(
         "revision {now} is in use: its rules, its guards, and whether it writes\n\
-         the files are as they were, and are held: mend them, or `orchd config confirm` takes them up again\n"
+         the files are as they were, and wait: mend them, or `orchd config confirm` takes them up again\n"
     ))
 }

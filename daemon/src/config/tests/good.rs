@@ -199,6 +199,14 @@ fn part() -> impl Strategy<Value = &'static str> {
 }
 
 #[test]
+fn a_rule_may_wait_for_the_day_alone() {
+    let home = Home::new();
+    let rules = "rules: [{name: a, on: schedule.daily, if: {expr: number > 3}, then: [reopen: ]}]";
+    let config = home.load(format!("{APP}{rules}")).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.rules.len(), 1);
+}
+
+#[test]
 fn rules_are_read_without_the_rest_of_the_config() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("orchd.yaml");

@@ -30,8 +30,8 @@ pub(super) fn shape(number: usize) -> &'static [(&'static str, &'static str)] {
     FIELDS.shapes.get(number).map_or(&[], Vec::as_slice)
 }
 
-/// What orchd's own event of the day tells.
-const SCHEDULED: [&str; 6] = ["action", "installation", "issue", "pull_request", "repository", "sender"];
+/// What orchd's own event of the day tells, beside the item's `number`: of a pull request too the issue that it is.
+const SCHEDULED: [&str; 4] = ["action", "installation", "issue", "repository"];
 
 /// The payloads of some events.
 #[derive(Clone, Debug)]
@@ -45,18 +45,17 @@ impl Payloads {
     pub fn of<'a>(events: impl IntoIterator<Item = &'a str>) -> Self {
         let mut known: BTreeMap<&'static str, Type> = BTreeMap::new();
         for event in events {
-            let told: &[(&str, &[&str])] = match event {
-                SCHEDULE => &[("issues", &SCHEDULED), ("pull_request", &SCHEDULED)],
-                event => &[(event, &[])],
-            };
-            for (event, only) in told {
-                let Some(payload) = FIELDS.events.get(event) else { return Self { known: None } };
-                for (name, letters) in keys_of(payload) {
-                    if only.is_empty() || only.contains(&name) {
-                        let of = known.remove(name).unwrap_or_default().or(Type::read(letters));
-                        known.insert(name, of);
-                    }
-                }
+            let is_ours = event == SCHEDULE;
+            let payload = FIELDS.events.get(if is_ours { "issues" } else { event });
+            let Some(payload) = payload else { return Self { known: None } };
+            let mut keys = keys_of(payload);
+            if is_ours {
+                keys.retain(|(name, _)| SCHEDULED.contains(name));
+                keys.push(("number", "i"));
+            }
+            for (name, letters) in keys {
+                let of = known.remove(name).unwrap_or_default().or(Type::read(letters));
+                known.insert(name, of);
             }
         }
         Self { known: Some(known.into_iter().collect()) }
@@ -72,6 +71,12 @@ impl Payloads {
     pub(crate) fn key(&self, name: &str) -> Option<Type> {
         let Some(known) = &self.known else { return Some(Type::any()) };
         known.iter().find(|(key, _)| *key == name).map(|(_, of)| of.clone())
+    }
+
+    /// The whole payload: a map of these keys.
+    pub(crate) fn whole(&self) -> Type {
+        let known = self.known.as_ref().map(|known| Type::map(Fields::Listed(known.clone())));
+        known.unwrap_or_else(Type::any)
     }
 
     /// The top-level keys, sorted; those of all described events where anything may be there.
@@ -111,7 +116,8 @@ mod tests {
         let unknown = EVENTS.iter().find(|name| !FIELDS.events.contains_key(**name) && **name != SCHEDULE).unwrap();
         assert!(Payloads::of([*unknown]).key("whatever").unwrap().is_any());
         let daily = Payloads::of([SCHEDULE]);
-        assert!(daily.key("issue").unwrap().field("title").is_some() && daily.key("comment").is_none());
+        assert!(daily.key("issue").unwrap().field("title").is_some() && daily.key("number").is_some());
+        assert!(["comment", "pull_request", "sender"].iter().all(|key| daily.key(key).is_none()));
         assert!(Payloads::of(["push"]).key("issue").is_none());
     }
 }

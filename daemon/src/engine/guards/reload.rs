@@ -28,11 +28,18 @@ const COUNTS_FOR: Duration = Duration::from_secs(5);
 pub enum Asked {
     Reload(oneshot::Sender<()>),
     /// Put this config in the place of the one in use. It is answered why that cannot be.
-    RollBack {
-        earlier: Box<Config>,
-        hold: Option<Hold>,
-        done: oneshot::Sender<Result<(), String>>,
-    },
+    RollBack(Box<RollBack>),
+}
+
+/// A wish to put an earlier config back.
+#[derive(Debug)]
+pub struct RollBack {
+    /// The revision in use that it was judged by.
+    pub from: String,
+    pub earlier: Config,
+    /// What is on disk, when that is known.
+    pub hold: Option<Hold>,
+    pub done: oneshot::Sender<Result<(), String>>,
 }
 
 /// Why `new` may not take the place of `old`; `None`: it may. A revision that was held stays held, whatever would be
@@ -41,6 +48,10 @@ pub enum Asked {
 /// # Errors
 /// When the store does not tell what happened.
 pub async fn review(db: &Db, old: &Config, new: &Config, now: DateTime<Utc>) -> Result<Option<Hold>, StoreError> {
+    // Only its secrets are others, or another daemon put aside what runs here.
+    if new.revision.hash == old.revision.hash && !old.stands_in {
+        return Ok(None);
+    }
     match db.config_hold(&new.revision.hash).await? {
         Some((_, true)) => return Ok(None),
         Some((told, false)) => {

@@ -94,10 +94,19 @@ pub async fn ask(
         Asked::Item { repository, number } => format!("{repository}#{number}"),
     };
     let head = format!("rule {rule} did not act on {about}:");
-    if stories.iter().any(acted) {
-        return Ok(Ok(Told { stories, why_not: Vec::new(), head }));
-    }
     let absence = absence(db, (config, now), asked, rule, but).await?;
+    if stories.iter().any(acted) {
+        // It acted; what came since and is not decided on may still be asked about.
+        let head = format!("rule {rule} did not act again on {about}:");
+        let newer = stories.first().map(|story| story.event.received_at);
+        let waits = |each: &&Arrived| each.awaited && Some(each.at) > newer;
+        let open = absence.arrived.iter().filter(waits).filter_map(|each| undecided(each, &absence, true));
+        let mut why_not: Vec<String> = open.collect();
+        if let Some(newest) = stories.first().filter(|story| !acted(story)) {
+            why_not.extend(of_story(newest));
+        }
+        return Ok(Ok(Told { stories, why_not, head }));
+    }
     if let (true, Standing::Unknown { near, once: false }) = (stories.is_empty(), &absence.standing) {
         return Ok(Err(UnknownRule(unknown(rule, near))));
     }

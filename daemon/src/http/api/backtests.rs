@@ -67,7 +67,13 @@ async fn begin(mut query: Query, body: &Bytes, app: App) -> Result<Response, Htt
     let since = query.parsed::<DateTime<Utc>>("since")?.unwrap_or(now - LOOK_BACK);
     let until = query.parsed::<DateTime<Utc>>("until")?.unwrap_or(now);
     let repository = query.repository("repo")?;
+    let gated_counts = query.parsed::<bool>("gated")?.unwrap_or(true);
     query.finish()?;
+    if let Some(name) = &repository
+        && app.db.repository_id(name).await?.is_none()
+    {
+        return Err(HttpError::NotFound(format!("nothing of a repository {name} is stored")));
+    }
     let unreadable = |error: String| HttpError::BadRequest(format!("the rules cannot be read: {error}"));
     let candidate: Candidate = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     let rules = rules_of(&candidate.rules, actions::kinds()).map_err(|problems| unreadable(problems.to_string()))?;
@@ -76,7 +82,7 @@ async fn begin(mut query: Query, body: &Bytes, app: App) -> Result<Response, Htt
         turn.ok_or_else(|| HttpError::Conflict("a backtest is under way: try again when it is over".to_owned()))?;
     let span = Span { since, until, repository };
     let first = app.db.first_recorded(&span).await?.and_then(|id| id.at()).unwrap_or(until);
-    Ok(test(app, Backtest { rules, span, gated_counts: true }, first, turn))
+    Ok(test(app, Backtest { rules, span, gated_counts }, first, turn))
 }
 
 /// Ends early when nobody reads it any more, or the daemon stops.

@@ -14,7 +14,7 @@ use crate::config::diff::{self, RuleChange};
 use crate::config::hold::Hold;
 use crate::config::{Config, Revision};
 use crate::core::audit::Actor;
-use crate::engine::guards::reload::Asked;
+use crate::engine::guards::reload::{Asked, RollBack};
 use crate::http::error::{HttpError, answer};
 use crate::http::health::ConfigHealth;
 use crate::http::routes::{Routes, either, with};
@@ -148,19 +148,23 @@ async fn roll_back(name: &str, by: Actor, app: App) -> Result<Response, HttpErro
         return Err(HttpError::Conflict(format!("revision {0} is held: `orchd config confirm {0}`", row.revision)));
     }
     let earlier = acting_as(&running, &row)?;
-    // What is on disk: held already, refused, or in use.
-    let disk = match (&status.held, &status.refused) {
-        (None, None) => Some(&running.revision),
-        _ => None,
+    // What runs and what waits are put aside, so that neither comes back unasked when the files become so again.
+    let aside = |revision: &str, git_commit: &Option<String>| {
+        let revision =
+            Revision { hash: revision.to_owned(), git_commit: git_commit.clone(), ..running.revision.clone() };
+        Hold::rolled_back(&revision, &row.revision, now)
     };
-    let hold = disk.map(|disk| Hold::rolled_back(disk, &row.revision, now));
-    if let Some(hold) = &hold {
+    let runs = aside(&running.revision.hash, &running.revision.git_commit);
+    let waits = status.held.as_ref().map(|held| aside(&held.revision, &held.git_commit));
+    for hold in std::iter::once(&runs).chain(&waits) {
         let told = serde_json::to_value(hold).map_err(|error| HttpError::Internal { cause: error.to_string() })?;
-        app.db.roll_back_config(&hold.revision, &told, by, now).await?;
+        app.db.roll_back_config(&hold.revision, &told, by.clone(), now).await?;
     }
+    // What is on disk: what waits, what is in use, or something that is refused.
+    let hold = waits.or_else(|| status.refused.is_none().then_some(runs));
     let (done, over) = oneshot::channel();
-    let wish = Asked::RollBack { earlier: Box::new(earlier), hold, done };
-    app.reload.send(wish).await.map_err(|_| stopping())?;
+    let wish = Box::new(RollBack { from: running.revision.hash.clone(), earlier, hold, done });
+    app.reload.send(Asked::RollBack(wish)).await.map_err(|_| stopping())?;
     over.await.map_err(|_| stopping())?.map_err(HttpError::Conflict)?;
     reply::json(&ConfigHealth::of(&app))
 }

@@ -240,3 +240,50 @@ async fn a_diff_says_what_changes_and_what_that_would_have_touched() {
     let same = story.cli(&["config", "diff", story.config().to_str().unwrap()]);
     assert_eq!(String::from_utf8_lossy(&same.stdout), "It is what runs.\n");
 }
+
+/// What did harm does not come back unasked: neither over a file that is broken at that time, nor by another's rotated
+/// secret.
+#[tokio::test]
+async fn what_was_rolled_back_while_the_files_were_broken_is_held_when_they_are_mended() {
+    let mut story = Story::prepare(Database::Sqlite, QUIET, "").await;
+    story.start();
+    let first = running(&story);
+    story.write_rules(BROAD);
+    story.wait_for("the broad rule runs", |story| running(story) != first);
+    let harmful = running(&story);
+    story.write_rules("  - {name: oops, on: issues.opend, then: [reopen: ]}\n");
+    story.wait_for("the broken file is refused", |story| config(story)["error"].is_string());
+    assert!(story.cli(&["config", "rollback", &first]).status.success());
+    assert_eq!((running(&story), held(&story)), (first.clone(), None));
+    story.write_rules(BROAD);
+    story.wait_for("what did harm is held", |story| held(story).as_ref() == Some(&harmful));
+    assert_eq!(running(&story), first);
+
+    // A rotated secret of what runs is taken up, whatever is held.
+    story.write_rules(QUIET);
+    story.wait_for("nothing waits", |story| held(story).is_none());
+    std::fs::write(story.path("webhook-secret"), "another").unwrap();
+    story.github.set_webhook(&format!("{}/webhooks/github", story.url()), "another");
+    story.until("the new secret is known", |story| story.log().matches("config reloaded").count() >= 3).await;
+    story.github.person("alice").opens_issue(WEB, NewItem::titled("It crashes"));
+    story.settles().await;
+    assert!(story.github.issue(WEB, 1).has_label("bug"));
+}
+
+/// A preview of the end of a dry run tells what all rules would have written.
+#[tokio::test]
+async fn a_diff_that_lets_a_dry_run_loose_tells_of_all_rules() {
+    let story = Story::prepare(Database::Sqlite, BROAD, "  dry_run: true\n").await;
+    let mut story = story;
+    story.start();
+    story.github.person("alice").opens_issue(WEB, NewItem::titled("A wish"));
+    story.settles().await;
+    assert!(!story.github.issue(WEB, 1).has_label("bug"));
+    let candidate = story.path("candidate.yaml");
+    let text = std::fs::read_to_string(story.config()).unwrap();
+    std::fs::write(&candidate, text.replace("dry_run: true", "dry_run: false")).unwrap();
+    let told = story.cli(&["config", "diff", candidate.to_str().unwrap()]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.starts_with("~ github.dry_run: true → false\n"), "{told}");
+    assert!(told.contains("bugs\n  + acme/web#1  label {add: [bug]}\n"), "{told}");
+}

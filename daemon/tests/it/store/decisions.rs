@@ -218,3 +218,19 @@ pub(super) async fn begin(
         Write { owner, job, effect, before: &json!([]), change, lease_until: noon() + seconds(30), allowance: None };
     db.begin_write(&write, noon()).await
 }
+
+/// Events about `#1`, `#2` and so on, each decided with so many effects of a rule `a`: labels `l-0`, `l-1` and so on.
+pub(crate) async fn store_effects(db: &Db, events: u64, effects: impl Fn(u64) -> usize) {
+    let new = |n| NewEvent { awaited: true, ..processed_event(n) };
+    let ids = store(db, (0..events).map(new).collect()).await;
+    let claims = db.claim("me", noon(), TERMS, 1, u32::try_from(events).unwrap()).await.unwrap();
+    assert_eq!(claims[0].following.len() + 1, ids.len());
+    let decided = ids.iter().zip(0..).map(|(id, n)| {
+        let labels: Vec<String> = (0..effects(n)).map(|label| format!("l-{label}")).collect();
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        let mut decision = decision(*id, "a", Mode::Active, Verdict::Matched, &labels);
+        decision.intents.iter_mut().for_each(|intent| intent.target.number = n + 1);
+        processed(*id, vec![decision])
+    });
+    db.finish_processed("me", &decided.collect::<Vec<_>>(), noon()).await.unwrap();
+}

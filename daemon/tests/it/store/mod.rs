@@ -26,6 +26,7 @@ use orchd::store::{Db, StoreOptions};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+pub(crate) use self::decisions::store_effects;
 use crate::postgres::Database;
 
 /// Where a test's database lives.

@@ -22,6 +22,9 @@ pub(super) fn check(source: &str, expression: &IdedExpr, payloads: &Payloads) ->
     checker.errors
 }
 
+/// The variable that is the whole payload. By a dot its fields are those that are known, in brackets any.
+const PAYLOAD: &str = "payload";
+
 struct Checker<'a> {
     source: &'a str,
     payloads: &'a Payloads,
@@ -62,6 +65,9 @@ impl Checker<'_> {
     fn variable(&mut self, node: &IdedExpr, name: &str) -> Type {
         if let Some((_, of)) = self.bound.iter().rev().find(|(bound, _)| bound == name) {
             return of.clone();
+        }
+        if name == PAYLOAD {
+            return self.payloads.whole();
         }
         if let Some(known) = variable(name).or_else(|| self.payloads.key(name)) {
             return known;
@@ -104,7 +110,7 @@ impl Checker<'_> {
         let name = call_.func_name.as_str();
         match (name, args.as_slice()) {
             // What `compile` puts around what a loop goes over.
-            (functions::OVER, [over, _]) => over.clone(),
+            (functions::OVER | functions::COUNTED, [inner, _]) => inner.clone(),
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 self.must_be_bool(&call_.args[0], condition);
                 yes.clone().or(no.clone())
@@ -186,7 +192,7 @@ impl Checker<'_> {
     }
 
     fn refuse(&mut self, node: &IdedExpr, message: String) {
-        let error = ConditionError { at: Vec::new(), message, offset: Some(offset_of(self.source, node)) };
+        let error = ConditionError { at: Vec::new(), message, offset: offset_of(self.source, node) };
         // A macro may write an operand twice.
         if !self.errors.contains(&error) {
             self.errors.push(error);

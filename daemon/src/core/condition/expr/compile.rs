@@ -193,6 +193,14 @@ impl Walk<'_> {
         match call.func_name.as_str() {
             functions::MATCHES => self.pattern(call),
             operators::IN => call.func_name = functions::IN.to_owned(),
+            operators::EQUALS => call.func_name = functions::EQUALS.to_owned(),
+            operators::NOT_EQUALS => call.func_name = functions::DIFFERS.to_owned(),
+            "max" | "min" => {
+                for each in &mut call.args {
+                    let inner = std::mem::take(each);
+                    *each = called(functions::COUNTED, vec![inner, nothing()]);
+                }
+            }
             operators::ADD => call.func_name = functions::ADD.to_owned(),
             operators::NEGATE => {
                 call.func_name = functions::NEGATE.to_owned();

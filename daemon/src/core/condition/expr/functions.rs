@@ -20,6 +20,12 @@ pub(super) const OVER: &str = "@over";
 /// In place of `in`: counts what is looked through.
 pub(super) const IN: &str = "@in";
 
+/// In place of `==` and `!=`: count what is compared.
+pub(super) const EQUALS: &str = "@equals";
+pub(super) const DIFFERS: &str = "@differs";
+/// Around what `max` and `min` choose from: counts it.
+pub(super) const COUNTED: &str = "@counted";
+
 /// Whether a text fits a regular expression.
 pub(super) const MATCHES: &str = "matches";
 /// Whether a text has another in it, a list an entry or a map a key.
@@ -65,8 +71,28 @@ impl Spent {
             Cel::List(list) => list.len(),
             _ => 0,
         };
+        self.spend(ftx, work, units)
+    }
+
+    /// As [`Spent::work`], down to the last value: where all of it may be looked at.
+    fn work_deep(&self, ftx: &FunctionContext<'_>, on: &Cel) -> Result<(), ExecutionError> {
+        let Some(work) = &self.work else { return Ok(()) };
+        self.spend(ftx, work, weight(on))
+    }
+
+    fn spend(&self, ftx: &FunctionContext<'_>, work: &AtomicUsize, units: usize) -> Result<(), ExecutionError> {
         let so_far = work.fetch_add(units, Ordering::Relaxed) + units;
         if so_far <= MAX_WORK { Ok(()) } else { Err(ftx.error("the loops copy or look through too much")) }
+    }
+}
+
+/// Values in a value, and its text.
+fn weight(of: &Cel) -> usize {
+    1 + match of {
+        Cel::String(text) => text.len() / BYTES_A_UNIT,
+        Cel::List(list) => list.iter().map(weight).sum(),
+        Cel::Map(map) => map.map.values().map(weight).sum(),
+        _ => 0,
     }
 }
 
@@ -88,12 +114,12 @@ pub(super) fn context(patterns: Arc<Patterns>, counts: bool) -> Context<'static>
     );
     let counted = spent.clone();
     context.add_function(CONTAINS, move |ftx: &FunctionContext<'_>, This(this): This<Cel>, part: Cel| {
-        counted.work(ftx, &this)?;
+        counted.work_deep(ftx, &this)?;
         within(ftx, part, this, false)
     });
     let counted = spent.clone();
     context.add_function(IN, move |ftx: &FunctionContext<'_>, part: Cel, whole: Cel| {
-        counted.work(ftx, &whole)?;
+        counted.work_deep(ftx, &whole)?;
         within(ftx, part, whole, true)
     });
     let counted = spent.clone();
@@ -101,6 +127,18 @@ pub(super) fn context(patterns: Arc<Patterns>, counts: bool) -> Context<'static>
         counted.work(ftx, &left)?;
         counted.work(ftx, &right)?;
         add(ftx, left, right)
+    });
+    let counted = spent.clone();
+    context.add_function(EQUALS, move |ftx: &FunctionContext<'_>, left: Cel, right: Cel| {
+        counted.work_deep(ftx, &left).map(|()| left == right)
+    });
+    let counted = spent.clone();
+    context.add_function(DIFFERS, move |ftx: &FunctionContext<'_>, left: Cel, right: Cel| {
+        counted.work_deep(ftx, &left).map(|()| left != right)
+    });
+    let counted = spent.clone();
+    context.add_function(COUNTED, move |ftx: &FunctionContext<'_>, value: Cel, _: Cel| {
+        counted.work_deep(ftx, &value).map(|()| value)
     });
     context.add_function(NEGATE, negate);
     context.add_function(OVER, move |ftx: &FunctionContext<'_>, value: Cel, _: Cel| over(ftx, value, &spent));

@@ -3,10 +3,14 @@
 use cel::common::ast::{Expr, IdedExpr};
 
 /// The place of a part, in characters from the beginning of the text: of the field of a chain, else of the first name in
-/// it; 0 when it has none.
-pub(super) fn offset_of(source: &str, node: &IdedExpr) -> usize {
-    let Some(chain) = first_chain(node) else { return 0 };
-    find(source, &chain).unwrap_or(0)
+/// it. `None`: it has no name, or one that stands at several places, of which this may be any; a name alone that is wrong is
+/// wrong everywhere, so the first place does.
+pub(super) fn offset_of(source: &str, node: &IdedExpr) -> Option<usize> {
+    let chain = first_chain(node)?;
+    let is_name = matches!(node.expr, Expr::Ident(_) | Expr::Select(_));
+    let mut places = find(source, &chain).into_iter();
+    let first = places.next();
+    if is_name || places.next().is_none() { first } else { None }
 }
 
 /// `a.b.c`, or the first such within.
@@ -26,16 +30,15 @@ fn first_chain(node: &IdedExpr) -> Option<Vec<&str>> {
     }
 }
 
-/// Where the last name of a chain stands, the first time that the chain is written.
-fn find(source: &str, chain: &[&str]) -> Option<usize> {
+/// Where the last name of a chain stands, each time that the chain is written.
+fn find(source: &str, chain: &[&str]) -> Vec<usize> {
     let words = words(source);
     let fits = |at: usize| {
         chain.iter().enumerate().all(|(step, name)| words.get(at + step).is_some_and(|word| word.text == *name))
             && chain.iter().enumerate().skip(1).all(|(step, _)| words[at + step].after_dot)
             && !words[at].after_dot
     };
-    let at = (0..words.len()).find(|at| fits(*at))?;
-    words.get(at + chain.len() - 1).map(|word| word.offset)
+    (0..words.len()).filter(|at| fits(*at)).map(|at| words[at + chain.len() - 1].offset).collect()
 }
 
 struct Word<'a> {
@@ -82,11 +85,11 @@ mod tests {
     #[test]
     fn a_chain_is_found_outside_of_texts() {
         for (source, chain, offset) in [
-            ("a.b == 1", &["a", "b"][..], Some(2)),
-            ("x.a.b && a . b", &["a", "b"], Some(13)),
-            ("'a.b' == \"a.b\\\"a\" || a.b", &["a", "b"], Some(23)),
-            ("é == a", &["a"], Some(5)),
-            ("ab.c", &["a"], None),
+            ("a.b == 1", &["a", "b"][..], &[2][..]),
+            ("x.a.b && a . b", &["a", "b"], &[13]),
+            ("'a.b' == \"a.b\\\"a\" || a.b", &["a", "b"], &[23]),
+            ("é == a && a", &["a"], &[5, 10]),
+            ("ab.c", &["a"], &[]),
         ] {
             assert_eq!(find(source, chain), offset, "{source}");
         }

@@ -38,8 +38,8 @@ pub(super) fn binary(name: &str, left: &Type, right: &Type) -> Option<Result<Typ
         operators::LESS_EQUALS => ("<=", ordered(left, right)),
         operators::GREATER => (">", ordered(left, right)),
         operators::GREATER_EQUALS => (">=", ordered(left, right)),
-        operators::EQUALS => ("==", equal(left, right)),
-        operators::NOT_EQUALS => ("!=", equal(left, right)),
+        functions::EQUALS => ("==", equal(left, right)),
+        functions::DIFFERS => ("!=", equal(left, right)),
         functions::IN => ("in", contained(left, right)),
         _ => return None,
     };
@@ -175,6 +175,9 @@ pub(super) fn call(name: &str, target: Option<&Type>, args: &[Type]) -> Result<T
     if given.len() != takes.len() {
         let arguments = if takes.len() == 1 { "value" } else { "values" };
         return Err(format!("{} takes {} {arguments}, not {}", Quoted(name), takes.len(), given.len()));
+    }
+    if let (functions::CONTAINS, [whole, part]) = (name, given.as_slice()) {
+        return contained(part, whole).ok_or_else(|| refusal("in", part, whole));
     }
     match given.iter().zip(*takes).find(|(given, takes)| !given.kinds.meets(**takes)) {
         Some((given, takes)) => Err(format!("{} needs {takes}, not {}", Quoted(name), given.told())),

@@ -104,6 +104,34 @@ fn what_loops_copy_and_look_through_is_bounded() {
     assert!(expr(&sought).1.contains("copy or look through too much"), "{}", expr(&sought).1);
 }
 
+/// `==` looks at all of two equal values, however large.
+#[test]
+fn what_loops_compare_is_bounded() {
+    let mut event = pull_request();
+    let many: Vec<_> = (0..5_000).map(|n| json!({"name": "x", "number": n})).collect();
+    (event.payload["big"], event.payload["same"]) = (json!(many.clone()), json!(many));
+    let told = |source: &str| {
+        let facts = Facts::from_event(&event);
+        condition(json!({"expr": source})).evaluate(scene_of(&event, &facts)).explanation.phrase
+    };
+    assert!(told("payload['big'] == payload['same']").contains("is true"));
+    let ten = "[1,1,1,1,1,1,1,1,1,1]";
+    for each in
+        ["payload['big'] == payload['same']", "!(payload['big'] != payload['same'])", "max(payload['big']) == 1"]
+    {
+        let source = format!("{ten}.map(a, {ten}.map(b, {ten})).all(x, x.all(y, y.all(z, {each})))");
+        let phrase = told(&source);
+        assert!(phrase.contains("copy or look through too much") || phrase.contains("cannot be compared"), "{phrase}");
+    }
+}
+
+/// A name that stands at several places, of which one is wrong, is no place.
+#[test]
+fn a_place_that_may_be_another_is_not_told() {
+    let errors = Condition::parse(&json!({"expr": "item.title == 'x' && item.title > 3"})).unwrap_err();
+    assert_eq!(errors[0].offset, None);
+}
+
 #[test]
 fn names_and_types_are_checked_with_their_place() {
     for (source, offset, told) in [
@@ -125,7 +153,7 @@ fn names_and_types_are_checked_with_their_place() {
         ("item.title > 3", 5, "`>` does not take text and whole number"),
         ("item.title == 3", 5, "text never equals whole number"),
         ("item.title.x == 3", 11, "`item.title` is text: it has no fields"),
-        ("true && 1", 0, "`this` is whole number, where true or false is needed"),
+        ("item.draft && 1 + size(files)", 23, "`this` is whole number, where true or false is needed"),
         ("pull_request.additions", 13, "the expression gives whole number, not true or false"),
         ("pull_request.title.exists(c, c == 'x')", 13, "a loop needs a list or a map, not text"),
         ("3 in labels", 5, "whole number is never in list of text"),
@@ -135,9 +163,11 @@ fn names_and_types_are_checked_with_their_place() {
         ("size(3) == 1", 0, "`size` needs text or list or map, not whole number"),
         ("-item.title == 'x'", 6, "text has no negative"),
         ("item.title[0] == 'x'", 5, "text has no entry by whole number"),
+        ("pull_request.labels.contains('bug')", 13, "text is never in list of map"),
+        ("payload.pull_requst.draft", 8, "`payload` has no field `pull_requst`: did you mean `pull_request`?"),
     ] {
         let errors = Condition::parse(&json!({"expr": source})).expect_err(source);
-        let found: Vec<_> = errors.iter().map(|error| (error.offset.unwrap(), error.message.as_str())).collect();
+        let found: Vec<_> = errors.iter().map(|error| (error.offset.unwrap_or(0), error.message.as_str())).collect();
         assert_eq!(found, [(offset, told)], "{source}");
     }
 }
