@@ -93,11 +93,11 @@ impl Backtest {
         let rules = candidate(&global.config)?;
         let daemon = Daemon::find_for_candidate(global, Path::new(USUAL_CONFIG))?;
         let mut report = Report::of(self.items);
-        let summary = compare(&daemon, &rules.shown, &self.past, |difference, line| {
+        let summary = compare(&daemon, &rules.shown, &self.past, |part| {
             if global.json {
-                return output::print_json_lines(std::slice::from_ref(line));
+                return output::print_json_lines(&part.into_iter().map(|(_, line)| line).collect::<Vec<_>>());
             }
-            report.note(&difference);
+            part.iter().for_each(|(difference, _)| report.note(difference));
             Ok(())
         })
         .await?;
@@ -115,31 +115,35 @@ pub(super) fn candidate(file: &Path) -> Result<Ruleset, Failure> {
     load_rules(file, actions::kinds(), Utc::now()).map_err(|problems| Failure::failed(problems.to_string()))
 }
 
-/// Has the daemon compare; differences are told as they come, with their line.
+/// Differences that were found together, each with its line.
+pub(super) type Part = Vec<(Difference, Value)>;
+
+/// Has the daemon compare; differences are told as they come.
 pub(super) async fn compare(
     daemon: &Daemon,
     rules: &Value,
     past: &Past,
-    mut tell: impl FnMut(Difference, &Value) -> Result<(), Failure>,
+    mut tell: impl FnMut(Part) -> Result<(), Failure>,
 ) -> Result<Summary, Failure> {
     // Drawn on standard error, and on a terminal only.
     let bar = ProgressBar::new(STEPS);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left") {
         bar.set_style(style);
     }
-    let mut summary = None;
+    let (mut summary, mut part) = (None, Part::new());
     let told = |line: Value| {
         match output::read(line.clone())? {
             Line::Progress { events, done } => {
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share, 0 to 1")]
                 bar.set_position((done * STEPS as f64) as u64);
                 bar.set_message(format!("{events} events"));
+                tell(std::mem::take(&mut part))?;
             }
             Line::Summary(told) => summary = Some(told),
             Line::Failed(reason) => return Err(Failure::failed(reason)),
-            Line::Added(deed) => tell(Difference::Added(deed), &line)?,
-            Line::Removed(deed) => tell(Difference::Removed(deed), &line)?,
-            Line::Unknown(unknown) => tell(Difference::Unknown(unknown), &line)?,
+            Line::Added(deed) => part.push((Difference::Added(deed), line)),
+            Line::Removed(deed) => part.push((Difference::Removed(deed), line)),
+            Line::Unknown(unknown) => part.push((Difference::Unknown(unknown), line)),
         }
         Ok(())
     };

@@ -135,10 +135,11 @@ impl Daemon {
                 Some(frame) => frame.map_err(|error| self.broke_off(&error.to_string()))?,
             };
             waiting.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
-            while let Some(end) = waiting.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = waiting.drain(..=end).collect();
-                tell(document(&line)?)?;
-            }
+            // What ends no line yet waits for the next frame.
+            let whole = waiting.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            let lines = waiting[..whole].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+            lines.map(document).try_for_each(|line| tell(line?))?;
+            waiting.drain(..whole);
         }
     }
 

@@ -132,8 +132,11 @@ async fn show(daemon: &Daemon, id: Uuid, payload: bool, json: bool) -> Result<()
     if json {
         return output::print_json(&story);
     }
-    let sent = story.get("payload").cloned();
+    let (sent, facts) = (story.get("payload").cloned(), story.get("facts").cloned());
     output::print(&tell(&output::read(story)?))?;
+    if let Some(facts) = facts {
+        output::print(&format!("  known beside the payload: {}\n", text::harmless(&facts.to_string())))?;
+    }
     match sent {
         Some(Value::Null) => output::print("The payload is no longer kept.\n"),
         Some(payload) => output::print_json(&payload),

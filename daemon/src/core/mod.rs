@@ -22,6 +22,7 @@ pub mod installation;
 pub mod intent;
 pub mod merge;
 pub mod pattern;
+pub mod payload;
 pub mod permission;
 pub mod reviewer;
 pub mod role;

@@ -18,6 +18,8 @@ struct Pattern {
 
 #[derive(Clone, Debug)]
 enum Matcher {
+    /// `**` over paths and repositories: what most rules say of the latter.
+    Any,
     /// A text without wildcards: most labels, logins and branches.
     Exactly(String),
     ExactlyButForCase(String),
@@ -62,6 +64,9 @@ fn is_plain(glob: &str) -> bool {
 
 impl Matcher {
     fn compile(glob: &str, case: Case, has_segments: bool) -> Result<Self, globset::Error> {
+        if has_segments && glob == "**" {
+            return Ok(Self::Any);
+        }
         if let Some(below) = Below::parse(glob, case).filter(|_| has_segments) {
             return Ok(Self::Below(below));
         }
@@ -80,6 +85,7 @@ impl Matcher {
 
     fn fits(&self, text: &str) -> bool {
         match self {
+            Self::Any => true,
             Self::Exactly(wanted) => wanted == text,
             Self::ExactlyButForCase(wanted) => wanted.eq_ignore_ascii_case(text),
             Self::Below(below) => below.holds(text),

@@ -11,9 +11,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::bulk::Compressor;
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
-use zstd::zstd_safe::{CParameter, DictAttachPref};
+use zstd::zstd_safe::{CParameter, DCtx, DictAttachPref};
 
 use super::dialect::Bulk;
 use super::{Db, StoreError};
@@ -36,6 +36,7 @@ thread_local! {
     // Setting up a context costs more than compressing a payload with it; and so does fresh memory for the most it could
     // come to, when what it comes to is a tenth of that.
     static COMPRESSOR: RefCell<Option<(Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
 }
 
 /// A payload as it stands in `event_payloads`.
@@ -111,13 +112,22 @@ pub(super) fn decompress(dictionary: Option<&DecoderDictionary<'static>>, bytes:
         Ok(Some(length)) if length <= MAX_UNPACKED => length,
         other => return Err(damaged(format!("no plausible length ({other:?})"))),
     };
-    let decompressor = match dictionary {
-        Some(dictionary) => Decompressor::with_prepared_dictionary(dictionary),
-        None => Decompressor::new(),
-    };
-    let capacity = usize::try_from(length).unwrap_or(usize::MAX);
-    let plain = decompressor.and_then(|mut it| it.decompress(bytes, capacity));
-    plain.map(Bytes::from).map_err(|error| damaged(error.to_string()))
+    let mut plain = Vec::with_capacity(usize::try_from(length).unwrap_or(usize::MAX));
+    let unpacked = DECOMPRESSOR.with_borrow_mut(|slot| {
+        let context = match slot {
+            Some(kept) => kept,
+            None => slot.insert(DCtx::try_create()?),
+        };
+        Some(match dictionary {
+            Some(dictionary) => context.decompress_using_ddict(&mut plain, bytes, dictionary.as_ddict()),
+            None => context.decompress(&mut plain, bytes),
+        })
+    });
+    match unpacked {
+        Some(Ok(_)) => Ok(plain.into()),
+        Some(Err(code)) => Err(damaged(zstd::zstd_safe::get_error_name(code).to_owned())),
+        None => Err(StoreError::Failed("there is no memory to unpack a payload".to_owned())),
+    }
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {

@@ -15,6 +15,7 @@ use crate::cli::daemon::Daemon;
 use crate::cli::failure::Failure;
 use crate::cli::{Global, ask, output};
 use crate::config::diff::{Change, RuleChange, ValueChange, rules, values};
+use crate::core::backtest::Difference;
 use crate::core::text::{harmless, shortened};
 use crate::{actions, config};
 
@@ -79,11 +80,14 @@ impl Diff {
     ) -> Result<(), Failure> {
         let past = self.past.of_diff(Utc::now() - LOOK_BACK, different.is_none());
         let (mut report, mut touched) = (Report::of(self.items), BTreeSet::new());
-        let summary = compare(daemon, shown, &past, |difference, line| {
-            if different.as_ref().is_none_or(|rules| rules.contains(difference.rule().as_str())) {
-                if json {
-                    return output::print_json_lines(std::slice::from_ref(line));
-                }
+        let matters =
+            |difference: &Difference| different.as_ref().is_none_or(|rules| rules.contains(difference.rule().as_str()));
+        let summary = compare(daemon, shown, &past, |part| {
+            let part = part.into_iter().filter(|(difference, _)| matters(difference));
+            if json {
+                return output::print_json_lines(&part.map(|(_, line)| line).collect::<Vec<_>>());
+            }
+            for (difference, _) in part {
                 touched.insert(difference.about());
                 report.note(&difference);
             }

@@ -111,6 +111,15 @@ impl Condition {
         parse::unseen(self, &Payloads::of(events))
     }
 
+    /// Whether it may look at fields of the payload whose names end in `url`.
+    pub fn may_see_urls(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::may_see_urls),
+            Self::Not(part) => part.may_see_urls(),
+            Self::Leaf(leaf) => leaf.0.may_see_urls(),
+        }
+    }
+
     /// Evaluates everything that is known. Parts keep the written order in the explanation.
     pub fn evaluate(&self, scene: Scene<'_>) -> Evaluated {
         evaluate::evaluate(self, scene)
@@ -133,6 +142,11 @@ trait Look: Sized {
     fn parse(written: &Value) -> Result<Self, Vec<ConditionError>>;
     fn schema() -> Value;
     fn look(&self, scene: Scene<'_>) -> Result<Seen, Unseen>;
+
+    /// Whether it may look at fields of the payload whose names end in `url`.
+    fn may_see_urls(&self) -> bool {
+        false
+    }
 
     /// What it can never see in these payloads.
     fn unseen(&self, _: &Payloads) -> Vec<ConditionError> {
@@ -168,6 +182,10 @@ macro_rules! conditions {
 
             fn unseen(&self, payloads: &Payloads) -> Vec<ConditionError> {
                 match self { $(Self::$leaf(leaf) => leaf.unseen(payloads)),+ }
+            }
+
+            fn may_see_urls(&self) -> bool {
+                match self { $(Self::$leaf(leaf) => leaf.may_see_urls()),+ }
             }
 
             fn name(&self) -> &'static str {

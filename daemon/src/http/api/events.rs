@@ -12,6 +12,7 @@ use super::operator;
 use super::query::{self, Query};
 use crate::core::audit::Actor;
 use crate::core::event::EventId;
+use crate::core::facts::Beside;
 use crate::engine::why::{Story, story_of};
 use crate::http::error::{HttpError, answer};
 use crate::http::routes::{Routes, either, with};
@@ -22,6 +23,9 @@ use crate::store::events::{EventFilter, Replay};
 struct Shown {
     #[serde(flatten)]
     story: Story,
+    /// What was known beside the payload when the event was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facts: Option<Beside>,
     /// Only when asked for; `null` when retention has dropped it.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Option<Box<RawValue>>>,
@@ -88,7 +92,8 @@ async fn show(id: &str, mut query: Query, app: App) -> Result<Response, HttpErro
         true => Some(app.db.payload(id).await?.map(raw_json).transpose()?),
         false => None,
     };
-    reply::json(&Shown { story, payload })
+    let facts = app.db.facts_of(id).await?;
+    reply::json(&Shown { story, facts, payload })
 }
 
 pub(super) fn no_event(id: EventId) -> HttpError {

@@ -14,7 +14,7 @@ use super::signatures::callable;
 use crate::core::condition::ConditionError;
 use crate::core::condition::phrase::Quoted;
 use crate::core::condition::written::{Parsed, closest, wrong};
-use crate::core::vocabulary::Payloads;
+use crate::core::vocabulary::{Kinds, Payloads, Type, variable};
 
 /// Longest expression, in bytes.
 pub(super) const MAX_LENGTH: usize = 2048;
@@ -54,6 +54,29 @@ impl Wanted {
             Some((first, rest)) => self.fields.entry(first.clone()).or_default().mark(rest),
         }
     }
+}
+
+/// Whether one of these may be a field whose name ends in `url`, or a map or list that may hold one.
+pub(super) fn may_see_urls(wanted: &BTreeMap<String, Wanted>) -> bool {
+    let of_payload = wanted.iter().filter(|(name, _)| variable(name).is_none() || *name == "payload");
+    let payloads = Payloads::described();
+    of_payload
+        .into_iter()
+        .any(|(name, wanted)| ends_in_url(name) || payloads.key(name).is_none_or(|of| urls_within(wanted, &of)))
+}
+
+fn ends_in_url(name: &str) -> bool {
+    name.ends_with("url")
+}
+
+fn urls_within(wanted: &Wanted, of: &Type) -> bool {
+    if wanted.whole {
+        return of.kinds.meets(Kinds::MAP) || of.kinds.meets(Kinds::LIST) && of.entry().kinds.meets(Kinds::MAP);
+    }
+    wanted
+        .fields
+        .iter()
+        .any(|(name, wanted)| ends_in_url(name) || of.field(name).is_none_or(|field| urls_within(wanted, &field)))
 }
 
 /// How deep calls with one argument may nest: the evaluator works such an argument out twice, so each level doubles

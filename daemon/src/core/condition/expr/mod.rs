@@ -36,6 +36,8 @@ struct Compiled {
     expression: Expression,
     /// Variables and the fields of them that the expression names.
     wanted: BTreeMap<String, Wanted>,
+    /// Whether it may look at fields whose names end in `url`.
+    sees_urls: bool,
     /// The regular expressions written in it.
     patterns: Arc<Patterns>,
     /// The functions, when they may be shared by evaluations; where steps are counted each has its own.
@@ -65,7 +67,9 @@ impl Look for Expr {
         let (expression, found) = compile::compile(source)?;
         let patterns = Arc::new(found.patterns);
         let shared = (!found.counts).then(|| functions::context(patterns.clone(), false));
-        Ok(Self(Arc::new(Compiled { source: source.to_owned(), expression, wanted: found.wanted, patterns, shared })))
+        let (source, wanted) = (source.to_owned(), found.wanted);
+        let sees_urls = compile::may_see_urls(&wanted);
+        Ok(Self(Arc::new(Compiled { source, expression, wanted, sees_urls, patterns, shared })))
     }
 
     fn schema() -> Value {
@@ -76,6 +80,10 @@ impl Look for Expr {
             // What an editor offers; the facts themselves, with types and costs, stand in `$defs`.
             "examples": completions(),
         })
+    }
+
+    fn may_see_urls(&self) -> bool {
+        self.0.sees_urls
     }
 
     fn unseen(&self, payloads: &Payloads) -> Vec<ConditionError> {
