@@ -127,7 +127,7 @@ mod tests {
             ("item.title == 'x' && event.actor_is_bot && size(files) > 1", false),
             ("repository.topics.exists(t, t == 'x')", false),
             ("pull_request.html_url.contains('x')", true),
-            ("compare_url == null || true", true),
+            ("target_url == null || true", true),
             ("pull_request.labels.exists(l, l.name == 'bug')", true),
             ("size(pull_request.user) > 3", true),
             ("pull_request['html_url'] == 'x'", true),

@@ -213,11 +213,11 @@ async fn a_backtest_can_be_interrupted() {
     let mut parts = 0;
     let summary = backtest::run(&db, &trial, |part| {
         parts += 1;
-        assert!(part.differences.len() <= 512, "a part is a batch");
+        assert!(part.differences.len() <= 256, "a part is a batch");
         std::future::ready(if parts == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     });
     let summary = summary.await.unwrap();
-    assert_eq!((parts, summary.events, summary.complete), (2, 1024, false));
+    assert_eq!((parts, summary.events, summary.complete), (2, 512, false));
     assert_eq!(all(&db, &trial).await.1.events, 2800);
     place.drop().await;
 }
