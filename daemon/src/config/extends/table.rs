@@ -15,7 +15,13 @@ pub(in crate::config) static EXTENDED: Section = Section {
     path: "extends[]",
     help: "A preset, or a file of your own: one of `preset` and `file`.",
     keys: &[
-        key("preset", Kind::Text, Optional, "One of those that come with orchd: see the presets."),
+        key(
+            "preset",
+            Kind::Text,
+            Optional,
+            "One of those that come with orchd: see the presets. Each may be taken once, since names of rules are unique; a file \
+             of your own can put a parameter into them.",
+        ),
         key("file", Kind::Path, Optional, "A file that is written as a preset is, relative to the one that says so."),
         key("with", Kind::Values, Optional, "Its parameters, each by its name."),
         key("repositories", Kind::Repositories, Optional, "As in a rule; instead of those of its rules."),
