@@ -148,7 +148,8 @@ fn first_of(source: &str, errors: &ParseErrors) -> ConditionError {
     let before = trimmed.split_inclusive('\n').take(usize::try_from(line - 1).unwrap_or(0));
     let lead =
         source.chars().count() - trimmed.chars().count() + before.map(|line| line.chars().count()).sum::<usize>();
-    let offset = lead + usize::try_from(column).unwrap_or(0);
+    // Of what ends too early the parser's place is beyond the end.
+    let offset = (lead + usize::try_from(column).unwrap_or(0)).min(source.chars().count());
     ConditionError { at: Vec::new(), message: format!("this is not a CEL expression: {told}"), offset: Some(offset) }
 }
 

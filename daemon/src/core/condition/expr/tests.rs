@@ -172,6 +172,18 @@ fn names_and_types_are_checked_with_their_place() {
     }
 }
 
+/// Found by fuzzing.
+#[test]
+fn a_place_is_never_beyond_the_text() {
+    for source in ["\n", "1 +", " \n 1 ==", "é &&"] {
+        let errors = Condition::parse(&json!({"expr": source})).expect_err(source);
+        assert!(
+            errors.iter().all(|error| error.offset.unwrap_or(0) <= source.chars().count()),
+            "{source:?}: {errors:?}"
+        );
+    }
+}
+
 #[test]
 fn what_may_be_right_passes_the_check() {
     for source in [
