@@ -4,6 +4,10 @@
 //! request. A condition that needs such a fact answers "unknown, fetch this", so that the engine fetches only what can
 //! still change a verdict.
 
+mod beside;
+
+pub use beside::Beside;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -23,12 +27,6 @@ pub enum Known<T> {
     Is(T),
     /// GitHub was asked and would not say; the text says why, in words for a person.
     Unavailable(String),
-}
-
-impl<T> Known<T> {
-    fn is_not_yet(&self) -> bool {
-        matches!(self, Self::NotYet)
-    }
 }
 
 /// A fact the engine can fetch.
@@ -165,52 +163,11 @@ pub struct Facts {
     pub role: Known<Role>,
 }
 
-/// Facts that no payload told: what is stored with the decisions taken on them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Beside {
-    /// The item, when the payload only named it or did not tell all of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub item: Option<Known<Item>>,
-    #[serde(skip_serializing_if = "Known::is_not_yet")]
-    pub files: Known<Vec<String>>,
-    #[serde(skip_serializing_if = "Known::is_not_yet")]
-    pub reviews: Known<Vec<Review>>,
-    #[serde(skip_serializing_if = "Known::is_not_yet")]
-    pub checks: Known<Vec<Check>>,
-    #[serde(skip_serializing_if = "Known::is_not_yet")]
-    pub role: Known<Role>,
-}
-
 impl Facts {
     /// What the payload itself tells.
     pub fn from_event(event: &Event) -> Self {
         let item = event.item.map(|number| item_from_payload(&event.payload, number));
         Self { item, ..Self::default() }
-    }
-
-    /// What is known beside what the event itself tells; `None`: nothing.
-    pub fn beside(&self, event: &Event) -> Option<Beside> {
-        let told = Self::from_event(event);
-        let beside = Beside {
-            item: self.item.clone().filter(|_| self.item != told.item),
-            files: self.files.clone(),
-            reviews: self.reviews.clone(),
-            checks: self.checks.clone(),
-            role: self.role.clone(),
-        };
-        (beside != Beside::default()).then_some(beside)
-    }
-
-    /// What the event tells, and what was known beside it.
-    pub fn recorded(event: &Event, beside: Option<Beside>) -> Self {
-        let told = Self::from_event(event);
-        match beside {
-            None => told,
-            Some(Beside { item, files, reviews, checks, role }) => {
-                Self { item: item.or(told.item), files, reviews, checks, role }
-            }
-        }
     }
 
     /// Why facts cannot be had, of those that GitHub was asked for and would not tell.

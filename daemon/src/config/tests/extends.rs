@@ -24,18 +24,18 @@ rules:
 
 fn home() -> Home {
     let home = Home::new();
-    home.write("shared/own.yaml", OWN);
+    home.write("common/own.yaml", OWN);
     home
 }
 
 #[test]
 fn a_file_of_ones_own_is_filled_in_and_read_before_the_rules_of_the_file() {
     let rules = "extends:
-  - file: shared/own.yaml
+  - file: common/own.yaml
     with: {team: core, count: 7}
     mode: shadow
     repositories: [acme/*]
-  - {file: shared/own.yaml, with: {team: web, labels: x}}
+  - {file: common/own.yaml, with: {team: web, labels: x}}
 rules:
   - {name: last, on: issues, then: [reopen: ]}
 ";
@@ -64,15 +64,15 @@ fn every_preset_that_comes_with_orchd_can_be_read() {
 #[test]
 fn included_files_extend_too_and_all_of_it_counts_in_the_revision() {
     let home = home();
-    home.write("rules.d/a.yaml", "extends: [{file: ../shared/own.yaml, with: {team: core}}]\n");
+    home.write("rules.d/a.yaml", "extends: [{file: ../common/own.yaml, with: {team: core}}]\n");
     let text = format!("{APP}include: [rules.d/*.yaml]\nextends: [{{preset: docs}}]\n");
     let before = home.load(&text).unwrap();
     assert_eq!(before.rules.len(), 5);
     let path = home.path().join("orchd.yaml");
     let alone = load_rules(&path, ACTIONS, now()).unwrap();
     assert_eq!((alone.revision.hash, alone.rules.len()), (before.revision.hash.clone(), 5));
-    assert!(sources(&path).files.contains(&home.path().join("rules.d/../shared/own.yaml")), "{:?}", sources(&path));
-    home.write("shared/own.yaml", format!("{OWN}# changed\n"));
+    assert!(sources(&path).files.contains(&home.path().join("rules.d/../common/own.yaml")), "{:?}", sources(&path));
+    home.write("common/own.yaml", format!("{OWN}# changed\n"));
     assert_ne!(home.load(&text).unwrap().revision.hash, before.revision.hash);
 }
 
@@ -81,31 +81,31 @@ fn what_is_wrong_with_an_extends() {
     let mut told = String::new();
     for (title, text) in [
         ("no such preset", "extends: [{preset: triag}, {preset: nothing-like-it}]"),
-        ("neither and both", "extends: [{with: {}}, {preset: docs, file: shared/own.yaml}]"),
+        ("neither and both", "extends: [{with: {}}, {preset: docs, file: common/own.yaml}]"),
         ("not a list", "extends: docs"),
         ("unknown keys", "extends: [{prest: docs, preset: docs}]"),
         ("unknown parameters", "extends: [{preset: docs, with: {lable: x, colour: red}}]"),
-        ("a parameter that is missing", "extends: [{file: shared/own.yaml}]"),
+        ("a parameter that is missing", "extends: [{file: common/own.yaml}]"),
         ("with that is no map", "extends: [{preset: docs, with: [label]}]"),
         ("a wrong value, whole", "extends:\n  - preset: docs\n    with:\n      paths: ['[']"),
-        ("a wrong value, within", "extends: [{file: shared/own.yaml, with: {team: 'a b'}}]"),
-        ("a list within a text", "extends: [{file: shared/own.yaml, with: {team: [a]}}]"),
+        ("a wrong value, within", "extends: [{file: common/own.yaml, with: {team: 'a b'}}]"),
+        ("a list within a text", "extends: [{file: common/own.yaml, with: {team: [a]}}]"),
         ("a wrong mode and no repositories", "extends: [{preset: docs, mode: shadwo, repositories: []}]"),
         ("twice", "extends: [{preset: docs}, {preset: docs}]"),
-        ("no such file", "extends: [{file: shared/none.yaml}, {file: shared}]"),
-        ("a file that extends", "extends: [{file: shared/extends.yaml}]"),
-        ("a file with mistakes", "extends: [{file: shared/bad.yaml}]"),
-        ("a file with odd references", "extends: [{file: shared/odd.yaml}]"),
+        ("no such file", "extends: [{file: common/none.yaml}, {file: common}]"),
+        ("a file that extends", "extends: [{file: common/extends.yaml}]"),
+        ("a file with mistakes", "extends: [{file: common/bad.yaml}]"),
+        ("a file with odd references", "extends: [{file: common/odd.yaml}]"),
         ("in an included file", "include: [rules.d/bad.yaml]"),
     ] {
         let home = home();
-        home.write("shared/extends.yaml", "about: x\nextends: [{preset: docs}]\nrules: []\n");
+        home.write("common/extends.yaml", "about: x\nextends: [{preset: docs}]\nrules: []\n");
         home.write(
-            "shared/bad.yaml",
+            "common/bad.yaml",
             "parameters: {A: {help: x}, b: {default: 1}, c: {help: x, defualt: 1}}\nrules: []\n",
         );
         home.write(
-            "shared/odd.yaml",
+            "common/odd.yaml",
             "about: x\nparameters: {team: {help: x, default: 1}}\nrules:\n  - {name: a, on: issues, then: [label: {add: ['${taem}', '${d', 'x ${{ y }}']}]}\n",
         );
         home.write("rules.d/bad.yaml", "extends: [{preset: dosc}]\n");

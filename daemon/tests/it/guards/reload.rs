@@ -68,6 +68,17 @@ async fn labels_everything(story: &Story) -> bool {
     story.github.issue(WEB, 1).has_label("bug")
 }
 
+/// Ends the daemon, as it likes or by force, and waits until the next one says what it holds.
+fn starts_again(story: &mut Story, clean: bool) {
+    if clean {
+        assert_eq!(story.stop(), Some(0));
+    } else {
+        story.kill();
+    }
+    story.start();
+    story.wait_for("it is held again", |story| held(story).is_some());
+}
+
 on_both_databases!(a_reload_that_would_touch_much_waits_until_a_person_confirms_it, |database: Database| async move {
     let mut story = five_issues(database).await;
     let first = running(&story);
@@ -113,13 +124,7 @@ on_both_databases!(what_is_held_stays_held_over_a_restart, |database: Database| 
     story.wait_for("the reload is held", |story| held(story).is_some());
     let waiting = held(&story).unwrap();
     for clean in [true, false] {
-        if clean {
-            assert_eq!(story.stop(), Some(0));
-        } else {
-            story.kill();
-        }
-        story.start();
-        story.wait_for("it is held again", |story| held(story).is_some());
+        starts_again(&mut story, clean);
         assert_eq!((running(&story), held(&story)), (first.clone(), Some(waiting.clone())));
         assert!(!labels_everything(&story).await, "the rules that ran before the restart run");
     }
@@ -201,13 +206,7 @@ on_both_databases!(a_person_puts_an_earlier_config_back, |database: Database| as
     // So it stays: over a reload of the same files, a restart and a crash.
     story.signal("HUP");
     for clean in [true, false] {
-        if clean {
-            assert_eq!(story.stop(), Some(0));
-        } else {
-            story.kill();
-        }
-        story.start();
-        story.wait_for("it is held still", |story| held(story).is_some());
+        starts_again(&mut story, clean);
         assert_eq!((running(&story), held(&story)), (first.clone(), Some(second.clone())));
     }
 
