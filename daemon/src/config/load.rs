@@ -14,6 +14,7 @@ use super::findings::Findings;
 use super::guards::{GUARDS, guards};
 use super::marked::Node;
 use super::origins::{Origins, Written, origins};
+use super::people::{self, ACCESS, API, LOGIN};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::revision::{Source, git_commit, hash};
 use super::rule_files::{directory, read_all_rules, read_root};
@@ -156,6 +157,12 @@ fn build(
     let recovery = sections::recovery(&mut recovery_fields, findings);
     let mut guards_fields = top.section("guards", &GUARDS, findings);
     let guards = guards(&mut guards_fields, findings);
+    let mut access_fields = top.section("access", &ACCESS, findings);
+    let access = people::access(&mut access_fields, findings);
+    let mut login_fields = top.section("login", &LOGIN, findings);
+    let login = people::login(&mut login_fields, around, findings);
+    let mut api_fields = top.section("api", &API, findings);
+    let api = people::api(&mut api_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
     let logging = sections::logging(&mut logging_fields, findings);
     let mut rulebook = Rulebook::new(actions);
@@ -174,6 +181,9 @@ fn build(
         "schedule": schedule_fields.shown,
         "recovery": recovery_fields.shown,
         "guards": guards_fields.shown,
+        "access": access_fields.shown,
+        "login": login_fields.shown,
+        "api": api_fields.shown,
         "logging": logging_fields.shown,
         "extends": top.shown.get("extends").cloned().unwrap_or(Value::Null),
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
@@ -182,6 +192,7 @@ fn build(
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
     let (repository_config, audit, commands, schedule, guards) = (own?, audit?, commands?, schedule?, guards?);
+    let (access, login, api) = (access?, login?, api?);
     let (database, rules, nodes) = (database.database, rulebook.rules.into(), rulebook.nodes);
     Some(move |revision, notes| {
         let config = Config {
@@ -198,6 +209,9 @@ fn build(
             schedule,
             recovery,
             guards,
+            access,
+            login,
+            api,
             logging,
             rules,
             effective,

@@ -39,6 +39,7 @@ pub mod live;
 mod load;
 mod marked;
 mod origins;
+mod people;
 pub mod reference;
 pub mod repository;
 mod repository_table;
@@ -63,6 +64,7 @@ pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;
 pub use load::{Ruleset, load, load_rules, load_with_origins};
 pub use origins::Origins;
+pub use people::{Access, Api, Login, Named, Rate, SecretKey};
 pub use rule_files::{Sources, sources};
 pub use schedule::Schedule;
 
@@ -83,6 +85,9 @@ pub struct Config {
     pub schedule: Schedule,
     pub recovery: Recovery,
     pub guards: Guards,
+    pub access: Access,
+    pub login: Login,
+    pub api: Api,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,
     /// The effective config with every default filled in and secrets masked: what `config show` prints.

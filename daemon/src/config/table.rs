@@ -102,6 +102,7 @@ use super::audit::{AUDIT, AUDIT_ANCHOR};
 use super::commands::COMMANDS;
 use super::extends::table::{EXTENDED, EXTENDS_KEY, PARAMETER, PRESET_FILE};
 use super::guards::GUARDS;
+use super::people::{ACCESS, API, LOGIN};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::schedule::SCHEDULE;
 
@@ -140,6 +141,9 @@ pub(super) static ROOT: Section = Section {
         ),
         key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
         key("guards", Kind::Section(&GUARDS), Optional, "How much may happen before a person has to look."),
+        key("access", Kind::Section(&ACCESS), Optional, "Who may see and do more than GitHub says."),
+        key("login", Kind::Section(&LOGIN), Optional, "How people sign in with GitHub."),
+        key("api", Kind::Section(&API), Optional, "How much a key may ask."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
         EXTENDS_KEY,
         key(
@@ -512,7 +516,7 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 23] = [
+pub(super) static SECTIONS: [&Section; 26] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -530,6 +534,9 @@ pub(super) static SECTIONS: [&Section; 23] = [
     &COMMANDS,
     &SCHEDULE,
     &GUARDS,
+    &ACCESS,
+    &LOGIN,
+    &API,
     &LOGGING,
     &RULE,
     &LIMITS,

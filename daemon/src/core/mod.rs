@@ -6,6 +6,7 @@
 //!
 //! Invariant 3: the same rules and facts give the same decisions, byte for byte.
 
+pub mod access;
 pub mod audit;
 pub mod backtest;
 pub mod case;

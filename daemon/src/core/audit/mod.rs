@@ -74,6 +74,18 @@ kinds! {
     AuditCut = "audit_cut",
     /// A person had a rollback planned; that writes nothing.
     RollbackPlanned = "rollback_planned",
+    /// Somebody signed in with GitHub, or tried to; a session ended before its time.
+    SignedIn = "signed_in",
+    SignInFailed = "sign_in_failed",
+    SignedOut = "signed_out",
+    /// A key was made, revoked, or refused.
+    KeyCreated = "key_created",
+    KeyRevoked = "key_revoked",
+    KeyRefused = "key_refused",
+    /// People's GitHub tokens were encrypted with another key.
+    SecretsRotated = "secrets_rotated",
+    /// The config's file was written over the API.
+    ConfigWritten = "config_written",
     /// A person had a plan carried out. What its undos come to is told as of any effect.
     RollbackExecuted = "rollback_executed",
 }
@@ -106,6 +118,10 @@ pub enum Actor {
     Orchd,
     /// Whoever came through the admin socket: the user id of that process, where the system tells it.
     Operator(Option<u32>),
+    /// Somebody who signed in with GitHub: their login.
+    Person(String),
+    /// A key, by its name, and the login of its owner where it has one.
+    Key { name: String, owner: Option<String> },
 }
 
 impl Actor {
@@ -113,6 +129,8 @@ impl Actor {
         match self {
             Self::Orchd => "orchd",
             Self::Operator(_) => "operator",
+            Self::Person(_) => "person",
+            Self::Key { .. } => "key",
         }
     }
 
@@ -120,6 +138,9 @@ impl Actor {
         match self {
             Self::Orchd | Self::Operator(None) => None,
             Self::Operator(Some(uid)) => Some(format!("uid {uid}")),
+            Self::Person(login) => Some(login.clone()),
+            Self::Key { name, owner: None } => Some(name.clone()),
+            Self::Key { name, owner: Some(owner) } => Some(format!("{name} of {owner}")),
         }
     }
 }
