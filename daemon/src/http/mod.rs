@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -77,6 +78,8 @@ pub struct App(Arc<Shared>);
 
 struct Shared {
     site: Site,
+    /// The API's, made once.
+    description: Bytes,
     /// One backtest at a time: each takes as much of the machine as is left over.
     backtest: Arc<Semaphore>,
     events: EventCounters,
@@ -108,12 +111,18 @@ impl App {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
         let (depth, installations, tripped) = Default::default();
         let backtest = Arc::new(Semaphore::new(1));
-        Self(Arc::new(Shared { site, backtest, events, large, depth, installations, tripped }))
+        let description = api::describe();
+        Self(Arc::new(Shared { site, description, backtest, events, large, depth, installations, tripped }))
     }
 
     /// The config in use now.
     fn config(&self) -> Arc<Config> {
         self.config.current()
+    }
+
+    /// The API's description as JSON.
+    fn description(&self) -> Bytes {
+        self.0.description.clone()
     }
 
     fn events(&self) -> &EventCounters {

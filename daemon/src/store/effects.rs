@@ -19,7 +19,7 @@ use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::RuleName;
 use crate::core::subject::{CommitId, Subject};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectState {
     /// Intent stored, nothing done yet.
@@ -46,7 +46,7 @@ pub enum EffectState {
     Undone,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EffectRow {
     pub intent: Intent,
     /// The rollback that asked for it.

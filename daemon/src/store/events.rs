@@ -13,7 +13,7 @@ use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::{EventId, InstallationId, RepoName};
 
 /// How an event reached us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     Webhook,
@@ -27,7 +27,7 @@ pub enum Source {
 }
 
 /// Where an event is in its life. Stored in `processing_status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
     Received,
@@ -114,7 +114,7 @@ pub enum Replay {
 }
 
 /// A stored event without its payload.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EventRow {
     pub id: EventId,
     pub delivery_id: String,

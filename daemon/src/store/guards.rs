@@ -16,7 +16,7 @@ use crate::core::rule::RuleName;
 const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 
 /// Which guard stopped a rule on an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// Too many effects in a row of which each was set off by the one before.
@@ -26,7 +26,7 @@ pub enum Guard {
 }
 
 /// A breaker of a rule on an item, or in a repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TripRow {
     pub id: Uuid,
     pub rule: RuleName,

@@ -15,7 +15,7 @@ use crate::core::event::InstallationId;
 use crate::core::installation::{Installation, Stop};
 
 /// An installation as it is known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InstallationRow {
     pub id: InstallationId,
     pub account_login: String,
@@ -35,7 +35,7 @@ pub struct InstallationRow {
 }
 
 /// How many installations there are, by what they may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InstallationCount {
     pub active: u64,
     pub suspended: u64,

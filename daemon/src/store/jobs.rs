@@ -15,12 +15,12 @@ use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct JobId(pub Uuid);
 
 /// What a job does. Stored as `kind` and its reference columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Work {
     /// Decide on an event.
@@ -29,7 +29,7 @@ pub enum Work {
     Apply { event: EventId, intent: IntentId },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     Queued,
@@ -41,7 +41,7 @@ pub enum JobState {
     Discarded,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JobRow {
     pub id: JobId,
     #[serde(flatten)]
@@ -87,7 +87,7 @@ pub struct JobFilter {
 }
 
 /// How deep the queue is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct QueueDepth {
     pub queued: u64,
     pub running: u64,

@@ -63,7 +63,7 @@ pub struct StoreOptions {
 }
 
 /// A page of a list, newest first, and the cursor of the next one.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Page<T, C = uuid::Uuid> {
     pub rows: Vec<T>,
     /// Pass as `after` to go on; absent on the last page.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use chrono::Utc;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -17,20 +18,22 @@ use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
 use crate::store::events::{EventFilter, EventRow, Replay};
 
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Shown {
     #[serde(flatten)]
     story: Story,
     /// What was known beside the payload when the event was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Value")]
     facts: Option<Beside>,
     /// Only when asked for; `null` when retention has dropped it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Value")]
     payload: Option<Option<Box<RawValue>>>,
 }
 
-#[derive(Serialize)]
-struct Replayed {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Replayed {
     event_id: EventId,
     status: &'static str,
 }

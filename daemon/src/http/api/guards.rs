@@ -9,13 +9,13 @@ use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
 use crate::store::guards::TripRow;
 
-#[derive(Serialize)]
-struct Tripped {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Tripped {
     rows: Vec<TripRow>,
 }
 
-#[derive(Serialize)]
-struct Reset {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Reset {
     reset: u64,
 }
 

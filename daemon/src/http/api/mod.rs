@@ -14,6 +14,7 @@ mod events;
 mod guards;
 mod installations;
 mod jobs;
+mod openapi;
 mod params;
 mod query;
 mod recover;
@@ -34,6 +35,7 @@ use warp::Filter;
 use warp::path::FullPath;
 
 use self::call::Call;
+pub(super) use self::openapi::describe;
 use self::query::Query;
 use super::arrival::Arrival;
 use super::body::{self, Share};

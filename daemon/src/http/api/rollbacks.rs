@@ -19,8 +19,8 @@ use crate::store::rollbacks::{RollbackCounts, RollbackFilter, RollbackId, Rollba
 const USUAL_EFFECTS: u32 = 10_000;
 
 /// A rollback and how far it is.
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Shown {
     #[serde(flatten)]
     row: RollbackRow,
     counts: RollbackCounts,

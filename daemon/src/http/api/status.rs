@@ -11,8 +11,8 @@ use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::repository_configs::RepositoryConfigRow;
 
-#[derive(Serialize)]
-struct Status {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Status {
     version: &'static str,
     started_at: DateTime<Utc>,
     uptime_seconds: i64,

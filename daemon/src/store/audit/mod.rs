@@ -23,7 +23,7 @@ use crate::core::audit::{Cause, Cut, Digest, Kind, Personal, Row};
 use crate::core::event::RepoName;
 
 /// A row as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AuditRow {
     pub seq: i64,
     pub at: DateTime<Utc>,

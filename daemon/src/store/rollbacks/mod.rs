@@ -23,7 +23,7 @@ use crate::core::intent::IntentId;
 use crate::core::rule::RuleName;
 
 /// Id of a rollback. UUIDv7: sorts by when it was planned. Its jobs have it where others have their event's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct RollbackId(pub Uuid);
 
@@ -37,7 +37,7 @@ impl fmt::Display for RollbackId {
 ///
 /// What rollbacks did is taken back only when it is named, by `effect`, by `rollback` or by the rule `orchd:rollback`:
 /// asking twice for the same must not bring back what the first time took away.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RollbackFilter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<IntentId>,
@@ -62,7 +62,7 @@ pub struct RollbackFilter {
 }
 
 /// How an effect of a plan was judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// To be taken back.
@@ -75,7 +75,7 @@ pub enum Verdict {
     Cannot,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RollbackRow {
     pub id: RollbackId,
     pub filter: RollbackFilter,
@@ -93,7 +93,7 @@ pub struct RollbackRow {
 }
 
 /// How many effects of a rollback are how far.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RollbackCounts {
     pub effects: u64,
     /// Not looked at yet.
@@ -114,7 +114,7 @@ impl RollbackCounts {
 }
 
 /// An effect of a rollback.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RollbackItem {
     pub effect: IntentId,
     pub action: String,
