@@ -38,6 +38,7 @@ pub(super) fn routes(app: &App) -> Routes {
 
 async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     let filter = AuditFilter {
+        among: crate::store::Among::All,
         since: query.parsed("since")?,
         until: query.parsed("until")?,
         repository: query.repository("repo")?,

@@ -29,6 +29,7 @@ pub(super) fn routes(app: &App) -> Routes {
 
 async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     let filter = EffectFilter {
+        among: crate::store::Among::All,
         repository: query.repository("repo")?,
         number: query.parsed("number")?,
         rule: query.rule("rule")?,

@@ -62,6 +62,7 @@ pub(super) fn routes(app: &App) -> Routes {
 /// Every filter of a list of events, but not where the page begins.
 pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
     Ok(EventFilter {
+        among: crate::store::Among::All,
         repository: query.repository("repo")?,
         event_type: query.text("type")?,
         event_action: query.text("action")?,

@@ -48,7 +48,7 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     let limit = query.limit()?;
     query.finish()?;
-    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), limit).await? })
+    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), &crate::store::Among::All, limit).await? })
 }
 
 async fn reset_all(by: Actor, app: App) -> Result<Response, HttpError> {

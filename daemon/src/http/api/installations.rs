@@ -52,7 +52,7 @@ pub(super) fn routes(app: &App) -> Routes {
 async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
-    reply::json(&app.db.installations(limit, after).await?)
+    reply::json(&app.db.installations(&crate::store::Among::All, limit, after).await?)
 }
 
 async fn show(id: InstallationId, app: App) -> Result<Response, HttpError> {

@@ -43,6 +43,7 @@ pub(super) fn routes(app: &App) -> Routes {
 
 async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     let filter = JobFilter {
+        among: crate::store::Among::All,
         state: query.word("state")?,
         lane: query.text("lane")?,
         event: query.parsed::<Uuid>("event")?.map(EventId),

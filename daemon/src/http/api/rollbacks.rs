@@ -97,7 +97,7 @@ async fn plan(mut query: Query, by: Actor, app: App) -> Result<Response, HttpErr
 async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
-    reply::json(&app.db.rollbacks(limit, after).await?)
+    reply::json(&app.db.rollbacks(&crate::store::Among::All, limit, after).await?)
 }
 
 async fn show(id: &str, app: &App) -> Result<Response, HttpError> {

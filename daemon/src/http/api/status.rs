@@ -69,7 +69,7 @@ async fn show(app: App) -> Result<Response, HttpError> {
         recovery: RecoveryHealth::of(&app),
         repositories,
         installations,
-        guards: app.db.tripped(Utc::now(), MOST_TRIPPED).await?,
+        guards: app.db.tripped(Utc::now(), &crate::store::Among::All, MOST_TRIPPED).await?,
         repository_configs,
     })
 }
