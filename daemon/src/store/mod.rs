@@ -9,6 +9,7 @@
 #[macro_use]
 mod dialect;
 pub mod allowance;
+mod among;
 pub mod audit;
 mod budgets;
 mod by_hand;
@@ -49,6 +50,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use among::Among;
 pub use dialect::{Alone, Wakeups};
 pub use error::{OpenError, StoreError};
 pub use ingest::Packed;

@@ -68,6 +68,7 @@ pub(super) const SHOW: &[Param] = &[param("payload", Flag, "With the payload as 
 /// Every filter of a list of events, but not where the page begins.
 pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
     Ok(EventFilter {
+        among: crate::store::Among::All,
         repository: query.repository("repo")?,
         event_type: query.text("type")?,
         event_action: query.text("action")?,

@@ -25,7 +25,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let Call { app, mut query, .. } = call;
     let limit = query.limit()?;
     query.finish()?;
-    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), limit).await? })
+    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), &crate::store::Among::All, limit).await? })
 }
 
 pub(super) async fn reset_all(mut call: Call) -> Result<Reply, HttpError> {

@@ -65,7 +65,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
         recovery: RecoveryHealth::of(app),
         repositories,
         installations,
-        guards: app.db.tripped(Utc::now(), MOST_TRIPPED).await?,
+        guards: app.db.tripped(Utc::now(), &crate::store::Among::All, MOST_TRIPPED).await?,
         repository_configs,
     })
 }
