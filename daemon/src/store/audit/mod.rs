@@ -244,7 +244,8 @@ impl Db {
         rows: i64,
     ) -> Result<Vec<AuditSql>, StoreError> {
         let (dialect, oldest_first) = (self.dialect(), filter.oldest_first);
-        let share = Share { set, dialect, table: "audit audit", place: "lower(repository)", cursor: "seq", oldest_first, rows };
+        let share =
+            Share { set, dialect, table: "audit audit", place: "lower(repository)", cursor: "seq", oldest_first, rows };
         let mut found = Vec::new();
         for way in share.ways(filter.repository.is_some()) {
             // audit_repository, then the primary key; a walk: primary key.
