@@ -7,6 +7,7 @@
 //! told by a row of their own.
 
 mod append;
+mod summary;
 mod upkeep;
 
 use chrono::{DateTime, Utc};
@@ -16,6 +17,8 @@ use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
 pub(super) use append::{EFFECT_COLUMNS, EndedEffect, append};
+
+pub use summary::AuditSummary;
 
 use super::among::{Among, Set, Share};
 use super::columns::Micros;
@@ -244,7 +247,8 @@ impl Db {
         rows: i64,
     ) -> Result<Vec<AuditSql>, StoreError> {
         let (dialect, oldest_first) = (self.dialect(), filter.oldest_first);
-        let share = Share { set, dialect, table: "audit audit", place: "lower(repository)", cursor: "seq", oldest_first, rows };
+        let share =
+            Share { set, dialect, table: "audit audit", place: "lower(repository)", cursor: "seq", oldest_first, rows };
         let mut found = Vec::new();
         for way in share.ways(filter.repository.is_some()) {
             // audit_repository, then the primary key; a walk: primary key.
