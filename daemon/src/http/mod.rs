@@ -13,12 +13,15 @@ mod bind;
 mod body;
 mod error;
 mod event_names;
+pub mod failures;
 mod health;
+pub mod limits;
 pub mod listen;
 mod metrics;
 mod reply;
 pub mod routes;
 mod socket;
+pub mod token;
 mod webhook;
 
 use std::net::SocketAddr;

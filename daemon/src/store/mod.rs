@@ -9,6 +9,7 @@
 #[macro_use]
 mod dialect;
 pub mod allowance;
+pub mod api_keys;
 pub mod audit;
 mod budgets;
 mod by_hand;
@@ -25,6 +26,7 @@ pub mod events;
 mod facts;
 pub mod guards;
 pub mod hand_changes;
+pub mod idempotent;
 mod ingest;
 pub mod installations;
 pub mod jobs;
