@@ -43,7 +43,7 @@ struct ServerSection {
 
 #[derive(Deserialize)]
 struct Problem {
-    error: String,
+    title: String,
     detail: Option<String>,
 }
 
@@ -224,7 +224,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> Failure {
         _ => Code::Failed,
     };
     let message = match serde_json::from_slice::<Problem>(body) {
-        Ok(Problem { error, detail }) => detail.unwrap_or(error),
+        Ok(Problem { title, detail }) => detail.unwrap_or(title),
         Err(_) => format!("the daemon answered {status}"),
     };
     Failure { code, message }
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_the_daemons_words() {
-        let failure = refusal(StatusCode::NOT_FOUND, br#"{"error":"not found","detail":"there is no job 1"}"#);
+        let failure = refusal(StatusCode::NOT_FOUND, br#"{"title":"not found","detail":"there is no job 1"}"#);
         assert_eq!((failure.code, failure.message.as_str()), (Code::NotFound, "there is no job 1"));
     }
 }

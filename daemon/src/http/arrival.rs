@@ -6,8 +6,6 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use http::header::{ACCEPT, HeaderName, HeaderValue};
 
-use crate::core::audit::Actor;
-
 /// Header that carries a request's id, in and out.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -29,16 +27,6 @@ pub(super) enum Peer {
 pub(super) struct Arrival {
     pub(super) peer: Peer,
     pub(super) request_id: RequestId,
-}
-
-impl Arrival {
-    /// Whoever asks on the admin socket, for the audit chain.
-    pub(super) fn operator(arrival: Option<Self>) -> Actor {
-        match arrival {
-            Some(Self { peer: Peer::Local { uid }, .. }) => Actor::Operator(uid),
-            _ => Actor::Operator(None),
-        }
-    }
 }
 
 /// Id of a request: the client's `X-Request-Id` when it is a harmless word, else 16 random hexadecimal digits.

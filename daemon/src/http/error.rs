@@ -4,7 +4,8 @@
 //! what the client accepts are known, and is rendered there. The cause goes to the log, never into the answer.
 
 use http::StatusCode;
-use http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use schemars::JsonSchema;
 use serde::Serialize;
 use warp::Rejection;
 use warp::reply::Response;
@@ -26,7 +27,8 @@ pub(super) enum HttpError {
     Unauthorised(String),
     Forbidden(String),
     NotFound(String),
-    MethodNotAllowed,
+    /// What the URL takes, as `Allow` lists it.
+    MethodNotAllowed(HeaderValue),
     /// The body did not arrive in time.
     Timeout,
     /// What is asked for does not fit the state of the thing.
@@ -34,6 +36,13 @@ pub(super) enum HttpError {
     /// Bytes that are allowed.
     TooLarge(u64),
     UnsupportedMedia(String),
+    /// It can be read, and cannot be done.
+    Unprocessable(String),
+    /// Too much in too short a time; seconds until it may be tried again.
+    TooMany {
+        detail: String,
+        retry_after: u64,
+    },
     /// Trying again later will help, and nobody needs to look: anybody can cause it.
     NotYet(String),
     /// Trying again later may help.
@@ -46,13 +55,21 @@ pub(super) enum HttpError {
     },
 }
 
-#[derive(Serialize)]
-struct Problem<'a> {
-    error: &'a str,
+/// RFC 9457, with the request's id beside. There is no page about each type of problem, so `type` is not written.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Problem<'a> {
+    title: &'a str,
+    status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// The log has more under it.
     request_id: &'a str,
 }
+
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// How one proves who one is, for programs.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
 impl HttpError {
     /// What no area wanted.
@@ -60,7 +77,7 @@ impl HttpError {
         if rejection.is_not_found() {
             Self::NotFound("there is nothing at this URL".to_owned())
         } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-            Self::MethodNotAllowed
+            Self::MethodNotAllowed(HeaderValue::from_static("GET, POST"))
         } else {
             Self::BadRequest("the request could not be read".to_owned())
         }
@@ -72,11 +89,13 @@ impl HttpError {
             Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMedia(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotYet(_) | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -88,11 +107,13 @@ impl HttpError {
             Self::Unauthorised(_) => "not authenticated",
             Self::Forbidden(_) => "not allowed",
             Self::NotFound(_) => "not found",
-            Self::MethodNotAllowed => "method not allowed",
+            Self::MethodNotAllowed(_) => "method not allowed",
             Self::Timeout => "request timed out",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "body too large",
             Self::UnsupportedMedia(_) => "unsupported media type",
+            Self::Unprocessable(_) => "cannot be done",
+            Self::TooMany { .. } => "too many requests",
             Self::NotYet(_) | Self::Unavailable { .. } => "not available now",
             Self::Internal { .. } => "internal error",
         }
@@ -106,9 +127,11 @@ impl HttpError {
             | Self::NotFound(detail)
             | Self::Conflict(detail)
             | Self::UnsupportedMedia(detail)
+            | Self::Unprocessable(detail)
+            | Self::TooMany { detail, .. }
             | Self::NotYet(detail)
             | Self::Unavailable { detail, .. } => Some(detail.clone()),
-            Self::MethodNotAllowed => Some("this URL takes another method".to_owned()),
+            Self::MethodNotAllowed(_) => Some("this URL takes another method".to_owned()),
             Self::Timeout => Some("the body did not arrive in time".to_owned()),
             Self::TooLarge(most) => Some(format!("a body may have at most {most} bytes")),
             Self::Internal { .. } => Some("the log has the cause under this request_id".to_owned()),
@@ -130,19 +153,25 @@ impl HttpError {
             let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
             reply::text_with(self.status(), format!("{title}{detail} (request {request_id})\n"))
         } else {
-            let problem = Problem { error: title, detail: detail.as_deref(), request_id: request_id.as_str() };
-            // Three strings always serialise.
+            let (status, request_id) = (self.status().as_u16(), request_id.as_str());
+            let problem = Problem { title, status, detail: detail.as_deref(), request_id };
+            // Strings and a number always serialise.
             let mut body = serde_json::to_vec(&problem).unwrap_or_default();
             body.push(b'\n');
-            reply::json_bytes(self.status(), body)
+            reply::with_type(self.status(), PROBLEM, body.into())
         };
         match self {
             Self::NotYet(_) | Self::Unavailable { .. } => {
                 response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
             }
-            // Which of the two a URL takes is not known here; both are all there are.
-            Self::MethodNotAllowed => {
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+            Self::TooMany { retry_after, .. } => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*retry_after));
+            }
+            Self::MethodNotAllowed(allowed) => {
+                response.headers_mut().insert(ALLOW, allowed.clone());
+            }
+            Self::Unauthorised(_) => {
+                response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use warp::Filter;
@@ -158,11 +158,8 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
     let parts = [database.status, config.status, queue_status, recovery.status, github.status, stopped, disk.status];
     let status = parts.into_iter().max().unwrap_or(Status::Ok);
     let health = Health { status, database, config, queue, installations, recovery, github, guards, disk };
-    let mut response = reply::json(&health)?;
-    if status == Status::Failing {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    Ok(response)
+    let code = if status == Status::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    Ok(reply::json_with(code, &health)?.into_response(false, &HeaderMap::new()))
 }
 
 impl ConfigHealth {

@@ -11,6 +11,7 @@ mod api;
 mod arrival;
 mod bind;
 mod body;
+mod caller;
 mod error;
 mod event_names;
 pub mod failures;

@@ -4,11 +4,12 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
-use warp::Reply;
+use warp::Reply as _;
 use warp::reply::Response;
 
 use super::error::HttpError;
@@ -17,11 +18,67 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
+/// What may be kept is asked for anew each time, and is nobody else's.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// What an operation answers.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Document {
+        status: StatusCode,
+        json: Bytes,
+    },
+    /// JSON documents, a line each, as they are made.
+    Lines(mpsc::Receiver<Bytes>),
+}
+
 /// 200 with a JSON document.
-pub(super) fn json<T: Serialize>(value: &T) -> Result<Response, HttpError> {
-    let body = serde_json::to_vec(value)
+pub(super) fn json<T: Serialize>(value: &T) -> Result<Reply, HttpError> {
+    json_with(StatusCode::OK, value)
+}
+
+/// A JSON document with a status.
+pub(super) fn json_with<T: Serialize>(status: StatusCode, value: &T) -> Result<Reply, HttpError> {
+    let json = serde_json::to_vec(value)
         .map_err(|error| HttpError::Internal { cause: format!("an answer does not serialise: {error}") })?;
-    Ok(json_bytes(StatusCode::OK, body))
+    Ok(Reply::Document { status, json: json.into() })
+}
+
+impl Reply {
+    /// As a response to a request with these headers. What was read carries an `ETag`, and is not sent to who has it.
+    pub(super) fn into_response(self, read: bool, asked: &HeaderMap) -> Response {
+        match self {
+            Self::Document { status: StatusCode::OK, json } if read => unless_known(json, asked),
+            Self::Document { status, json } => json_bytes(status, json),
+            Self::Lines(lines) => json_lines(lines),
+        }
+    }
+}
+
+fn unless_known(json: Bytes, asked: &HeaderMap) -> Response {
+    let tag = entity_tag(&json);
+    let known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+    let is_known = known.flat_map(|tags| tags.split(',')).any(|known| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+    });
+    let mut response = match is_known {
+        true => with_type(StatusCode::NOT_MODIFIED, JSON, Bytes::new()),
+        false => json_bytes(StatusCode::OK, json),
+    };
+    response.headers_mut().insert(CACHE_CONTROL, ASK_AGAIN);
+    // Hexadecimal digits in quotes are a value.
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+/// A strong one: the same bytes, the same tag.
+fn entity_tag(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let digits: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digits}\"")
 }
 
 /// JSON that is already written.
@@ -34,8 +91,7 @@ pub(super) fn text(body: String) -> Response {
     with_type(StatusCode::OK, TEXT, body.into())
 }
 
-/// 200 with JSON documents, a line each, as they are made.
-pub(super) fn json_lines(mut lines: mpsc::Receiver<Bytes>) -> Response {
+fn json_lines(mut lines: mpsc::Receiver<Bytes>) -> Response {
     let lines = stream::poll_fn(move |cx| lines.poll_recv(cx).map(|line| line.map(Ok::<_, Infallible>)));
     let mut response = warp::reply::stream(lines).into_response();
     response.headers_mut().insert(CONTENT_TYPE, JSON_LINES);
@@ -53,4 +109,24 @@ pub(super) fn with_type(status: StatusCode, content_type: HeaderValue, body: Byt
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_not_sent_again() {
+        let reply = || Reply::Document { status: StatusCode::OK, json: Bytes::from_static(b"{}") };
+        let first = reply().into_response(true, &HeaderMap::new());
+        let tag = first.headers().get(ETAG).cloned();
+        assert_eq!((first.status(), tag.is_some()), (StatusCode::OK, true));
+        let ask = |tags: String| HeaderMap::from_iter(HeaderValue::from_str(&tags).map(|tags| (IF_NONE_MATCH, tags)));
+        let tag = tag.as_ref().and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+        for known in [tag.to_owned(), format!("\"other\", W/{tag}"), "*".to_owned()] {
+            assert_eq!(reply().into_response(true, &ask(known)).status(), StatusCode::NOT_MODIFIED);
+        }
+        assert_eq!(reply().into_response(true, &ask("\"other\"".to_owned())).status(), StatusCode::OK);
+        assert_eq!(reply().into_response(false, &ask(tag.to_owned())).status(), StatusCode::OK, "it did something");
+    }
 }

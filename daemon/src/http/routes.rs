@@ -5,20 +5,7 @@
 //! | public | `POST /webhooks/github` | a delivery from GitHub |
 //! | both | `GET /health`, `GET /metrics` | for monitoring |
 //! | both | `GET /` | says what this is |
-//! | admin | `GET /api/status` | the daemon at a glance |
-//! | admin | `GET /api/events`, `GET /api/events/ID`, `GET /api/events/tail`, `POST /api/events/ID/replay` | events |
-//! | admin | `GET /api/jobs`, `GET /api/jobs/ID`, `POST /api/jobs/ID/retry`, `POST /api/jobs/ID/discard` | jobs |
-//! | admin | `GET /api/effects`, `GET /api/effects/ID` | effects |
-//! | admin | `GET /api/audit`, `GET /api/audit/SEQ`, `GET /api/audit/verify?anchors=SEQ:HASH,…` | the audit chain |
-//! | admin | `GET /api/installations`, `GET /api/installations/ID`, `POST /api/installations/refresh` | installations |
-//! | admin | `GET /api/config`, `GET /api/config/revisions` | the config in use, and those that ran |
-//! | admin | `POST /api/config/REVISION/confirm`, `POST /api/config/REVISION/rollback` | lets a held config in, puts an earlier one back |
-//! | admin | `POST /api/backtests?since=TIME&until=TIME&repo=OWNER/REPO&gated=false` | what other rules would have done |
-//! | admin | `GET /api/guards`, `POST /api/guards/ID/reset`, `POST /api/guards/reset` | breakers |
-//! | admin | `POST /api/recover?since=TIME&dry_run=true` | looks for what never arrived |
-//! | admin | `POST /api/rollbacks?rule=NAME&…`, `GET /api/rollbacks`, `GET /api/rollbacks/ID`, `GET /api/rollbacks/ID/items`, `POST /api/rollbacks/ID/execute` | rollbacks |
-//! | admin | `GET /api/shadow/NAME?since=TIME` | what a rule in shadow would have done, and what people did |
-//! | admin | `GET /api/why?event=ID`, `?item=OWNER/REPO%23N`, either with `&rule=NAME`, `?latest=N` | explanations |
+//! | both | `/api/…` | what [`OPERATIONS`](crate::core::access::OPERATIONS) lists |
 //!
 //! A rejection only ever means "not my URL, method or body"; everything else is an answer.
 
@@ -37,18 +24,13 @@ pub type Routes = BoxedFilter<(Response,)>;
 /// What the world sees. The webhook comes first: it is the one that must be fast.
 pub fn public(app: &App) -> Routes {
     let seen_by_all = health::routes(app).or(metrics::routes(app)).unify().or(front()).unify();
-    rooted(webhook::routes(app).or(seen_by_all).unify())
+    rooted(webhook::routes(app).or(api::routes(app)).unify().or(seen_by_all).unify())
 }
 
 /// What the owner of the machine sees, on the admin socket.
 pub fn admin(app: &App) -> Routes {
     let seen_by_all = health::routes(app).or(metrics::routes(app)).unify().or(front()).unify();
     rooted(api::routes(app).or(seen_by_all).unify())
-}
-
-/// Routes of the first, then of the second.
-pub(super) fn either(first: Routes, second: Routes) -> Routes {
-    first.or(second).unify().boxed()
 }
 
 /// Gives a handler the site.

@@ -189,8 +189,10 @@ fn outcome_of(taken: &Result<Ingested, HttpError>) -> Outcome {
             HttpError::UnsupportedMedia(_) => Outcome::Unsupported,
             HttpError::NotYet(_) | HttpError::Unavailable { .. } => Outcome::Unavailable,
             HttpError::NotFound(_)
-            | HttpError::MethodNotAllowed
+            | HttpError::MethodNotAllowed(_)
             | HttpError::Conflict(_)
+            | HttpError::Unprocessable(_)
+            | HttpError::TooMany { .. }
             | HttpError::Internal { .. } => Outcome::Failed,
         },
     }

@@ -238,7 +238,7 @@ async fn an_error_is_json_or_text_with_the_request_id_and_no_cause() {
         exchange(site.address, b"GET /webhooks/github HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n").await;
     assert_eq!(wrong_method.status, 405);
     let admin_only = exchange(site.address, b"GET /api/status HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n").await;
-    assert_eq!(admin_only.status, 404, "the public listener does not have the admin API");
+    assert_eq!(admin_only.status, 401, "the API takes a person or a key");
 }
 
 #[tokio::test]

@@ -2,41 +2,35 @@
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use warp::Filter;
-use warp::reply::Response;
 
-use super::query::{self, Query};
+use super::call::Call;
+use super::params::ParamKind::{Count, Flag, Text, Words};
+use super::params::{LIMIT, Param, REPO, SINCE, UNTIL, param};
+use crate::core::audit::Kind;
 use crate::engine::audit::{Anchors, Step, verify};
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, either, with};
-use crate::http::{App, reply};
+use crate::http::App;
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
 use crate::store::audit::AuditFilter;
 
 /// Lines that wait for who asked for a proof; it goes no faster than they are read.
 const WAITING_LINES: usize = 16;
 
-pub(super) fn routes(app: &App) -> Routes {
-    let list_them = warp::path!("api" / "audit")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(list(query, app).await))
-        .boxed();
-    let prove_it = warp::path!("api" / "audit" / "verify")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(start_proof(query, app)))
-        .boxed();
-    let show_one = warp::path!("api" / "audit" / i64)
-        .and(warp::get())
-        .and(with(app))
-        .then(async |seq, app| answer(show(seq, app).await))
-        .boxed();
-    either(list_them, either(prove_it, show_one))
-}
+pub(super) const LIST: &[Param] = &[
+    SINCE,
+    UNTIL,
+    REPO,
+    param("actor", Text, "Of this actor: `orchd`, `operator`, `person` or `key`."),
+    param("kind", Words(Kind::WORDS), "Of this kind."),
+    LIMIT,
+    param("after", Count { least: 0, most: i64::MAX as u64 }, "Where the page begins: `next` of the one before."),
+    param("oldest_first", Flag, "In the chain's own order."),
+];
 
-async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) const VERIFY: &[Param] = &[param("anchors", Text, "Heads of the chain put down elsewhere: `SEQ:HASH,…`.")];
+
+pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let filter = AuditFilter {
         since: query.parsed("since")?,
         until: query.parsed("until")?,
@@ -51,12 +45,18 @@ async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     reply::json(&app.db.audit_rows(&filter).await?)
 }
 
-async fn show(seq: i64, app: App) -> Result<Response, HttpError> {
-    let row = app.db.audit_row(seq).await?;
-    reply::json(&row.ok_or_else(|| HttpError::NotFound(format!("there is no audit row {seq}")))?)
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let seq = call.named();
+    let not_a_number = |_| HttpError::BadRequest(format!("`{seq}` is not the number of an audit row"));
+    let seq: i64 = seq.parse().map_err(not_a_number)?;
+    let missing = || HttpError::NotFound(format!("there is no audit row {seq}"));
+    let row = call.app.db.audit_row(seq).await?.ok_or_else(missing)?;
+    reply::json(&row)
 }
 
-fn start_proof(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) async fn prove(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let given = query.text("anchors")?.unwrap_or_default();
     let given = given.split_terminator(',').map(|anchor| {
         anchor.parse().map_err(|error| HttpError::BadRequest(format!("`anchors` cannot be read: {error}")))
@@ -64,11 +64,11 @@ fn start_proof(mut query: Query, app: App) -> Result<Response, HttpError> {
     let given = given.collect::<Result<_, _>>()?;
     query.finish()?;
     let file = app.config().audit.anchor.clone();
-    Ok(prove(app, Anchors { file, given }))
+    Ok(start_proof(app, Anchors { file, given }))
 }
 
 /// A line for each step, the last one with the verdict. Ends early when nobody reads it any more.
-fn prove(app: App, anchors: Anchors) -> Response {
+fn start_proof(app: App, anchors: Anchors) -> Reply {
     let (lines, read) = mpsc::channel(WAITING_LINES);
     tokio::spawn(async move {
         let tell = |step: Step| {
@@ -82,7 +82,7 @@ fn prove(app: App, anchors: Anchors) -> Response {
         };
         tell(last).await;
     });
-    reply::json_lines(read)
+    Reply::Lines(read)
 }
 
 fn line(step: &Step) -> Bytes {

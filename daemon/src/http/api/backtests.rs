@@ -7,21 +7,17 @@ use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use warp::Filter;
-use warp::reply::Response;
 
-use super::query::{self, Query};
+use super::call::Call;
+use super::params::{Param, ParamKind, REPO, param};
 use crate::actions;
 use crate::config::hold::rules_of;
 use crate::core::backtest::Difference;
 use crate::engine::backtest::{self, Backtest, Part, Summary};
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, with};
-use crate::http::{App, reply};
+use crate::http::App;
+use crate::http::error::HttpError;
+use crate::http::reply::Reply;
 use crate::store::recorded::Span;
-
-/// Largest body, in bytes: rules of a thousand lines are a tenth of it.
-const LARGEST_BODY: u64 = 4 << 20;
 
 /// Lines that wait for a slow reader.
 const WAITING_LINES: usize = 64;
@@ -51,18 +47,15 @@ enum Line<'a> {
     Difference(&'a Difference),
 }
 
-pub(super) fn routes(app: &App) -> Routes {
-    warp::path!("api" / "backtests")
-        .and(warp::post())
-        .and(query::query())
-        .and(warp::body::content_length_limit(LARGEST_BODY))
-        .and(warp::body::bytes())
-        .and(with(app))
-        .then(async |query, body: Bytes, app| answer(begin(query, &body, app).await))
-        .boxed()
-}
+pub(super) const QUERY: &[Param] = &[
+    param("since", ParamKind::Time, "Events that arrived not before; thirty days ago unless it is said."),
+    param("until", ParamKind::Time, "Events that arrived before; now unless it is said."),
+    REPO,
+    param("gated", ParamKind::Flag, "Whether what was not written, because writing was off, counts as done: it does."),
+];
 
-async fn begin(mut query: Query, body: &Bytes, app: App) -> Result<Response, HttpError> {
+pub(super) async fn run(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, body, .. } = call;
     let now = Utc::now();
     let since = query.parsed::<DateTime<Utc>>("since")?.unwrap_or(now - LOOK_BACK);
     let until = query.parsed::<DateTime<Utc>>("until")?.unwrap_or(now);
@@ -75,7 +68,7 @@ async fn begin(mut query: Query, body: &Bytes, app: App) -> Result<Response, Htt
         return Err(HttpError::NotFound(format!("nothing of a repository {name} is stored")));
     }
     let unreadable = |error: String| HttpError::BadRequest(format!("the rules cannot be read: {error}"));
-    let candidate: Candidate = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    let candidate: Candidate = serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
     let rules = rules_of(&candidate.rules, actions::kinds()).map_err(|problems| unreadable(problems.to_string()))?;
     let turn = app.backtest();
     let turn =
@@ -86,7 +79,7 @@ async fn begin(mut query: Query, body: &Bytes, app: App) -> Result<Response, Htt
 }
 
 /// Ends early when nobody reads it any more, or the daemon stops.
-fn test(app: App, trial: Backtest, first: DateTime<Utc>, turn: OwnedSemaphorePermit) -> Response {
+fn test(app: App, trial: Backtest, first: DateTime<Utc>, turn: OwnedSemaphorePermit) -> Reply {
     let (lines, read) = mpsc::channel(WAITING_LINES);
     tokio::spawn(async move {
         let until = trial.span.until;
@@ -109,7 +102,7 @@ fn test(app: App, trial: Backtest, first: DateTime<Utc>, turn: OwnedSemaphorePer
         let _ = lines.send(line(&last).into()).await;
         drop(turn);
     });
-    reply::json_lines(read)
+    Reply::Lines(read)
 }
 
 /// The lines of a part.

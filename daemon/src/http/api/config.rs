@@ -4,21 +4,18 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
-use warp::Filter;
-use warp::reply::Response;
 
-use super::operator;
-use super::query::{self, Query};
+use super::call::Call;
+use super::params::{LIMIT, Param};
 use crate::actions;
 use crate::config::diff::{self, RuleChange};
 use crate::config::hold::Hold;
 use crate::config::{Config, Revision};
-use crate::core::audit::Actor;
 use crate::engine::guards::reload::{Asked, RollBack};
-use crate::http::error::{HttpError, answer};
+use crate::http::App;
+use crate::http::error::HttpError;
 use crate::http::health::ConfigHealth;
-use crate::http::routes::{Routes, either, with};
-use crate::http::{App, reply};
+use crate::http::reply::{self, Reply};
 use crate::store::config_revisions::ConfigRevisionRow;
 
 /// Revisions among which one is looked for by the beginning of its name.
@@ -50,38 +47,18 @@ struct Past {
     state: Option<&'static str>,
 }
 
-pub(super) fn routes(app: &App) -> Routes {
-    let confirm = warp::path!("api" / "config" / String / "confirm")
-        .and(warp::post())
-        .and(operator())
-        .and(with(app))
-        .then(async |revision: String, by, app| answer(confirm(&revision, by, app).await))
-        .boxed();
-    let roll_back = warp::path!("api" / "config" / String / "rollback")
-        .and(warp::post())
-        .and(operator())
-        .and(with(app))
-        .then(async |revision: String, by, app| answer(roll_back(&revision, by, app).await))
-        .boxed();
-    let revisions = warp::path!("api" / "config" / "revisions")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(history(query, app).await))
-        .boxed();
-    let running =
-        warp::path!("api" / "config").and(warp::get()).and(with(app)).then(async |app| answer(running(&app))).boxed();
-    either(either(confirm, roll_back), either(revisions, running))
-}
-
-fn running(app: &App) -> Result<Response, HttpError> {
-    let config = app.config();
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let config = call.app.config();
     let Revision { hash, git_commit, .. } = &config.revision;
     reply::json(&Running { revision: hash, git_commit: git_commit.as_deref(), effective: &config.effective })
 }
 
+pub(super) const REVISIONS: &[Param] = &[LIMIT];
+
 /// Newest first. What each changed is told of the one before it in this list.
-async fn history(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) async fn revisions(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let limit = query.limit()?;
     query.finish()?;
     let rows = app.db.config_revisions(limit + 1).await?;
@@ -109,10 +86,12 @@ async fn history(mut query: Query, app: App) -> Result<Response, HttpError> {
 }
 
 /// Answers when the revision is in use.
-async fn confirm(revision: &str, by: Actor, app: App) -> Result<Response, HttpError> {
+pub(super) async fn confirm(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let (revision, app) = (call.named(), &call.app);
     let held = app.config.status().held;
     if app.config().revision.hash == revision {
-        return reply::json(&ConfigHealth::of(&app));
+        return reply::json(&ConfigHealth::of(app));
     }
     match held {
         Some(held) if held.revision == revision => {}
@@ -121,7 +100,7 @@ async fn confirm(revision: &str, by: Actor, app: App) -> Result<Response, HttpEr
         }
         None => return Err(HttpError::NotFound("no config is held".to_owned())),
     }
-    app.db.confirm_config(revision, by, Utc::now()).await?;
+    app.db.confirm_config(revision, call.by(), Utc::now()).await?;
     let (asked, over) = oneshot::channel();
     app.reload.send(Asked::Reload(asked)).await.map_err(|_| stopping())?;
     over.await.map_err(|_| stopping())?;
@@ -129,7 +108,7 @@ async fn confirm(revision: &str, by: Actor, app: App) -> Result<Response, HttpEr
         let told = "it is confirmed, and not in use: the files have changed since, see `orchd status`";
         return Err(HttpError::Conflict(told.to_owned()));
     }
-    reply::json(&ConfigHealth::of(&app))
+    reply::json(&ConfigHealth::of(app))
 }
 
 fn stopping() -> HttpError {
@@ -137,9 +116,11 @@ fn stopping() -> HttpError {
 }
 
 /// Answers when the earlier revision is in use. What is on disk is held until it changes or a person confirms it.
-async fn roll_back(name: &str, by: Actor, app: App) -> Result<Response, HttpError> {
+pub(super) async fn roll_back(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let (name, app) = (call.named(), &call.app);
     let (running, now) = (app.config(), Utc::now());
-    let row = find(name, &app).await?;
+    let row = find(name, app).await?;
     if row.revision == running.revision.hash {
         return Err(HttpError::Conflict(format!("revision {} is in use", row.revision)));
     }
@@ -158,7 +139,7 @@ async fn roll_back(name: &str, by: Actor, app: App) -> Result<Response, HttpErro
     let waits = status.held.as_ref().map(|held| aside(&held.revision, &held.git_commit));
     for hold in std::iter::once(&runs).chain(&waits) {
         let told = serde_json::to_value(hold).map_err(|error| HttpError::Internal { cause: error.to_string() })?;
-        app.db.roll_back_config(&hold.revision, &told, by.clone(), now).await?;
+        app.db.roll_back_config(&hold.revision, &told, call.by(), now).await?;
     }
     // What is on disk: what waits, what is in use, or something that is refused.
     let hold = waits.or_else(|| status.refused.is_none().then_some(runs));
@@ -166,7 +147,7 @@ async fn roll_back(name: &str, by: Actor, app: App) -> Result<Response, HttpErro
     let wish = Box::new(RollBack { from: running.revision.hash.clone(), earlier, hold, done });
     app.reload.send(Asked::RollBack(wish)).await.map_err(|_| stopping())?;
     over.await.map_err(|_| stopping())?.map_err(HttpError::Conflict)?;
-    reply::json(&ConfigHealth::of(&app))
+    reply::json(&ConfigHealth::of(app))
 }
 
 fn acting_as(running: &Config, row: &ConfigRevisionRow) -> Result<Config, HttpError> {

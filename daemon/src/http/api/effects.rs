@@ -1,33 +1,35 @@
 //! `/api/effects`: list and show.
 
 use uuid::Uuid;
-use warp::Filter;
-use warp::reply::Response;
 
-use super::query::{self, Query};
+use super::call::Call;
+use super::params::ParamKind::Words;
+use super::params::{AFTER, EVENT, LIMIT, NUMBER, Param, REPO, RULE, param};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, either, with};
-use crate::http::{App, reply};
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
 use crate::store::effects::EffectFilter;
 
-pub(super) fn routes(app: &App) -> Routes {
-    let list_them = warp::path!("api" / "effects")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(list(query, app).await))
-        .boxed();
-    let show_one = warp::path!("api" / "effects" / String)
-        .and(warp::get())
-        .and(with(app))
-        .then(async |id: String, app| answer(show(&id, app).await))
-        .boxed();
-    either(list_them, show_one)
-}
+const STATES: &[&str] = &[
+    "planned",
+    "writing",
+    "applied",
+    "unchanged",
+    "waiting",
+    "held",
+    "gated",
+    "shadow",
+    "failed",
+    "quarantined",
+    "undone",
+];
 
-async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) const LIST: &[Param] =
+    &[REPO, NUMBER, RULE, EVENT, param("state", Words(STATES), "In this state."), LIMIT, AFTER];
+
+pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let filter = EffectFilter {
         repository: query.repository("repo")?,
         number: query.parsed("number")?,
@@ -41,8 +43,11 @@ async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     reply::json(&app.db.effects(&filter).await?)
 }
 
-async fn show(id: &str, app: App) -> Result<Response, HttpError> {
-    let id = IntentId(query::id(id)?);
-    let effect = app.db.effect(id).await?;
-    reply::json(&effect.ok_or_else(|| HttpError::NotFound(format!("there is no effect {id}")))?)
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let id = IntentId(call.id()?);
+    let missing = || HttpError::NotFound(format!("there is no effect {id}"));
+    let effect = call.app.db.effect(id).await?.ok_or_else(missing)?;
+    call.check(Some(&effect.intent.target.repository), missing)?;
+    reply::json(&effect)
 }

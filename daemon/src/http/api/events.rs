@@ -5,19 +5,17 @@ use chrono::Utc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
-use warp::Filter;
-use warp::reply::Response;
 
-use super::operator;
-use super::query::{self, Query};
-use crate::core::audit::Actor;
+use super::call::Call;
+use super::params::ParamKind::{Count, Flag, Id, Text, Words};
+use super::params::{AFTER, LIMIT, NUMBER, Param, REPO, SINCE, UNTIL, param};
+use super::query::Query;
 use crate::core::event::EventId;
 use crate::core::facts::Beside;
 use crate::engine::why::{Story, story_of};
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, either, with};
-use crate::http::{App, reply};
-use crate::store::events::{EventFilter, Replay};
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
+use crate::store::events::{EventFilter, EventRow, Replay};
 
 #[derive(Serialize)]
 struct Shown {
@@ -37,27 +35,32 @@ struct Replayed {
     status: &'static str,
 }
 
-pub(super) fn routes(app: &App) -> Routes {
-    let list_them = warp::path!("api" / "events")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(list(query, app).await))
-        .boxed();
-    let show_one = warp::path!("api" / "events" / String)
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |id: String, query, app| answer(show(&id, query, app).await))
-        .boxed();
-    let replay_one = warp::path!("api" / "events" / String / "replay")
-        .and(warp::post())
-        .and(operator())
-        .and(with(app))
-        .then(async |id: String, by, app| answer(replay(&id, by, app).await))
-        .boxed();
-    either(either(list_them, show_one), replay_one)
+/// The parameters of every list of events, and more.
+macro_rules! filters {
+    ($($more:expr),*) => {
+        &[
+            REPO,
+            param("type", Text, "Of this event, as GitHub names it: `issues`."),
+            param("action", Text, "Of this action: `opened`."),
+            param("actor", Text, "Set off by this login."),
+            param("status", Words(&["received", "processing", "processed", "failed"]), "In this state."),
+            NUMBER,
+            SINCE,
+            UNTIL,
+            LIMIT,
+            $($more),*
+        ]
+    };
 }
+
+pub(super) const LIST: &[Param] = filters![AFTER];
+
+pub(super) const TAIL: &[Param] = filters![
+    param("newer_than", Id, "`next` of the answer before; without it, the answer says where to begin."),
+    param("wait", Count { least: 0, most: 60 }, "Seconds to wait for something new.")
+];
+
+pub(super) const SHOW: &[Param] = &[param("payload", Flag, "With the payload as it was stored.")];
 
 /// Every filter of a list of events, but not where the page begins.
 pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
@@ -76,17 +79,18 @@ pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
     })
 }
 
-async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
-    let filter = EventFilter { after: query.parsed::<Uuid>("after")?, ..filter(&mut query)? };
-    query.finish()?;
-    reply::json(&app.db.events(&filter).await?)
+pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
+    let filter = EventFilter { after: call.query.parsed::<Uuid>("after")?, ..filter(&mut call.query)? };
+    call.query.finish()?;
+    reply::json(&call.app.db.events(&filter).await?)
 }
 
-async fn show(id: &str, mut query: Query, app: App) -> Result<Response, HttpError> {
-    let id = EventId(query::id(id)?);
-    let with_payload = query.parsed::<bool>("payload")?.unwrap_or(false);
-    query.finish()?;
-    let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    let id = EventId(call.id()?);
+    let with_payload = call.query.parsed::<bool>("payload")?.unwrap_or(false);
+    std::mem::take(&mut call.query).finish()?;
+    let event = seen(&call, id).await?;
+    let app = &call.app;
     let story = story_of(&app.db, event).await?;
     let payload = match with_payload {
         true => Some(app.db.payload(id).await?.map(raw_json).transpose()?),
@@ -106,9 +110,18 @@ fn raw_json(payload: Bytes) -> Result<Box<RawValue>, HttpError> {
         .map_err(|error| HttpError::Internal { cause: format!("a stored payload is not JSON: {error}") })
 }
 
-async fn replay(id: &str, by: Actor, app: App) -> Result<Response, HttpError> {
-    let id = EventId(query::id(id)?);
-    match app.db.replay(id, by, Utc::now()).await? {
+/// The event, if whoever asks may do this with it.
+pub(super) async fn seen(call: &Call, id: EventId) -> Result<EventRow, HttpError> {
+    let event = call.app.db.event(id).await?.ok_or_else(|| no_event(id))?;
+    call.check(event.repository.as_ref(), || no_event(id))?;
+    Ok(event)
+}
+
+pub(super) async fn replay(mut call: Call) -> Result<Reply, HttpError> {
+    let id = EventId(call.id()?);
+    call.no_query()?;
+    seen(&call, id).await?;
+    match call.app.db.replay(id, call.by(), Utc::now()).await? {
         Replay::Queued => {}
         Replay::NoEvent => return Err(no_event(id)),
         Replay::NoPayload => {
@@ -116,6 +129,6 @@ async fn replay(id: &str, by: Actor, app: App) -> Result<Response, HttpError> {
             return Err(HttpError::Conflict(told.to_owned()));
         }
     }
-    app.wake.notify_one();
+    call.app.wake.notify_one();
     reply::json(&Replayed { event_id: id, status: "queued" })
 }

@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use warp::Filter;
-use warp::reply::Response;
 
-use super::query::{self, Query};
+use super::call::Call;
+use super::params::{LIMIT, Param, ParamKind, param};
 use crate::actions;
 use crate::core::event::{InstallationId, RepoName};
 use crate::core::permission::{Missing, grants, missing};
 use crate::core::rule::RuleName;
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, either, with};
-use crate::http::{App, reply};
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
 use crate::store::installations::InstallationRow;
 
 /// Repositories shown of one installation.
@@ -29,33 +27,28 @@ struct Shown {
     missing: Vec<Missing>,
 }
 
-pub(super) fn routes(app: &App) -> Routes {
-    let list_them = warp::path!("api" / "installations")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(list(query, app).await))
-        .boxed();
-    let ask_anew = warp::path!("api" / "installations" / "refresh")
-        .and(warp::post())
-        .and(with(app))
-        .then(async |app| answer(refresh(&app)))
-        .boxed();
-    let show_one = warp::path!("api" / "installations" / i64)
-        .and(warp::get())
-        .and(with(app))
-        .then(async |id, app| answer(show(InstallationId(id), app).await))
-        .boxed();
-    either(list_them, either(ask_anew, show_one))
-}
+pub(super) const LIST: &[Param] = &[
+    LIMIT,
+    param(
+        "after",
+        ParamKind::Count { least: 0, most: i64::MAX as u64 },
+        "Where the page begins: `next` of the one before.",
+    ),
+];
 
-async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
     reply::json(&app.db.installations(limit, after).await?)
 }
 
-async fn show(id: InstallationId, app: App) -> Result<Response, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let id = call.named();
+    let not_a_number = |_| HttpError::BadRequest(format!("`{id}` is not the number of an installation"));
+    let id = InstallationId(id.parse().map_err(not_a_number)?);
+    let app = &call.app;
     let unknown = || HttpError::NotFound(format!("there is no installation {id}"));
     let installation = app.db.installation(id).await?.ok_or_else(unknown)?;
     let repositories = app.db.covered_repositories(id, MOST_REPOSITORIES).await?;
@@ -76,7 +69,8 @@ fn lacking_for_files(granted: &BTreeMap<String, String>) -> impl Iterator<Item =
 }
 
 /// The list is asked for by the task that does so every hour; what it brings shows a moment later.
-fn refresh(app: &App) -> Result<Response, HttpError> {
-    app.refresh.notify_one();
+pub(super) async fn refresh(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    call.app.refresh.notify_one();
     reply::json(&serde_json::json!({"refreshing": true}))
 }

@@ -2,46 +2,25 @@
 
 use chrono::Utc;
 use uuid::Uuid;
-use warp::Filter;
-use warp::reply::Response;
 
-use super::operator;
-use super::query::{self, Query};
-use crate::core::audit::Actor;
+use super::call::Call;
+use super::params::ParamKind::{Text, Words};
+use super::params::{AFTER, EVENT, LIMIT, Param, param};
 use crate::core::event::EventId;
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, either, with};
-use crate::http::{App, reply};
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
 use crate::store::jobs::{JobFilter, JobId, JobRow};
 
-pub(super) fn routes(app: &App) -> Routes {
-    let list_them = warp::path!("api" / "jobs")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(list(query, app).await))
-        .boxed();
-    let show_one = warp::path!("api" / "jobs" / String)
-        .and(warp::get())
-        .and(with(app))
-        .then(async |id: String, app| answer(show(&id, app).await))
-        .boxed();
-    let retry_one = warp::path!("api" / "jobs" / String / "retry")
-        .and(warp::post())
-        .and(operator())
-        .and(with(app))
-        .then(async |id: String, by, app| answer(retry(&id, by, app).await))
-        .boxed();
-    let discard_one = warp::path!("api" / "jobs" / String / "discard")
-        .and(warp::post())
-        .and(operator())
-        .and(with(app))
-        .then(async |id: String, by, app| answer(discard(&id, by, app).await))
-        .boxed();
-    either(either(list_them, show_one), either(retry_one, discard_one))
-}
+pub(super) const LIST: &[Param] = &[
+    param("state", Words(&["queued", "running", "done", "dead", "discarded"]), "In this state."),
+    param("lane", Text, "Of this lane: what is done one after the other."),
+    EVENT,
+    LIMIT,
+    AFTER,
+];
 
-async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let filter = JobFilter {
         state: query.word("state")?,
         lane: query.text("lane")?,
@@ -53,26 +32,29 @@ async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
     reply::json(&app.db.jobs(&filter).await?)
 }
 
-async fn show(id: &str, app: App) -> Result<Response, HttpError> {
-    reply::json(&job(JobId(query::id(id)?), &app).await?)
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    reply::json(&seen(&call).await?)
 }
 
-async fn retry(id: &str, by: Actor, app: App) -> Result<Response, HttpError> {
-    let id = JobId(query::id(id)?);
-    let done = app.db.retry_dead(id, by, Utc::now()).await?;
-    app.wake.notify_one();
-    after_change(id, done, &app).await
+pub(super) async fn retry(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let id = seen(&call).await?.id;
+    let done = call.app.db.retry_dead(id, call.by(), Utc::now()).await?;
+    call.app.wake.notify_one();
+    after_change(done, &call).await
 }
 
-async fn discard(id: &str, by: Actor, app: App) -> Result<Response, HttpError> {
-    let id = JobId(query::id(id)?);
-    let done = app.db.discard(id, by, Utc::now()).await?;
-    after_change(id, done, &app).await
+pub(super) async fn discard(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let id = seen(&call).await?.id;
+    let done = call.app.db.discard(id, call.by(), Utc::now()).await?;
+    after_change(done, &call).await
 }
 
 /// The job as it is now, or why nothing was done to it.
-async fn after_change(id: JobId, done: bool, app: &App) -> Result<Response, HttpError> {
-    let job = job(id, app).await?;
+async fn after_change(done: bool, call: &Call) -> Result<Reply, HttpError> {
+    let job = seen(call).await?;
     if done {
         return reply::json(&job);
     }
@@ -81,6 +63,9 @@ async fn after_change(id: JobId, done: bool, app: &App) -> Result<Response, Http
     Err(HttpError::Conflict(format!("the job is {state}: only a dead letter can be retried or discarded")))
 }
 
-async fn job(id: JobId, app: &App) -> Result<JobRow, HttpError> {
-    app.db.job(id).await?.ok_or_else(|| HttpError::NotFound(format!("there is no job {}", id.0)))
+/// The job, if whoever asks may do this with it.
+async fn seen(call: &Call) -> Result<JobRow, HttpError> {
+    let id = JobId(call.id()?);
+    let missing = || HttpError::NotFound(format!("there is no job {}", id.0));
+    call.app.db.job(id).await?.ok_or_else(missing)
 }

@@ -1,13 +1,20 @@
-//! The admin API: JSON over the Unix socket, what the CLI speaks. Whoever may open the socket may do everything.
+//! The API: JSON over the admin socket and the public listener. What can be asked is the table of
+//! [`OPERATIONS`]; `endpoints` says for each who answers it.
+//!
+//! Every request goes the same way: operation → caller → may they → body → handler → answer. Invariant 12: a handler
+//! is given the caller's sight, and answers "not found" about what lies beyond it.
 
 mod audit;
 mod backtests;
+mod call;
 mod config;
 mod effects;
+mod endpoints;
 mod events;
 mod guards;
 mod installations;
 mod jobs;
+mod params;
 mod query;
 mod recover;
 mod rollbacks;
@@ -16,32 +23,137 @@ mod status;
 mod tail;
 mod why;
 
-use std::convert::Infallible;
+use std::pin::pin;
 
+use bytes::{Buf, Bytes};
+use futures_util::Stream;
+use http::header::HeaderValue;
+use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 use warp::Filter;
+use warp::path::FullPath;
 
-use super::App;
+use self::call::Call;
+use self::query::Query;
 use super::arrival::Arrival;
-use super::routes::{Routes, either};
-use crate::core::audit::Actor;
+use super::body::{self, Share};
+use super::caller::Caller;
+use super::error::HttpError;
+use super::reply::Reply;
+use super::routes::{Routes, with};
+use super::{App, error};
+use crate::core::access::{Needs, OPERATIONS, Operation};
+
+/// Largest body, in bytes: rules of a thousand lines are a tenth of it.
+const LARGEST_BODY: u64 = 4 << 20;
 
 pub(super) fn routes(app: &App) -> Routes {
-    let areas = either(status::routes(app), tail::routes(app));
-    let areas = either(areas, events::routes(app));
-    let areas = either(areas, jobs::routes(app));
-    let areas = either(areas, effects::routes(app));
-    let areas = either(areas, installations::routes(app));
-    let areas = either(areas, audit::routes(app));
-    let areas = either(areas, recover::routes(app));
-    let areas = either(areas, backtests::routes(app));
-    let areas = either(areas, rollbacks::routes(app));
-    let areas = either(areas, guards::routes(app));
-    let areas = either(areas, config::routes(app));
-    let areas = either(areas, shadow::routes(app));
-    either(areas, why::routes(app))
+    warp::path("api")
+        .and(warp::path::full())
+        .and(warp::method())
+        .and(warp::ext::optional::<Arrival>())
+        .and(warp::header::headers_cloned())
+        .and(query::query())
+        .and(warp::body::stream())
+        .and(with(app))
+        .then(async |path: FullPath, method: Method, arrival: Option<Arrival>, headers: HeaderMap, query, body, app| {
+            let asked = Asked { path: path.as_str(), method, arrival, headers: &headers, query };
+            match answer(asked, body, app).await {
+                Ok((operation, reply)) => reply.into_response(!operation.writes(), &headers),
+                Err(error) => error::answer(Err(error)),
+            }
+        })
+        .boxed()
 }
 
-/// Gives a handler whoever asks.
-fn operator() -> impl Filter<Extract = (Actor,), Error = Infallible> + Clone + Send + Sync + 'static {
-    warp::ext::optional::<Arrival>().map(Arrival::operator)
+/// A request before anything was made of it.
+struct Asked<'a> {
+    path: &'a str,
+    method: Method,
+    arrival: Option<Arrival>,
+    headers: &'a HeaderMap,
+    query: Query,
+}
+
+async fn answer<S, B>(asked: Asked<'_>, body: S, app: App) -> Result<(&'static Operation, Reply), HttpError>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let mut body = pin!(body);
+    let prepared = prepare(&asked, &app).await;
+    let (operation, path, caller) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            body::discard(body, asked.headers).await;
+            return Err(error);
+        }
+    };
+    let body = match operation.writes() {
+        true => {
+            let mut share = Share::of(&app.large().memory);
+            let within = app.config().server.read_timeout;
+            body::read(body.as_mut(), asked.headers, LARGEST_BODY, within, &mut share).await?
+        }
+        false => Bytes::new(),
+    };
+    let endpoint = endpoints::endpoint(operation.op)
+        .ok_or_else(|| HttpError::NotFound("there is nothing at this URL".to_owned()))?;
+    let call = Call { app, caller, operation, query: asked.query, body, path };
+    Ok((operation, (endpoint.handle)(call).await?))
+}
+
+/// What is asked for, the path's parameters, and who asks; nobody who may not comes further.
+async fn prepare(asked: &Asked<'_>, app: &App) -> Result<(&'static Operation, Vec<String>, Caller), HttpError> {
+    let (operation, path) = find(&asked.method, asked.path)?;
+    let arrival = asked.arrival.as_ref();
+    let arrival = arrival.ok_or_else(|| HttpError::Internal { cause: "a request came from nowhere".to_owned() })?;
+    let caller = Caller::of(app, arrival, asked.headers).await?;
+    permit(operation, &caller)?;
+    Ok((operation, path, caller))
+}
+
+/// The first operation that fits, as the table's order has it.
+fn find(method: &Method, path: &str) -> Result<(&'static Operation, Vec<String>), HttpError> {
+    let mut allowed = Vec::new();
+    for operation in OPERATIONS {
+        let Some(parameters) = operation.fits(path) else { continue };
+        if operation.method == method.as_str() {
+            let decode = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+            let decoded: Result<Vec<_>, _> = parameters.into_iter().map(decode).collect();
+            let decoded = decoded.map_err(|_| HttpError::BadRequest("the URL's path is not UTF-8".to_owned()))?;
+            return Ok((operation, decoded));
+        }
+        allowed.push(operation.method);
+    }
+    if allowed.is_empty() {
+        return Err(HttpError::NotFound("there is nothing at this URL".to_owned()));
+    }
+    // Methods are letters and commas.
+    let allowed = HeaderValue::from_str(&allowed.join(", ")).unwrap_or(HeaderValue::from_static("GET"));
+    Err(HttpError::MethodNotAllowed(allowed))
+}
+
+/// Refuses whoever may not do this anywhere, and keys that are not for it.
+fn permit(operation: &Operation, caller: &Caller) -> Result<(), HttpError> {
+    if operation.needs == Needs::Nothing {
+        return Ok(());
+    }
+    if caller.is_nobody() {
+        return Err(HttpError::Unauthorised("sign in, or send a key: `Authorization: Bearer orchd_…`".to_owned()));
+    }
+    if let (Some(scopes), Some(needed)) = (&caller.scopes, operation.scope)
+        && !scopes.has(needed)
+    {
+        return Err(HttpError::Forbidden(format!("the key lacks the scope `{needed}`")));
+    }
+    let refused = match operation.needs {
+        Needs::Site(level) if !caller.holds(level) => format!("it takes the level {level} in orchd as a whole"),
+        // Whoever sees nothing sees empty lists.
+        Needs::Repository(level) if operation.writes() && caller.sight.highest() < Some(level) => {
+            format!("it takes the level {level} in some repository")
+        }
+        _ => return Ok(()),
+    };
+    Err(HttpError::Forbidden(refused))
 }

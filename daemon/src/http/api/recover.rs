@@ -2,29 +2,23 @@
 
 use chrono::Utc;
 use serde_json::json;
-use warp::Filter;
-use warp::reply::Response;
 
-use super::operator;
-use super::query::{self, Query};
-use crate::core::audit::{Actor, Entry, Kind};
+use super::call::Call;
+use super::params::{Param, ParamKind, param};
+use crate::core::audit::{Entry, Kind};
 use crate::engine::recover::{NotTaken, Order};
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, with};
-use crate::http::{App, reply};
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
 
-pub(super) fn routes(app: &App) -> Routes {
-    warp::path!("api" / "recover")
-        .and(warp::post())
-        .and(query::query())
-        .and(operator())
-        .and(with(app))
-        .then(async |query, by, app| answer(recover(query, by, app).await))
-        .boxed()
-}
+pub(super) const QUERY: &[Param] = &[
+    param("since", ParamKind::Time, "How far back; as far as GitHub keeps deliveries unless it is said."),
+    param("dry_run", ParamKind::Flag, "Only tell what is missing."),
+];
 
 /// Answers when the run has ended. It goes on when whoever asked has hung up.
-async fn recover(mut query: Query, by: Actor, app: App) -> Result<Response, HttpError> {
+pub(super) async fn recover(call: Call) -> Result<Reply, HttpError> {
+    let by = call.by();
+    let Call { app, mut query, .. } = call;
     let order =
         Order { since: query.parsed("since")?, dry_run: query.parsed("dry_run")?.unwrap_or(false), ..Order::default() };
     query.finish()?;

@@ -2,19 +2,17 @@
 
 use serde::Serialize;
 use uuid::Uuid;
-use warp::Filter;
-use warp::reply::Response;
 
-use super::operator;
-use super::query::{self, Query};
-use crate::core::audit::Actor;
+use super::call::Call;
+use super::params::ParamKind::{Count, Id, Text};
+use super::params::{AFTER, EVENT, LIMIT, Param, REPO, RULE, SINCE, UNTIL, param};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
 use crate::core::rule::{Mode, RuleName};
 use crate::github::client::WriteTerms;
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, either, with};
-use crate::http::{App, reply};
+use crate::http::App;
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
 use crate::store::rollbacks::{RollbackCounts, RollbackFilter, RollbackId, RollbackRow};
 
 /// Effects of a plan when nobody says how many.
@@ -34,42 +32,24 @@ struct Shown {
     still_active: Vec<RuleName>,
 }
 
-pub(super) fn routes(app: &App) -> Routes {
-    let plan_one = warp::path!("api" / "rollbacks")
-        .and(warp::post())
-        .and(query::query())
-        .and(operator())
-        .and(with(app))
-        .then(async |query, by, app| answer(plan(query, by, app).await))
-        .boxed();
-    let list_them = warp::path!("api" / "rollbacks")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(list(query, app).await))
-        .boxed();
-    let show_one = warp::path!("api" / "rollbacks" / String)
-        .and(warp::get())
-        .and(with(app))
-        .then(async |id: String, app| answer(show(&id, &app).await))
-        .boxed();
-    let show_items = warp::path!("api" / "rollbacks" / String / "items")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |id: String, query, app| answer(items(&id, query, &app).await))
-        .boxed();
-    let carry_out = warp::path!("api" / "rollbacks" / String / "execute")
-        .and(warp::post())
-        .and(operator())
-        .and(with(app))
-        .then(async |id: String, by, app| answer(execute(&id, by, &app).await))
-        .boxed();
-    either(either(either(plan_one, list_them), either(show_one, show_items)), carry_out)
-}
+pub(super) const PLAN: &[Param] = &[
+    param("effect", Id, "This effect."),
+    RULE,
+    EVENT,
+    param("config", Text, "What this config revision did."),
+    SINCE,
+    UNTIL,
+    REPO,
+    param("rollback", Id, "What this rollback could not take back."),
+    param("limit", Count { least: 1, most: u32::MAX as u64 }, "Most effects; 10,000 unless it is said."),
+];
+
+pub(super) const LIST: &[Param] = &[LIMIT, AFTER];
 
 /// Answers at once: the plan is judged behind it, and `GET` tells how far that is.
-async fn plan(mut query: Query, by: Actor, app: App) -> Result<Response, HttpError> {
+pub(super) async fn plan(call: Call) -> Result<Reply, HttpError> {
+    let by = call.by();
+    let Call { app, mut query, .. } = call;
     let filter = RollbackFilter {
         effect: query.parsed("effect")?.map(IntentId),
         rule: query.rule("rule")?,
@@ -94,28 +74,33 @@ async fn plan(mut query: Query, by: Actor, app: App) -> Result<Response, HttpErr
     reply::json(&shown(id, &app).await?)
 }
 
-async fn list(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
     reply::json(&app.db.rollbacks(limit, after).await?)
 }
 
-async fn show(id: &str, app: &App) -> Result<Response, HttpError> {
-    reply::json(&shown(RollbackId(query::id(id)?), app).await?)
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    reply::json(&shown(RollbackId(call.id()?), &call.app).await?)
 }
 
-async fn items(id: &str, mut query: Query, app: &App) -> Result<Response, HttpError> {
-    let id = RollbackId(query::id(id)?);
+pub(super) async fn items(call: Call) -> Result<Reply, HttpError> {
+    let id = RollbackId(call.id()?);
+    let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed::<Uuid>("after")?);
     query.finish()?;
     reply::json(&app.db.rollback_items(id, limit, after).await?)
 }
 
-async fn execute(id: &str, by: Actor, app: &App) -> Result<Response, HttpError> {
-    let id = RollbackId(query::id(id)?);
+pub(super) async fn execute(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let id = RollbackId(call.id()?);
+    let app = &call.app;
     let before = shown(id, app).await?;
     let revision = app.config().revision.hash.clone();
-    if app.db.execute_rollback(id, &revision, by, chrono::Utc::now()).await?.is_none() {
+    if app.db.execute_rollback(id, &revision, call.by(), chrono::Utc::now()).await?.is_none() {
         return Err(HttpError::Conflict(match before.row.planned_at {
             None => format!("rollback {id} is still being planned"),
             Some(_) => format!("rollback {id} was carried out before: plan again for what is left"),

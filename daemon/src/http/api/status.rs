@@ -2,13 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use warp::Filter;
-use warp::reply::Response;
 
-use crate::http::error::{HttpError, answer};
+use super::call::Call;
+use crate::http::error::HttpError;
 use crate::http::health::{ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
-use crate::http::routes::{Routes, with};
-use crate::http::{App, reply};
+use crate::http::reply::{self, Reply};
 use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::repository_configs::RepositoryConfigRow;
@@ -41,11 +39,9 @@ const MOST_BAD_CONFIGS: u32 = 20;
 /// `GET /api/guards` has them all.
 const MOST_TRIPPED: u32 = 20;
 
-pub(super) fn routes(app: &App) -> Routes {
-    warp::path!("api" / "status").and(warp::get()).and(with(app)).then(async |app| answer(show(app).await)).boxed()
-}
-
-async fn show(app: App) -> Result<Response, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let app = &call.app;
     let queue = Queue::of(app.db.queue_depth().await?);
     let repositories = app.db.repositories().await?.len();
     let installations = app.db.count_installations().await?;
@@ -60,13 +56,13 @@ async fn show(app: App) -> Result<Response, HttpError> {
         uptime_seconds: (Utc::now() - app.started_at).num_seconds(),
         listen: app.listens_on.map_or_else(|| "a socket from systemd".to_owned(), |address| address.to_string()),
         config_path: config.revision.path.display().to_string(),
-        config: ConfigHealth::of(&app),
+        config: ConfigHealth::of(app),
         rules: config.rules.len(),
         dry_run: config.github.dry_run,
         read_only: config.github.read_only,
         queue,
-        github: GitHubHealth::of(&app),
-        recovery: RecoveryHealth::of(&app),
+        github: GitHubHealth::of(app),
+        recovery: RecoveryHealth::of(app),
         repositories,
         installations,
         guards: app.db.tripped(Utc::now(), MOST_TRIPPED).await?,

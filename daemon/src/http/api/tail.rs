@@ -5,14 +5,12 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
-use warp::Filter;
-use warp::reply::Response;
 
+use super::call::Call;
 use super::events;
-use super::query::{self, Query};
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, with};
-use crate::http::{App, reply};
+use crate::http::App;
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
 use crate::store::events::{EventFilter, EventRow};
 
 /// Seconds a poll waits when the client does not say, and at most.
@@ -31,17 +29,9 @@ struct Tail {
     next: Uuid,
 }
 
-pub(super) fn routes(app: &App) -> Routes {
-    warp::path!("api" / "events" / "tail")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(tail(query, app).await))
-        .boxed()
-}
-
 /// Without `newer_than`: no rows, and the newest event as the place to begin.
-async fn tail(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) async fn tail(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let filter = events::filter(&mut query)?;
     let newer_than = query.parsed::<Uuid>("newer_than")?;
     let wait = query.parsed("wait")?.unwrap_or(USUAL_WAIT).min(LONGEST_WAIT);

@@ -4,17 +4,17 @@
 use chrono::Utc;
 use serde::Serialize;
 use uuid::Uuid;
-use warp::Filter;
-use warp::reply::Response;
 
+use super::call::Call;
 use super::events::no_event;
-use super::query::{self, Query};
+use super::params::ParamKind::{Count, Text};
+use super::params::{EVENT, Param, REPO, RULE, param};
 use crate::core::event::{EventId, RepoName};
 use crate::core::rule::RuleName;
 use crate::engine::why::{Asked, Story, ask, stories_of, story_of, tell};
-use crate::http::error::{HttpError, answer};
-use crate::http::routes::{Routes, with};
-use crate::http::{App, reply};
+use crate::http::App;
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
 use crate::store::events::EventFilter;
 
 /// Decisions on an item that are looked at, newest first.
@@ -46,16 +46,20 @@ impl Why {
     }
 }
 
-pub(super) fn routes(app: &App) -> Routes {
-    warp::path!("api" / "why")
-        .and(warp::get())
-        .and(query::query())
-        .and(with(app))
-        .then(async |query, app| answer(why(query, app).await))
-        .boxed()
-}
+pub(super) const QUERY: &[Param] = &[
+    EVENT,
+    param("item", Text, "Of this issue or pull request: `owner/name#12`."),
+    REPO,
+    param(
+        "latest",
+        Count { least: 1, most: MOST_LATEST as u64 },
+        "So many of the newest events, where no event or item is named.",
+    ),
+    RULE,
+];
 
-async fn why(mut query: Query, app: App) -> Result<Response, HttpError> {
+pub(super) async fn why(call: Call) -> Result<Reply, HttpError> {
+    let Call { app, mut query, .. } = call;
     let event = query.parsed::<Uuid>("event")?.map(EventId);
     let item = query.text("item")?;
     let repository = query.repository("repo")?;
