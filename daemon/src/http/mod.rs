@@ -9,6 +9,7 @@
 pub mod allowlist;
 mod api;
 mod arrival;
+mod bearer;
 mod bind;
 mod body;
 mod caller;
@@ -48,6 +49,8 @@ use crate::store::{Db, StoreError};
 
 use self::allowlist::Allowlist;
 use self::body::LargeBodies;
+use self::failures::Failures;
+use self::limits::Limits;
 use self::metrics::EventCounters;
 
 /// What handlers need.
@@ -84,6 +87,8 @@ struct Shared {
     backtest: Arc<Semaphore>,
     events: EventCounters,
     large: LargeBodies,
+    limits: Limits,
+    failures: Failures,
     depth: Mutex<Option<(Instant, Depth)>>,
     installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
     tripped: Mutex<Option<(Instant, Option<u64>)>>,
@@ -111,7 +116,9 @@ impl App {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
         let (depth, installations, tripped) = Default::default();
         let backtest = Arc::new(Semaphore::new(1));
-        Self(Arc::new(Shared { site, backtest, events, large, depth, installations, tripped }))
+        let config = site.config.current();
+        let (limits, failures) = (Limits::new(&config.api), Failures::new(config.login.failures_a_minute));
+        Self(Arc::new(Shared { site, backtest, events, large, limits, failures, depth, installations, tripped }))
     }
 
     /// The config in use now.
@@ -126,6 +133,16 @@ impl App {
     /// The turn at a backtest; `None`: one is under way.
     fn backtest(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.backtest).try_acquire_owned().ok()
+    }
+
+    /// What keys asked.
+    fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Keys and logins that were refused.
+    fn failures(&self) -> &Failures {
+        &self.0.failures
     }
 
     fn large(&self) -> &LargeBodies {

@@ -24,8 +24,8 @@ const USUAL_AUDIENCE: &str = "orchd";
 /// By how much the clocks of two daemons on one database may differ.
 const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::seconds(5);
 
-/// Longest token that is looked at, in bytes: with a thousand repositories in it, one is not longer.
-pub const LONGEST_TOKEN: usize = 64 << 10;
+/// Longest token, in bytes. A request may have 16 KiB of headers, and a hundred repositories fit.
+pub const LONGEST_TOKEN: usize = 8 << 10;
 
 /// What a token is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct TokenTerms {
 pub enum TokenError {
     #[error("tokens need `login.keys` in the config: `openssl rand -base64 32` makes one")]
     NoKeys,
+    #[error("a token has no room for so many repositories: name fewer")]
+    TooLong,
     #[error("the token cannot be signed")]
     Unsigned,
     #[error("not a token of this daemon")]
@@ -96,7 +98,8 @@ pub fn issue(
     };
     let header = Header { kid: Some(key_id(key)?), ..Header::new(Algorithm::HS256) };
     let signing = EncodingKey::from_secret(&derive(key, SIGNING)?);
-    jsonwebtoken::encode(&header, &claims, &signing).map(SecretString::from).map_err(|_| TokenError::Unsigned)
+    let token = jsonwebtoken::encode(&header, &claims, &signing).map_err(|_| TokenError::Unsigned)?;
+    if token.len() > LONGEST_TOKEN { Err(TokenError::TooLong) } else { Ok(token.into()) }
 }
 
 /// What a token says, when one of `login.keys` signed it for this site, and it is good now.

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use super::call::Call;
 use super::params::Param;
 use super::{
-    audit, backtests, config, effects, events, guards, installations, jobs, recover, rollbacks, shadow, status, tail,
-    why,
+    audit, backtests, config, effects, events, guards, installations, jobs, keys, recover, rollbacks, shadow, status,
+    tail, token, why,
 };
 use crate::core::access::Op;
 use crate::http::error::HttpError;
@@ -66,4 +66,8 @@ endpoints! {
     RollbacksExecute: rollbacks::execute, &[];
     ShadowShow: shadow::show, shadow::QUERY;
     Why: why::why, why::QUERY;
+    KeysList: keys::list, keys::LIST;
+    KeysCreate: keys::create, &[];
+    KeysRevoke: keys::revoke, &[];
+    TokensCreate: token::create, &[];
 }

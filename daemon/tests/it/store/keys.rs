@@ -1,6 +1,7 @@
 use orchd::core::access::{KeyText, Level, Scope, Scopes};
 use orchd::core::audit::Kind;
-use orchd::store::api_keys::{KeyRow, Ended, KeyTerms, NewKey, Revoked};
+use orchd::store::api_keys::{Ended, KeyRow, KeyTerms, NewKey, Revoked};
+use orchd::store::audit::AuditFilter;
 use orchd::store::idempotent::{ANSWERS_ARE_KEPT_FOR, Begun, GIVEN_UP_AFTER, Once, Turn};
 
 use super::*;
@@ -20,7 +21,7 @@ fn key(byte: u8, expires_at: Option<DateTime<Utc>>) -> (KeyText, NewKey) {
 
 async fn told(db: &Db) -> Vec<(String, String)> {
     let page = db.audit_rows(&AuditFilter { limit: 50, ..AuditFilter::default() }).await.unwrap();
-    page.rows.into_iter().map(|row| (row.kind, row.note.unwrap_or_default())).collect()
+    page.rows.into_iter().map(|row| (row.kind.clone(), row.note.unwrap_or_default())).collect()
 }
 
 on_both! {
