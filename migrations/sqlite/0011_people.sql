@@ -58,6 +58,8 @@ CREATE TABLE api_keys (
     name TEXT NOT NULL,
     -- SHA-256 of the key, as hexadecimal digits.
     key_hash TEXT NOT NULL,
+    -- The first characters of the key, to tell it from others.
+    beginning TEXT NOT NULL,
     level TEXT NOT NULL,
     scopes TEXT NOT NULL,
     -- A list of names; NULL: all that its owner sees.
@@ -69,6 +71,7 @@ CREATE TABLE api_keys (
 );
 CREATE UNIQUE INDEX api_keys_hash ON api_keys (key_hash);
 CREATE INDEX api_keys_user ON api_keys (user_id, id);
+CREATE INDEX api_keys_ended ON api_keys (COALESCE(revoked_at, expires_at));
 
 -- Answers to requests with an `Idempotency-Key`.
 CREATE TABLE idempotent_requests (

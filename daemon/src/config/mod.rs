@@ -67,6 +67,7 @@ pub use origins::Origins;
 pub use people::{Access, Api, Login, Named, Rate, SecretKey};
 pub use rule_files::{Sources, sources};
 pub use schedule::Schedule;
+pub use values::parse_duration;
 
 /// A loaded config. Whoever holds one holds a valid one.
 #[derive(Clone, Debug)]

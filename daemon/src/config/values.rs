@@ -63,7 +63,7 @@ pub(super) fn duration(node: &Node, key: &Key, findings: &mut Findings) -> Optio
 }
 
 /// `30s`, `5m`, `1h30m`, `365d`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     while !rest.is_empty() {

@@ -25,6 +25,9 @@ const LEAST_REST: Duration = Duration::from_millis(2);
 /// How soon after its start a daemon looks for the first time: not while it has better things to do.
 const FIRST: Duration = Duration::from_secs(60);
 
+/// A key that was revoked or expired is shown for so long. The audit chain remembers it longer.
+const ENDED_KEYS_ARE_KEPT_FOR: TimeDelta = TimeDelta::days(90);
+
 /// What one run dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -92,8 +95,22 @@ async fn drop_expired(engine: &Engine, stop: &CancellationToken) -> Result<Swept
             swept.months.extend(engine.db.drop_whole_months(what, before).await?);
         }
     }
+    drop_ended(engine, now, stop).await?;
     metrics::gauge!("orchd_retention_last_run_timestamp_seconds").set(now.timestamp() as f64);
     Ok(swept)
+}
+
+/// Keys that ended long ago, and answers that nobody asks for again.
+async fn drop_ended(engine: &Engine, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
+    loop {
+        let keys = engine.db.drop_ended_keys(now - ENDED_KEYS_ARE_KEPT_FOR, BATCH).await?;
+        let answers = engine.db.drop_old_answers(now, BATCH).await?;
+        if keys.max(answers) < u64::from(BATCH) || stop.is_cancelled() {
+            return Ok(());
+        }
+        engine.ingest.give_way().await;
+        tokio::time::sleep(LEAST_REST).await;
+    }
 }
 
 /// A payload and a decision go with their event at the latest.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use uuid::Uuid;
 
 use super::App;
 use super::arrival::{Arrival, Peer};
+use super::bearer::{self, Bearer};
 use super::error::HttpError;
 use crate::core::access::{Level, Scopes, Sight};
 use crate::core::audit::Actor;
@@ -28,6 +30,8 @@ pub(super) enum Via {
     Nothing,
     /// A process that may open the admin socket.
     Socket,
+    /// A key or a token of it.
+    Key(Box<Bearer>),
 }
 
 impl Caller {
@@ -35,7 +39,11 @@ impl Caller {
     ///
     /// # Errors
     /// 401 when what is meant to prove it does not; whoever shows nothing is nobody.
-    pub(super) async fn of(_app: &App, arrival: &Arrival, _headers: &HeaderMap) -> Result<Self, HttpError> {
+    pub(super) async fn of(app: &App, arrival: &Arrival, headers: &HeaderMap) -> Result<Self, HttpError> {
+        // Before the socket: whoever shows a key wants to be no more than that.
+        if let Some(caller) = bearer::caller(app, arrival, headers).await? {
+            return Ok(caller);
+        }
         match arrival.peer {
             Peer::Local { uid } => Ok(Self::owner(Actor::Operator(uid))),
             Peer::Network(_) => Ok(Self::nobody()),
@@ -53,6 +61,28 @@ impl Caller {
 
     pub(super) fn is_nobody(&self) -> bool {
         matches!(self.via, Via::Nothing)
+    }
+
+    /// The key they came with.
+    pub(super) fn key(&self) -> Option<&Bearer> {
+        match &self.via {
+            Via::Key(bearer) => Some(bearer),
+            Via::Nothing | Via::Socket => None,
+        }
+    }
+
+    /// The person that they are, or whose key it is.
+    pub(super) fn user(&self) -> Option<Uuid> {
+        self.key()?.key.owner.as_ref().map(|owner| owner.id)
+    }
+
+    /// Names them among all that ask, and stays the same.
+    pub(super) fn account(&self) -> String {
+        match &self.via {
+            Via::Nothing => "nobody".to_owned(),
+            Via::Socket => "socket".to_owned(),
+            Via::Key(bearer) => format!("key {}", bearer.key.id),
+        }
     }
 
     /// Whether they hold the level on the site as a whole.

@@ -23,6 +23,7 @@ use warp::reply::Response;
 use super::arrival::{Arrival, Peer, RequestId, X_REQUEST_ID, accepts_text_only};
 pub use super::bind::{BindError, Inherited, Listener, SocketFile};
 use super::error::HttpError;
+use super::reply::Beside;
 use super::routes::Routes;
 use super::socket::Impatient;
 
@@ -165,9 +166,13 @@ where
     let delivery_id = request.headers().get("x-github-delivery").cloned();
     request.extensions_mut().insert(Arrival { peer, request_id: request_id.clone() });
     let mut response = routes.call(request).await?;
+    let beside = response.extensions_mut().remove::<Beside>();
     if let Some(error) = response.extensions_mut().remove::<HttpError>() {
         error.log(&request_id, delivery_id.as_ref());
         response = error.render(as_text, &request_id);
+    }
+    if let Some(beside) = beside {
+        beside.tell(response.headers_mut());
     }
     response.headers_mut().insert(X_REQUEST_ID, request_id.into_header());
     Ok(response)

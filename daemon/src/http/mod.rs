@@ -9,17 +9,21 @@
 pub mod allowlist;
 mod api;
 mod arrival;
+mod bearer;
 mod bind;
 mod body;
 mod caller;
 mod error;
 mod event_names;
+pub mod failures;
 mod health;
+pub mod limits;
 pub mod listen;
 mod metrics;
 mod reply;
 pub mod routes;
 mod socket;
+pub mod token;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -46,6 +50,8 @@ use crate::store::{Db, StoreError};
 
 use self::allowlist::Allowlist;
 use self::body::LargeBodies;
+use self::failures::Failures;
+use self::limits::Limits;
 use self::metrics::EventCounters;
 
 /// What handlers need.
@@ -84,6 +90,8 @@ struct Shared {
     backtest: Arc<Semaphore>,
     events: EventCounters,
     large: LargeBodies,
+    limits: Limits,
+    failures: Failures,
     depth: Mutex<Option<(Instant, Depth)>>,
     installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
     tripped: Mutex<Option<(Instant, Option<u64>)>>,
@@ -111,8 +119,21 @@ impl App {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
         let (depth, installations, tripped) = Default::default();
         let backtest = Arc::new(Semaphore::new(1));
+        let config = site.config.current();
+        let (limits, failures) = (Limits::new(&config.api), Failures::new(config.login.failures_a_minute));
         let description = api::describe();
-        Self(Arc::new(Shared { site, description, backtest, events, large, depth, installations, tripped }))
+        Self(Arc::new(Shared {
+            site,
+            description,
+            backtest,
+            events,
+            large,
+            limits,
+            failures,
+            depth,
+            installations,
+            tripped,
+        }))
     }
 
     /// The config in use now.
@@ -132,6 +153,16 @@ impl App {
     /// The turn at a backtest; `None`: one is under way.
     fn backtest(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.backtest).try_acquire_owned().ok()
+    }
+
+    /// What keys asked.
+    fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Keys and logins that were refused.
+    fn failures(&self) -> &Failures {
+        &self.0.failures
     }
 
     fn large(&self) -> &LargeBodies {

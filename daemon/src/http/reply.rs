@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -13,13 +13,36 @@ use warp::Reply as _;
 use warp::reply::Response;
 
 use super::error::HttpError;
+use super::limits::Standing;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 /// What may be kept is asked for anew each time, and is nobody else's.
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// What is told beside an answer or an error. Travels to the edge in the response's extensions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beside {
+    /// Of the key's limits.
+    pub(super) standing: Option<Standing>,
+    /// It was done before, and not again.
+    pub(super) replayed: bool,
+}
+
+impl Beside {
+    pub(super) fn tell(self, headers: &mut HeaderMap) {
+        if let Some(standing) = self.standing {
+            standing.tell(headers);
+        }
+        if self.replayed {
+            headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+        }
+    }
+}
 
 /// What an operation answers.
 #[derive(Debug)]

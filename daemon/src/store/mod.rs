@@ -10,6 +10,7 @@
 mod dialect;
 pub mod allowance;
 mod among;
+pub mod api_keys;
 pub mod audit;
 mod budgets;
 mod by_hand;
@@ -27,6 +28,7 @@ pub mod events;
 mod facts;
 pub mod guards;
 pub mod hand_changes;
+pub mod idempotent;
 mod ingest;
 pub mod installations;
 pub mod jobs;

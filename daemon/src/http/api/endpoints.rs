@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::call::Call;
 use super::params::Param;
 use super::{
-    audit, backtests, config, effects, events, guards, installations, jobs, openapi, recover, rollbacks, shadow,
-    status, tail, why,
+    audit, backtests, config, effects, events, guards, installations, jobs, keys, openapi, recover, rollbacks, shadow,
+    status, tail, token, why,
 };
 use crate::core::access::Op;
 use crate::engine::audit::Step;
@@ -97,4 +97,8 @@ endpoints! {
     ShadowShow: shadow::show, shadow::QUERY => Document(shadow::Report);
     Why: why::why, why::QUERY => Document(why::Why);
     OpenApi: openapi::show, &[] => Document(Value);
+    KeysList: keys::list, keys::LIST => Document(Value);
+    KeysCreate: keys::create, &[] => Document(Value);
+    KeysRevoke: keys::revoke, &[] => Document(Value);
+    TokensCreate: token::create, &[] => Document(Value);
 }

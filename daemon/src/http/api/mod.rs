@@ -12,8 +12,10 @@ mod effects;
 mod endpoints;
 mod events;
 mod guards;
+mod idempotency;
 mod installations;
 mod jobs;
+mod keys;
 mod openapi;
 mod params;
 mod query;
@@ -22,6 +24,7 @@ mod rollbacks;
 mod shadow;
 mod status;
 mod tail;
+mod token;
 mod why;
 
 use std::pin::pin;
@@ -41,7 +44,7 @@ use super::arrival::Arrival;
 use super::body::{self, Share};
 use super::caller::Caller;
 use super::error::HttpError;
-use super::reply::Reply;
+use super::reply::{Beside, Reply};
 use super::routes::{Routes, with};
 use super::{App, error};
 use crate::core::access::{Needs, OPERATIONS, Operation};
@@ -60,10 +63,13 @@ pub(super) fn routes(app: &App) -> Routes {
         .and(with(app))
         .then(async |path: FullPath, method: Method, arrival: Option<Arrival>, headers: HeaderMap, query, body, app| {
             let asked = Asked { path: path.as_str(), method, arrival, headers: &headers, query };
-            match answer(asked, body, app).await {
+            let mut beside = Beside::default();
+            let mut response = match answer(asked, body, app, &mut beside).await {
                 Ok((operation, reply)) => reply.into_response(!operation.writes(), &headers),
                 Err(error) => error::answer(Err(error)),
-            }
+            };
+            response.extensions_mut().insert(beside);
+            response
         })
         .boxed()
 }
@@ -77,14 +83,19 @@ struct Asked<'a> {
     query: Query,
 }
 
-async fn answer<S, B>(asked: Asked<'_>, body: S, app: App) -> Result<(&'static Operation, Reply), HttpError>
+async fn answer<S, B>(
+    asked: Asked<'_>,
+    body: S,
+    app: App,
+    beside: &mut Beside,
+) -> Result<(&'static Operation, Reply), HttpError>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
     let mut body = pin!(body);
-    let prepared = prepare(&asked, &app).await;
-    let (operation, path, caller) = match prepared {
+    let prepared = prepare(&asked, &app, beside).await;
+    let (operation, path, caller, once) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             body::discard(body, asked.headers).await;
@@ -102,17 +113,30 @@ where
     let endpoint = endpoints::endpoint(operation.op)
         .ok_or_else(|| HttpError::NotFound("there is nothing at this URL".to_owned()))?;
     let call = Call { app, caller, operation, query: asked.query, body, path };
-    Ok((operation, (endpoint.handle)(call).await?))
+    let reply = match once {
+        None => (endpoint.handle)(call).await?,
+        Some(once) => {
+            let (reply, replayed) = idempotency::carry_out(once, call, endpoint).await?;
+            beside.replayed = replayed;
+            reply
+        }
+    };
+    Ok((operation, reply))
 }
 
-/// What is asked for, the path's parameters, and who asks; nobody who may not comes further.
-async fn prepare(asked: &Asked<'_>, app: &App) -> Result<(&'static Operation, Vec<String>, Caller), HttpError> {
+/// What is asked for, the path's parameters, who asks, and the `Idempotency-Key`.
+type Prepared = (&'static Operation, Vec<String>, Caller, Option<String>);
+
+/// Nobody who may not comes further.
+async fn prepare(asked: &Asked<'_>, app: &App, beside: &mut Beside) -> Result<Prepared, HttpError> {
     let (operation, path) = find(&asked.method, asked.path)?;
     let arrival = asked.arrival.as_ref();
     let arrival = arrival.ok_or_else(|| HttpError::Internal { cause: "a request came from nowhere".to_owned() })?;
     let caller = Caller::of(app, arrival, asked.headers).await?;
+    count(operation, &caller, app, beside)?;
     permit(operation, &caller)?;
-    Ok((operation, path, caller))
+    let once = idempotency::key(operation, asked.headers)?;
+    Ok((operation, path, caller, once))
 }
 
 /// The first operation that fits, as the table's order has it.
@@ -134,6 +158,20 @@ fn find(method: &Method, path: &str) -> Result<(&'static Operation, Vec<String>)
     // Methods are letters and commas.
     let allowed = HeaderValue::from_str(&allowed.join(", ")).unwrap_or(HeaderValue::from_static("GET"));
     Err(HttpError::MethodNotAllowed(allowed))
+}
+
+/// Counts a request of a key; a token counts on its key.
+fn count(operation: &Operation, caller: &Caller, app: &App, beside: &mut Beside) -> Result<(), HttpError> {
+    let Some(bearer) = caller.key() else { return Ok(()) };
+    match app.limits().admit(&app.config().api, operation.name, bearer.key.id) {
+        Ok(standing) => beside.standing = Some(standing),
+        Err(too_many) => {
+            beside.standing = too_many.standing;
+            let detail = format!("the key's limit is reached: wait {} s", too_many.retry_after);
+            return Err(HttpError::TooMany { detail, retry_after: too_many.retry_after });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses whoever may not do this anywhere, and keys that are not for it.

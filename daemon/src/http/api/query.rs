@@ -31,6 +31,11 @@ impl Query {
         Self(form_urlencoded::parse(raw.as_bytes()).into_owned().collect())
     }
 
+    /// What was not asked for yet, as a URL has it.
+    pub(super) fn written(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+
     /// The value as written; an empty one counts as absent.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, HttpError> {
         let Some(position) = self.0.iter().position(|(key, _)| key == name) else { return Ok(None) };

@@ -8,6 +8,7 @@ mod decisions;
 mod ingest;
 mod installations;
 mod jobs;
+mod keys;
 mod lists;
 mod merge_queue;
 mod open;
