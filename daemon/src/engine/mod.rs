@@ -13,6 +13,7 @@ pub mod apply;
 pub mod audit;
 pub mod backtest;
 mod commands;
+pub mod config_file;
 pub mod guards;
 pub mod ingest;
 pub mod installations;

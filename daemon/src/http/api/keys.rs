@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::call::Call;
@@ -31,9 +30,9 @@ const LONGEST_LIFE: TimeDelta = TimeDelta::days(3_650);
 pub(super) const LIST: &[Param] = &[LIMIT, AFTER];
 
 /// What is asked of a key to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct Wish {
     /// 1 to 100 characters, for people.
     name: String,
     scopes: Vec<Scope>,
@@ -46,8 +45,8 @@ struct Wish {
 }
 
 /// A key that was made.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Made {
     id: Uuid,
     name: String,
     /// Told this once.
@@ -55,6 +54,14 @@ struct Made {
     beginning: String,
     #[serde(flatten)]
     terms: KeyTerms,
+}
+
+/// What became of a key.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Gone {
+    id: Uuid,
+    /// `false`: it was revoked before.
+    revoked: bool,
 }
 
 /// One's own, newest first; an admin's list has everybody's.
@@ -102,7 +109,7 @@ pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
         Revoked::Already => false,
         Revoked::NotThere => return Err(missing()),
     };
-    reply::json(&json!({"id": id, "revoked": revoked}))
+    reply::json(&Gone { id, revoked })
 }
 
 fn name(written: &str) -> Result<String, HttpError> {

@@ -13,9 +13,9 @@ use crate::http::reply::{self, Reply};
 use crate::http::token::{self, TokenError, TokenTerms};
 
 /// What is asked of a token. Nothing asks for all that the key may.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+pub(super) struct Wish {
     scopes: Option<Vec<Scope>>,
     repositories: Option<Vec<String>>,
     /// Such as `10m`; `api.token_lifetime` at most, which is usual.
@@ -23,8 +23,8 @@ struct Wish {
 }
 
 /// As RFC 6749 has it, section 5.1.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Made {
     access_token: String,
     token_type: &'static str,
     /// Seconds.
