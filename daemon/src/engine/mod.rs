@@ -24,6 +24,7 @@ pub mod retention;
 pub mod rollback;
 pub mod schedule;
 pub mod shadow;
+pub mod sight;
 pub mod turns;
 pub mod why;
 pub mod work;

@@ -39,6 +39,7 @@ mod reviews;
 mod road;
 mod rollback;
 mod shadow;
+mod sight;
 mod site;
 mod stale;
 mod store;
