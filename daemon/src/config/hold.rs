@@ -18,7 +18,7 @@ use crate::core::intent::ActionKind;
 use crate::core::rule::{Mode, Rule, RuleName};
 
 /// A valid config that is not in use because its rules would touch much.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Hold {
     /// Of the config that waits.
     pub revision: String,
@@ -54,7 +54,7 @@ impl Hold {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeldRule {
     pub rule: RuleName,
     pub items: u64,

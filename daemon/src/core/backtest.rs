@@ -12,7 +12,7 @@ use super::intent::{Canonical, Intent, Target};
 use super::rule::{Mode, Rule, RuleName};
 
 /// Something that a rule did, or would have done, at an event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Deed {
     pub event: EventId,
     pub rule: RuleName,
@@ -34,7 +34,7 @@ impl Deed {
 }
 
 /// How the past would have been different.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Difference {
     /// It was not done, and would have been.
@@ -45,7 +45,7 @@ pub enum Difference {
     Unknown(Unknown),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Unknown {
     pub event: EventId,
     pub rule: RuleName,
@@ -77,7 +77,7 @@ impl Difference {
 }
 
 /// How often, for one rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Counts {
     pub added: u64,
     pub removed: u64,

@@ -10,7 +10,7 @@ use super::intent::{Intent, Target};
 use super::rule::{Mode, Rule, RuleName};
 use super::subject::{SubjectKind, subject_of};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Matched,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// Our id of a stored event. UUIDv7: sorts by arrival, and is the page cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct EventId(pub Uuid);
 
@@ -29,7 +29,7 @@ impl fmt::Display for EventId {
 }
 
 /// GitHub's id of a GitHub App installation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct InstallationId(pub i64);
 
@@ -41,7 +41,7 @@ impl fmt::Display for InstallationId {
 
 /// `owner/name` of a repository, as GitHub spells it. Both halves hold only what GitHub allows in them
 /// (letters, digits, `-`, `_`, `.`), so the name is safe in a URL path and in a log line.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct RepoName {
     full: String,
@@ -104,7 +104,7 @@ impl fmt::Display for RepoName {
 }
 
 /// `pull_request.opened`: GitHub's event name and, where the payload has one, its action.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EventKind {
     pub name: String,
     pub action: Option<String>,
@@ -120,7 +120,7 @@ impl fmt::Display for EventKind {
 }
 
 /// Who caused the event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Actor {
     pub login: String,
     /// True when GitHub says the sender is not a person (`sender.type` is `Bot`).

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What a condition came to. `Unknown` only while a fact is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Truth {
     True,
@@ -29,7 +29,7 @@ impl From<bool> for Truth {
 }
 
 /// A node of the explanation tree: one phrase with the value seen, and for `all`, `any` and `not` the parts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Explanation {
     pub truth: Truth,
     /// For a person: "label `no-bot` is absent".

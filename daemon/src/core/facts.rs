@@ -30,7 +30,7 @@ pub enum Known<T> {
 }
 
 /// A fact the engine can fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FactKind {
     /// The pull request, when the payload names it without describing it. One request.

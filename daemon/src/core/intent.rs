@@ -15,7 +15,7 @@ use super::subject::{Subject, SubjectKind};
 
 /// Stable id of an intent: the same event, rule, action, target and parameters always give the same id, so a crash, a
 /// redelivery or a second daemon can never turn one intent into two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct IntentId(pub Uuid);
 
@@ -29,7 +29,7 @@ impl fmt::Display for IntentId {
 const INTENT_NAMESPACE: Uuid = Uuid::from_u128(0x6f72_6368_642d_8e9b_9c1a_696e_7465_6e74);
 
 /// The thing an action is carried out on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Target {
     pub repository: RepoName,
     pub installation: Option<InstallationId>,
@@ -71,7 +71,7 @@ fn null_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::
 }
 
 /// An action as a rule names it: checked against the catalogue when the config was loaded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ActionSpec {
     pub name: String,
     pub params: Value,
@@ -81,7 +81,7 @@ pub struct ActionSpec {
 }
 
 /// An action name, a target, parameters, and the event and rule that want it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Intent {
     pub id: IntentId,
     pub event: EventId,

@@ -19,7 +19,7 @@ pub enum Needs {
 }
 
 /// A permission that an installation does not grant, and the rules that cannot act without it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Missing {
     pub permission: String,
     /// The level that is needed: `write` or `read`.

@@ -13,7 +13,7 @@ use super::pattern::Globs;
 ///
 /// A rule of a repository's own file has the repository before it, `acme/web:docs-label`, and orchd's own rules have
 /// `orchd:`; a config cannot name a rule so, and no two of these ever meet.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct RuleName(String);
 
@@ -143,7 +143,7 @@ impl fmt::Display for RuleName {
 }
 
 /// `pull_request.opened`, `pull_request.*`, `pull_request` (the same) or `*`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Trigger {
     /// `None`: any event.
@@ -220,7 +220,7 @@ impl fmt::Display for Trigger {
 }
 
 /// Whether a matched rule may act.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     #[default]

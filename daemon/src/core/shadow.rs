@@ -14,7 +14,7 @@ use super::intent::Target;
 pub const ENOUGH_ITEMS: u32 = 10;
 
 /// How people answered what a rule would have done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// A person made the same move later.
@@ -58,7 +58,7 @@ pub struct Compared {
 }
 
 /// How many of each, and what follows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Figures {
     pub agreed: u32,
     pub disagreed: u32,

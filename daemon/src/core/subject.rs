@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::event::Event;
 
 /// Git's id of a commit: 40 or 64 hexadecimal digits, so it is safe in a path. Never the null id, which stands for "none".
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct CommitId(String);
 
@@ -54,7 +54,7 @@ impl fmt::Display for CommitId {
 }
 
 /// What an effect is about, within its repository.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The issue or pull request whose number the target has.
@@ -80,7 +80,7 @@ impl Subject {
 }
 
 /// What an action needs to know of an event before it can act.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKind {
     /// An issue or pull request.

@@ -96,7 +96,7 @@ async fn anchor(engine: &Engine) -> Result<(), ProofError> {
 }
 
 /// What is told while a chain is proved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     Progress {

@@ -57,7 +57,7 @@ pub struct Part {
 }
 
 /// What a whole run came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Summary {
     /// Events of a kind that the rules wait for.
     pub events: u64,

@@ -23,7 +23,7 @@ pub const MOST_EFFECTS: usize = 10_000;
 const PAGE: u32 = 1_000;
 
 /// A report on one rule.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Report {
     pub rule: RuleName,
     /// Absent: the running config has no such rule.
@@ -44,7 +44,7 @@ pub struct Report {
 }
 
 /// One move on one item.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Row {
     /// `acme/web#12`, or the commit or repository that was acted on.
     pub target: String,

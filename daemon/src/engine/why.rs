@@ -24,7 +24,7 @@ use crate::store::{Db, StoreError};
 const MOST_EFFECTS: u32 = 1_000;
 
 /// An event with everything that followed from it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Story {
     pub event: EventRow,
     pub decisions: Vec<DecisionRow>,

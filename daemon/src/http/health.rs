@@ -28,7 +28,7 @@ const DISK_FAILING: u64 = 50_000_000;
 const QUEUE_WARNING_SECONDS: f64 = 600.0;
 
 /// From good to bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
     Ok,
@@ -38,7 +38,7 @@ pub(super) enum Status {
     Failing,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Health {
     status: Status,
     database: Database,
@@ -53,7 +53,7 @@ struct Health {
 }
 
 /// How the last run of recovery in this process went.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct RecoveryHealth {
     status: Status,
     /// When it runs: `no App is configured`, `when asked`, or how often.
@@ -62,7 +62,7 @@ pub(super) struct RecoveryHealth {
     last: Option<LastRun>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct LastRun {
     last_run_at: chrono::DateTime<Utc>,
     outcome: &'static str,
@@ -72,14 +72,14 @@ struct LastRun {
     left: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Database {
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct ConfigHealth {
     pub(super) status: Status,
     pub(super) revision: String,
@@ -93,7 +93,7 @@ pub(super) struct ConfigHealth {
     pub(super) needs_restart: Vec<&'static str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct Queue {
     pub(super) status: Status,
     #[serde(flatten)]
@@ -102,20 +102,20 @@ pub(super) struct Queue {
 }
 
 /// Open circuit breakers and budgets that are used up. Jobs wait for them, so they never make orchd fail.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct GitHubHealth {
     pub(super) status: Status,
     pub(super) troubles: Vec<PartyState>,
 }
 
 /// Rules that are stopped on some item: a person should look.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct GuardsHealth {
     status: Status,
     tripped: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Disk {
     status: Status,
     free_bytes: Option<u64>,

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -83,6 +84,8 @@ pub struct App(Arc<Shared>);
 
 struct Shared {
     site: Site,
+    /// The API's, made once.
+    description: Bytes,
     /// One backtest at a time: each takes as much of the machine as is left over.
     backtest: Arc<Semaphore>,
     events: EventCounters,
@@ -118,12 +121,29 @@ impl App {
         let backtest = Arc::new(Semaphore::new(1));
         let config = site.config.current();
         let (limits, failures) = (Limits::new(&config.api), Failures::new(config.login.failures_a_minute));
-        Self(Arc::new(Shared { site, backtest, events, large, limits, failures, depth, installations, tripped }))
+        let description = api::describe();
+        Self(Arc::new(Shared {
+            site,
+            description,
+            backtest,
+            events,
+            large,
+            limits,
+            failures,
+            depth,
+            installations,
+            tripped,
+        }))
     }
 
     /// The config in use now.
     fn config(&self) -> Arc<Config> {
         self.config.current()
+    }
+
+    /// The API's description as JSON.
+    fn description(&self) -> Bytes {
+        self.0.description.clone()
     }
 
     fn events(&self) -> &EventCounters {

@@ -15,7 +15,7 @@ use crate::core::event::RepoName;
 const USE_IS_NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// What a key may do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KeyTerms {
     pub level: Level,
     pub scopes: Scopes,
@@ -39,7 +39,7 @@ pub struct NewKey {
 }
 
 /// A key as lists show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KeyRow {
     pub id: Uuid,
     /// `None`: it is bound to no person.
@@ -55,7 +55,7 @@ pub struct KeyRow {
 }
 
 /// Whose key it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KeyOwner {
     pub id: Uuid,
     pub login: String,

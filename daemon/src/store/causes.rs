@@ -24,7 +24,7 @@ pub struct Cause {
 }
 
 /// The same, with what is known of the effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CauseRow {
     pub effect: IntentId,
     pub depth: u32,

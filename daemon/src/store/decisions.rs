@@ -44,7 +44,7 @@ pub struct Processed {
 }
 
 /// A stored decision.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DecisionRow {
     pub id: Uuid,
     pub event: EventId,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::allowance::{Allowance, UsedUp};
+use super::among::{Among, Set, Share};
 use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
 use super::dialect::Tx;
@@ -19,7 +20,7 @@ use crate::core::intent::{Intent, IntentId, Target};
 use crate::core::rule::RuleName;
 use crate::core::subject::{CommitId, Subject};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectState {
     /// Intent stored, nothing done yet.
@@ -46,7 +47,7 @@ pub enum EffectState {
     Undone,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EffectRow {
     pub intent: Intent,
     /// The rollback that asked for it.
@@ -100,6 +101,8 @@ pub struct EffectFilter {
     pub state: Option<EffectState>,
     pub limit: u32,
     pub after: Option<Uuid>,
+    /// What whoever asks sees.
+    pub among: Among,
 }
 
 /// One row of `effects`.
@@ -187,9 +190,18 @@ impl TryFrom<EffectSql> for EffectRow {
     }
 }
 
+/// Where in the order of arrival a page lies.
+macro_rules! push_bounds {
+    ($query:ident, $filter:ident) => {
+        if let Some(after) = $filter.after {
+            $query.push(" AND cursor < ").push_bind(after);
+        }
+    };
+}
+
 /// The conditions of a filter, for either database's builder.
 macro_rules! push_conditions {
-    ($query:ident, $filter:ident) => {
+    ($query:ident, $filter:ident, $state:ident) => {
         if let Some(repository) = &$filter.repository {
             $query.push(" AND lower(repository) = ").push_bind(repository.as_str().to_ascii_lowercase());
         }
@@ -202,12 +214,10 @@ macro_rules! push_conditions {
         if let Some(event) = $filter.event {
             $query.push(" AND event_id = ").push_bind(event.0);
         }
-        if let Some(state) = $filter.state {
-            $query.push(" AND state = ").push_bind(word(&state)?);
+        if let Some(state) = &$state {
+            $query.push(" AND state = ").push_bind(state.clone());
         }
-        if let Some(after) = $filter.after {
-            $query.push(" AND cursor < ").push_bind(after);
-        }
+        push_bounds!($query, $filter);
     };
 }
 
@@ -223,17 +233,51 @@ impl Db {
 
     pub async fn effects(&self, filter: &EffectFilter) -> Result<Page<EffectRow>, StoreError> {
         let limit = page_limit(filter.limit);
-        // One filter: effects_repository, _item, _rule, _event, _state; none: effects_cursor. An effect's id is a hash,
-        // so the order of arrival has its own column.
-        let found = on_db!(self, conn => {
-            let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
-            push_conditions!(query, filter);
-            query.push(" ORDER BY cursor DESC LIMIT ").push_bind(limit + 1);
-            query.build_query_as::<EffectSql>().fetch_all(conn).await
-        })?;
+        let state = filter.state.map(|state| word(&state)).transpose()?;
+        let among = filter.among.narrowed(filter.repository.as_ref());
+        let found = match among.names() {
+            Some(set) => self.effects_among(filter, state, &set, limit + 1).await?,
+            // One filter: effects_repository, _item, _rule, _event, _state; none: effects_cursor. An effect's id is a
+            // hash, so the order of arrival has its own column.
+            None => on_db!(self, conn => {
+                let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
+                push_conditions!(query, filter, state);
+                query.push(" ORDER BY cursor DESC LIMIT ").push_bind(limit + 1);
+                query.build_query_as::<EffectSql>().fetch_all(conn).await
+            })?,
+        };
         let page = Page::cut(found, limit, |row: &EffectSql| row.cursor);
         let rows = page.rows.into_iter().map(EffectRow::try_from).collect::<Result<_, _>>()?;
         Ok(Page { rows, next: page.next })
+    }
+
+    async fn effects_among(
+        &self,
+        filter: &EffectFilter,
+        state: Option<String>,
+        set: &Set,
+        rows: i64,
+    ) -> Result<Vec<EffectSql>, StoreError> {
+        let (dialect, oldest_first) = (self.dialect(), false);
+        let (table, place, cursor) = ("effects effects", "lower(repository)", "cursor");
+        let share = Share { set, dialect, table, place, cursor, oldest_first, rows };
+        let few = filter.event.is_some() || filter.repository.is_some();
+        let mut found = Vec::new();
+        for way in share.ways(few) {
+            // effects_repository, then effects_cursor; a walk: effects_cursor; few: as above.
+            found = on_db!(self, conn => {
+                let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
+                let bounds = |query: &mut sqlx::QueryBuilder<_>| { push_bounds!(query, filter); };
+                let conditions = |query: &mut sqlx::QueryBuilder<_>| { push_conditions!(query, filter, state); };
+                share.push(&mut query, *way, bounds, conditions);
+                query.push(" ORDER BY cursor DESC LIMIT ").push_bind(rows);
+                query.build_query_as::<EffectSql>().fetch_all(conn).await
+            })?;
+            if share.is_filled(*way, found.len()) {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Before the write: state `writing`, with what was read and what will be written, unless what may be written is used

@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::among::{Among, Set, Share};
 use super::columns::{Micros, from_json, from_word, repo_name, signed, time, unsigned};
 use super::dialect::Bulk;
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::{EventId, InstallationId, RepoName};
 
 /// How an event reached us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     Webhook,
@@ -27,7 +28,7 @@ pub enum Source {
 }
 
 /// Where an event is in its life. Stored in `processing_status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
     Received,
@@ -114,7 +115,7 @@ pub enum Replay {
 }
 
 /// A stored event without its payload.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EventRow {
     pub id: EventId,
     pub delivery_id: String,
@@ -168,6 +169,8 @@ pub struct EventFilter {
     pub after: Option<Uuid>,
     /// Only events newer than this one, oldest first (for `tail`). Excludes `after`.
     pub newer_than: Option<Uuid>,
+    /// What whoever asks sees.
+    pub among: Among,
 }
 
 /// One row of [`SELECT`].
@@ -223,6 +226,24 @@ impl TryFrom<EventSql> for EventRow {
     }
 }
 
+/// Where in the order of ids a page lies.
+macro_rules! push_bounds {
+    ($query:ident, $filter:ident) => {
+        if let Some(since) = $filter.since {
+            $query.push(" AND e.id >= ").push_bind(first_id(since - ID_SLACK));
+        }
+        if let Some(until) = $filter.until {
+            $query.push(" AND e.id < ").push_bind(first_id(until + ID_SLACK));
+        }
+        if let Some(after) = $filter.after {
+            $query.push(" AND e.id < ").push_bind(after);
+        }
+        if let Some(newer) = $filter.newer_than {
+            $query.push(" AND e.id > ").push_bind(newer);
+        }
+    };
+}
+
 /// The conditions of a filter, for either database's builder. `$repository` is the row id of `$filter.repository`.
 macro_rules! push_conditions {
     ($query:ident, $filter:ident, $repository:ident) => {
@@ -246,18 +267,11 @@ macro_rules! push_conditions {
         }
         if let Some(since) = $filter.since {
             $query.push(" AND e.received_at >= ").push_bind(Micros::from(since));
-            $query.push(" AND e.id >= ").push_bind(first_id(since - ID_SLACK));
         }
         if let Some(until) = $filter.until {
             $query.push(" AND e.received_at < ").push_bind(Micros::from(until));
-            $query.push(" AND e.id < ").push_bind(first_id(until + ID_SLACK));
         }
-        if let Some(after) = $filter.after {
-            $query.push(" AND e.id < ").push_bind(after);
-        }
-        if let Some(newer) = $filter.newer_than {
-            $query.push(" AND e.id > ").push_bind(newer);
-        }
+        push_bounds!($query, $filter);
     };
 }
 
@@ -316,29 +330,69 @@ impl Db {
     }
 
     pub async fn events(&self, filter: &EventFilter) -> Result<Page<EventRow>, StoreError> {
+        let nothing = Ok(Page { rows: Vec::new(), next: None });
         let repository = match &filter.repository {
+            Some(name) if !filter.among.has(Some(name)) => return nothing,
             None => None,
             Some(name) => match self.repository_id(name).await? {
-                None => {
-                    return Ok(Page { rows: Vec::new(), next: None });
-                }
+                None => return nothing,
                 id => id,
             },
         };
         let limit = page_limit(filter.limit);
+        let cut = if repository.is_some() { None } else { self.ids_among(&filter.among).await? };
+        let found = match &cut {
+            None => self.events_of(filter, repository, limit + 1).await?,
+            Some(set) => self.events_among(filter, set, limit + 1).await?,
+        };
+        let rows = found.into_iter().map(EventRow::try_from).collect::<Result<_, _>>()?;
+        Ok(Page::cut(rows, limit, |row: &EventRow| row.id.0))
+    }
+
+    async fn events_of(
+        &self,
+        filter: &EventFilter,
+        repository: Option<Uuid>,
+        rows: i64,
+    ) -> Result<Vec<EventSql>, StoreError> {
         let order = if filter.newer_than.is_some() { "ASC" } else { "DESC" };
         // By repository: event_receipts_repository, or _item with a number; failed ones: event_receipts_failed. Each
         // holds the ids in order, so a page costs its own rows. All else reads the primary key back through time until
         // the page is full.
-        let found = on_db!(self, conn => {
+        Ok(on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(SELECT);
             query.push(" WHERE 1 = 1");
             push_conditions!(query, filter, repository);
-            query.push(" ORDER BY e.id ").push(order).push(" LIMIT ").push_bind(limit + 1);
-            query.build_query_as::<EventSql>().fetch_all(conn).await
-        })?;
-        let rows = found.into_iter().map(EventRow::try_from).collect::<Result<_, _>>()?;
-        Ok(Page::cut(rows, limit, |row: &EventRow| row.id.0))
+            query.push(" ORDER BY e.id ").push(order).push(" LIMIT ").push_bind(rows);
+            query.build_query_as().fetch_all(conn).await
+        })?)
+    }
+
+    async fn events_among(&self, filter: &EventFilter, set: &Set, rows: i64) -> Result<Vec<EventSql>, StoreError> {
+        let (dialect, oldest_first) = (self.dialect(), filter.newer_than.is_some());
+        let (table, place, cursor) = ("event_receipts e", "e.repository_id", "e.id");
+        let share = Share { set, dialect, table, place, cursor, oldest_first, rows };
+        let order = if oldest_first { "ASC" } else { "DESC" };
+        // Failed ones: event_receipts_failed; received ones: jobs_active.
+        let few = filter.status.is_some_and(|status| status != EventStatus::Processed);
+        let none: Option<Uuid> = None;
+        let mut found = Vec::new();
+        for way in share.ways(few) {
+            // event_receipts_repository, then the primary key; a walk: primary key.
+            found = on_db!(self, conn => {
+                let mut query = sqlx::QueryBuilder::new(SELECT);
+                query.push(" WHERE 1 = 1");
+                let bounds = |query: &mut sqlx::QueryBuilder<_>| { push_bounds!(query, filter); };
+                let conditions = |query: &mut sqlx::QueryBuilder<_>| { push_conditions!(query, filter, none); };
+                share.push(&mut query, *way, bounds, conditions);
+                query.push(" ORDER BY e.id ").push(order).push(" LIMIT ").push_bind(rows);
+                query.build_query_as::<EventSql>().fetch_all(conn).await
+            })?;
+            if share.is_filled(*way, found.len()) {
+                break;
+            }
+        }
+        Ok(found)
     }
 }
 

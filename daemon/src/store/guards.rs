@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::among::Among;
 use super::audit::append;
 use super::columns::{Micros, clean, from_word, repo_name, signed, time, unsigned, word};
 use super::{Db, StoreError};
@@ -16,7 +17,7 @@ use crate::core::rule::RuleName;
 const KEPT_FOR: TimeDelta = TimeDelta::days(30);
 
 /// Which guard stopped a rule on an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// Too many effects in a row of which each was set off by the one before.
@@ -26,7 +27,7 @@ pub enum Guard {
 }
 
 /// A breaker of a rule on an item, or in a repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TripRow {
     pub id: Uuid,
     pub rule: RuleName,
@@ -138,15 +139,28 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// Breakers that are tripped now, the latest first.
-    pub async fn tripped(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<TripRow>, StoreError> {
-        // guard_trips_open.
+    pub async fn trip_row(&self, id: Uuid) -> Result<Option<TripRow>, StoreError> {
+        // guard_trips: primary key.
+        let found: Option<TripSql> = on_db!(self, conn => {
+            let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id = $1"));
+            sqlx::query_as(sql).bind(id).fetch_optional(conn).await
+        })?;
+        found.map(TripRow::try_from).transpose()
+    }
+
+    /// Breakers that are tripped now, the latest first; of them, those that whoever asks sees.
+    pub async fn tripped(&self, now: DateTime<Utc>, among: &Among, limit: u32) -> Result<Vec<TripRow>, StoreError> {
+        let (set, dialect) = (among.names(), self.dialect());
+        // guard_trips_open: those that are tripped are few.
         let found: Vec<TripSql> = on_db!(self, conn => {
-            let sql = sqlx::AssertSqlSafe(format!(
-                "{SELECT} WHERE reset_at IS NULL AND (ends_at IS NULL OR ends_at > $1)
-                 ORDER BY tripped_at DESC, id LIMIT $2"
-            ));
-            sqlx::query_as(sql).bind(Micros::from(now)).bind(i64::from(limit)).fetch_all(conn).await
+            let mut query = sqlx::QueryBuilder::new(SELECT);
+            query.push(" WHERE reset_at IS NULL AND (ends_at IS NULL OR ends_at > ").push_bind(Micros::from(now)).push(")");
+            if let Some(set) = &set {
+                query.push(" AND lower(repository) IN ");
+                set.push(&mut query, dialect);
+            }
+            query.push(" ORDER BY tripped_at DESC, id LIMIT ").push_bind(i64::from(limit));
+            query.build_query_as().fetch_all(conn).await
         })?;
         found.into_iter().map(TripRow::try_from).collect()
     }

@@ -9,13 +9,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::among::Among;
 use super::columns::{Micros, clean, from_json, time, to_json, unsigned};
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::InstallationId;
 use crate::core::installation::{Installation, Stop};
 
 /// An installation as it is known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InstallationRow {
     pub id: InstallationId,
     pub account_login: String,
@@ -35,7 +36,7 @@ pub struct InstallationRow {
 }
 
 /// How many installations there are, by what they may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InstallationCount {
     pub active: u64,
     pub suspended: u64,
@@ -219,12 +220,25 @@ impl Db {
             .transpose()
     }
 
-    /// Newest first, deleted ones too.
-    pub async fn installations(&self, limit: u32, after: Option<Uuid>) -> Result<Page<InstallationRow>, StoreError> {
+    /// Newest first, deleted ones too; of them, those that cover a repository that whoever asks sees.
+    pub async fn installations(
+        &self,
+        among: &Among,
+        limit: u32,
+        after: Option<Uuid>,
+    ) -> Result<Page<InstallationRow>, StoreError> {
         let limit = page_limit(limit);
-        // installations: primary key; installation_repositories_pair, repositories: primary key.
+        let (set, dialect) = (self.ids_among(among).await?, self.dialect());
+        // installations: primary key; installation_repositories_pair, repositories: primary key. Those that are seen:
+        // installation_repositories_repository.
         let found: Vec<InstallationSql> = on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
+            if let Some(set) = &set {
+                query.push(" AND i.id IN (SELECT l.installation_id FROM installation_repositories l
+                    WHERE l.removed_at IS NULL AND l.repository_id IN ");
+                set.push(&mut query, dialect);
+                query.push(")");
+            }
             if let Some(after) = after {
                 query.push(" AND i.id < ").push_bind(after);
             }
@@ -234,6 +248,24 @@ impl Db {
         let page = Page::cut(found, limit, |row| row.id);
         let rows = page.rows.into_iter().map(InstallationRow::try_from).collect::<Result<_, _>>()?;
         Ok(Page { rows, next: page.next })
+    }
+
+    /// Whether it covers a repository that whoever asks sees.
+    pub async fn is_installation_seen(&self, id: InstallationId, among: &Among) -> Result<bool, StoreError> {
+        let (set, dialect) = (self.ids_among(among).await?, self.dialect());
+        // installations_installation_id, installation_repositories_pair.
+        Ok(on_db!(self, conn => {
+            let mut query = sqlx::QueryBuilder::new("SELECT EXISTS (SELECT 1 FROM installations i WHERE i.installation_id = ");
+            query.push_bind(id.0);
+            if let Some(set) = &set {
+                query.push(" AND EXISTS (SELECT 1 FROM installation_repositories l
+                    WHERE l.installation_id = i.id AND l.removed_at IS NULL AND l.repository_id IN ");
+                set.push(&mut query, dialect);
+                query.push(")");
+            }
+            query.push(")");
+            query.build_query_scalar::<bool>().fetch_one(conn).await
+        })?)
     }
 
     pub async fn installation(&self, id: InstallationId) -> Result<Option<InstallationRow>, StoreError> {

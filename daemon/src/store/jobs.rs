@@ -10,17 +10,18 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::among::{Among, Set, Share};
 use super::columns::{Micros, from_word, time, unsigned};
 use super::{Db, Page, StoreError, page_limit};
-use crate::core::event::EventId;
+use crate::core::event::{EventId, RepoName};
 use crate::core::intent::IntentId;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct JobId(pub Uuid);
 
 /// What a job does. Stored as `kind` and its reference columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Work {
     /// Decide on an event.
@@ -29,7 +30,7 @@ pub enum Work {
     Apply { event: EventId, intent: IntentId },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     Queued,
@@ -41,7 +42,7 @@ pub enum JobState {
     Discarded,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JobRow {
     pub id: JobId,
     #[serde(flatten)]
@@ -58,6 +59,13 @@ pub struct JobRow {
     pub last_error: Option<String>,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl JobRow {
+    /// The repository it works in, in small letters; `None`: its event was about none.
+    pub fn repository(&self) -> Option<RepoName> {
+        RepoName::parse(&self.lane).ok()
+    }
 }
 
 /// On what terms jobs are claimed.
@@ -84,10 +92,12 @@ pub struct JobFilter {
     pub event: Option<EventId>,
     pub limit: u32,
     pub after: Option<Uuid>,
+    /// What whoever asks sees.
+    pub among: Among,
 }
 
 /// How deep the queue is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct QueueDepth {
     pub queued: u64,
     pub running: u64,
@@ -151,6 +161,15 @@ impl TryFrom<JobSql> for JobRow {
     }
 }
 
+/// Where in the order of ids a page lies.
+macro_rules! push_bounds {
+    ($query:ident, $filter:ident) => {
+        if let Some(after) = $filter.after {
+            $query.push(" AND j.id < ").push_bind(after);
+        }
+    };
+}
+
 /// The conditions of a filter, for either database's builder.
 macro_rules! push_conditions {
     ($query:ident, $filter:ident) => {
@@ -164,9 +183,7 @@ macro_rules! push_conditions {
             $query.push(" AND (j.id = ").push_bind(event.0);
             $query.push(" OR j.kind = 'apply' AND j.event_id = ").push_bind(event.0).push(")");
         }
-        if let Some(after) = $filter.after {
-            $query.push(" AND j.id < ").push_bind(after);
-        }
+        push_bounds!($query, $filter);
     };
 }
 
@@ -195,16 +212,46 @@ impl Db {
 
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Page<JobRow>, StoreError> {
         let limit = page_limit(filter.limit);
-        // State: jobs_active, jobs_one_running_a_lane, jobs_state; event: primary key and jobs_of_event; else the primary
-        // key.
-        let found = on_db!(self, conn => {
-            let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs j WHERE 1 = 1"));
-            push_conditions!(query, filter);
-            query.push(" ORDER BY j.id DESC LIMIT ").push_bind(limit + 1);
-            query.build_query_as::<JobSql>().fetch_all(conn).await
-        })?;
+        let found = match filter.among.lanes() {
+            None => self.jobs_of(filter, limit + 1).await?,
+            Some(set) => self.jobs_among(filter, &set, limit + 1).await?,
+        };
         let rows = found.into_iter().map(JobRow::try_from).collect::<Result<_, _>>()?;
         Ok(Page::cut(rows, limit, |row: &JobRow| row.id.0))
+    }
+
+    async fn jobs_of(&self, filter: &JobFilter, rows: i64) -> Result<Vec<JobSql>, StoreError> {
+        // State: jobs_active, jobs_one_running_a_lane, jobs_state; lane: jobs_lane; event: primary key and jobs_of_event;
+        // else the primary key.
+        Ok(on_db!(self, conn => {
+            let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs j WHERE 1 = 1"));
+            push_conditions!(query, filter);
+            query.push(" ORDER BY j.id DESC LIMIT ").push_bind(rows);
+            query.build_query_as().fetch_all(conn).await
+        })?)
+    }
+
+    async fn jobs_among(&self, filter: &JobFilter, set: &Set, rows: i64) -> Result<Vec<JobSql>, StoreError> {
+        let (dialect, oldest_first) = (self.dialect(), false);
+        let share = Share { set, dialect, table: "jobs j", place: "j.lane", cursor: "j.id", oldest_first, rows };
+        // Those that are done are the many.
+        let few = filter.event.is_some() || filter.state.is_some_and(|state| state != JobState::Done);
+        let mut found = Vec::new();
+        for way in share.ways(few) {
+            // jobs_lane, then the primary key; a walk: primary key; few: as above.
+            found = on_db!(self, conn => {
+                let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM jobs j WHERE 1 = 1"));
+                let bounds = |query: &mut sqlx::QueryBuilder<_>| { push_bounds!(query, filter); };
+                let conditions = |query: &mut sqlx::QueryBuilder<_>| { push_conditions!(query, filter); };
+                share.push(&mut query, *way, bounds, conditions);
+                query.push(" ORDER BY j.id DESC LIMIT ").push_bind(rows);
+                query.build_query_as::<JobSql>().fetch_all(conn).await
+            })?;
+            if share.is_filled(*way, found.len()) {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// When the earliest queued job that waits for its time may run; `None`: nothing waits.

@@ -9,6 +9,7 @@
 #[macro_use]
 mod dialect;
 pub mod allowance;
+mod among;
 pub mod api_keys;
 pub mod audit;
 mod budgets;
@@ -51,6 +52,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use among::Among;
 pub use dialect::{Alone, Wakeups};
 pub use error::{OpenError, StoreError};
 pub use ingest::Packed;
@@ -65,7 +67,7 @@ pub struct StoreOptions {
 }
 
 /// A page of a list, newest first, and the cursor of the next one.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Page<T, C = uuid::Uuid> {
     pub rows: Vec<T>,
     /// Pass as `after` to go on; absent on the last page.

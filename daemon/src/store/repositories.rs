@@ -9,7 +9,7 @@ use super::columns::{Micros, repo_name, time, unsigned};
 use super::{Db, StoreError};
 use crate::core::event::RepoName;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RepositoryRow {
     pub github_id: i64,
     pub name: RepoName,

@@ -8,7 +8,7 @@ use super::{Db, StoreError};
 use crate::core::event::RepoName;
 
 /// One thing wrong in a file. Lines and columns count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FileProblem {
     pub line: usize,
     pub column: usize,
@@ -16,7 +16,7 @@ pub struct FileProblem {
 }
 
 /// A version of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FileVersion {
     /// Git's id of its content.
     pub sha: String,
@@ -24,7 +24,7 @@ pub struct FileVersion {
 }
 
 /// What is known of a repository's config file on its default branch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RepositoryConfigRow {
     pub repository: RepoName,
     pub path: String,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! scopes {
     ($($name:ident = $word:literal: $help:literal,)*) => {
         /// What a key may be used for. A person's session and the admin socket have all.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(try_from = "String", into = "&'static str")]
         pub enum Scope {
             $(#[doc = $help] $name,)*
@@ -87,7 +87,7 @@ impl fmt::Display for Scope {
 }
 
 /// Scopes of a key or token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Scopes(BTreeSet<Scope>);
 

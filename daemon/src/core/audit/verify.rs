@@ -13,7 +13,7 @@ use super::{Kind, pseudonymised_until};
 const MOST_FAULTS: usize = 100;
 
 /// The head of the chain at some time, kept elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Anchor {
     /// `None`: it was typed in, and does not say.
     pub at: Option<DateTime<Utc>>,
@@ -43,7 +43,7 @@ impl fmt::Display for Anchor {
 }
 
 /// Where the chain begins since its oldest rows were dropped: what a row of kind `audit_cut` says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Cut {
     /// The last row that was dropped, and its hash: from there the chain goes on.
     pub until: i64,
@@ -57,7 +57,7 @@ pub struct Cut {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "fault")]
 pub enum Fault {
     /// Not what was written under this number, after the row before it: it was changed, or that one and its hash were.
@@ -105,7 +105,7 @@ fn when(at: Option<DateTime<Utc>>) -> String {
 }
 
 /// What verifying came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Report {
     /// Rows looked at, and the numbers of the first and last.
     pub rows: u64,

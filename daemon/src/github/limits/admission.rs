@@ -80,7 +80,7 @@ pub(in crate::github) struct Admitted {
 }
 
 /// What is wrong between orchd and GitHub for one identity.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PartyState {
     /// `installation 5`, `app`, `anonymous`.
     pub who: String,
@@ -88,7 +88,7 @@ pub struct PartyState {
     pub seconds_left: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
     /// The circuit breaker is open.

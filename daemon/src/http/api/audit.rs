@@ -32,6 +32,7 @@ pub(super) const VERIFY: &[Param] = &[param("anchors", Text, "Heads of the chain
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let Call { app, mut query, .. } = call;
     let filter = AuditFilter {
+        among: crate::store::Among::All,
         since: query.parsed("since")?,
         until: query.parsed("until")?,
         repository: query.repository("repo")?,

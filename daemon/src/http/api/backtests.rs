@@ -26,16 +26,16 @@ const WAITING_LINES: usize = 64;
 const LOOK_BACK: Duration = Duration::days(30);
 
 /// The rules as `config show` shows them.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Candidate {
+pub(super) struct Candidate {
     rules: Value,
 }
 
 /// A line of the answer: differences in order of arrival, progress between them, and last the summary.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Line<'a> {
+pub(super) enum Line<'a> {
     Progress {
         events: u64,
         /// Of the time between the first event and the last, 0 to 1.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::call::Call;
 use super::params::{LIMIT, Param};
@@ -25,16 +26,16 @@ const LOOKED_THROUGH: u32 = 1_000;
 const SHORTEST_NAME: usize = 4;
 
 /// The config in use.
-#[derive(Serialize)]
-struct Running<'a> {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Running<'a> {
     revision: &'a str,
     git_commit: Option<&'a str>,
     effective: &'a Value,
 }
 
 /// A config that ran.
-#[derive(Serialize)]
-struct Past {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Past {
     revision: String,
     git_commit: Option<String>,
     path: String,
@@ -52,6 +53,13 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let config = call.app.config();
     let Revision { hash, git_commit, .. } = &config.revision;
     reply::json(&Running { revision: hash, git_commit: git_commit.as_deref(), effective: &config.effective })
+}
+
+/// Revisions are few: there is one page.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct History {
+    rows: Vec<Past>,
+    next: Option<Uuid>,
 }
 
 pub(super) const REVISIONS: &[Param] = &[LIMIT];
@@ -82,7 +90,7 @@ pub(super) async fn revisions(call: Call) -> Result<Reply, HttpError> {
             },
         }
     });
-    reply::json(&serde_json::json!({"rows": past.collect::<Vec<_>>(), "next": null}))
+    reply::json(&History { rows: past.collect(), next: None })
 }
 
 /// Answers when the revision is in use.

@@ -31,6 +31,7 @@ pub(super) const LIST: &[Param] =
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let Call { app, mut query, .. } = call;
     let filter = EffectFilter {
+        among: crate::store::Among::All,
         repository: query.repository("repo")?,
         number: query.parsed("number")?,
         rule: query.rule("rule")?,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use chrono::Utc;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -17,20 +18,22 @@ use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
 use crate::store::events::{EventFilter, EventRow, Replay};
 
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Shown {
     #[serde(flatten)]
     story: Story,
     /// What was known beside the payload when the event was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Value")]
     facts: Option<Beside>,
     /// Only when asked for; `null` when retention has dropped it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Value")]
     payload: Option<Option<Box<RawValue>>>,
 }
 
-#[derive(Serialize)]
-struct Replayed {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Replayed {
     event_id: EventId,
     status: &'static str,
 }
@@ -65,6 +68,7 @@ pub(super) const SHOW: &[Param] = &[param("payload", Flag, "With the payload as 
 /// Every filter of a list of events, but not where the page begins.
 pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
     Ok(EventFilter {
+        among: crate::store::Among::All,
         repository: query.repository("repo")?,
         event_type: query.text("type")?,
         event_action: query.text("action")?,

@@ -9,13 +9,13 @@ use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
 use crate::store::guards::TripRow;
 
-#[derive(Serialize)]
-struct Tripped {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Tripped {
     rows: Vec<TripRow>,
 }
 
-#[derive(Serialize)]
-struct Reset {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Reset {
     reset: u64,
 }
 
@@ -25,7 +25,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let Call { app, mut query, .. } = call;
     let limit = query.limit()?;
     query.finish()?;
-    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), limit).await? })
+    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), &crate::store::Among::All, limit).await? })
 }
 
 pub(super) async fn reset_all(mut call: Call) -> Result<Reply, HttpError> {

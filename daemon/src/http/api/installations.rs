@@ -17,9 +17,15 @@ use crate::store::installations::InstallationRow;
 /// Repositories shown of one installation.
 const MOST_REPOSITORIES: u32 = 1_000;
 
+/// The list comes a moment later.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Refreshing {
+    refreshing: bool,
+}
+
 /// One installation, with what it covers and what it lacks.
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Shown {
     installation: InstallationRow,
     /// The first thousand it covers.
     repositories: Vec<RepoName>,
@@ -40,7 +46,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
-    reply::json(&app.db.installations(limit, after).await?)
+    reply::json(&app.db.installations(&crate::store::Among::All, limit, after).await?)
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
@@ -72,5 +78,5 @@ fn lacking_for_files(granted: &BTreeMap<String, String>) -> impl Iterator<Item =
 pub(super) async fn refresh(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
     call.app.refresh.notify_one();
-    reply::json(&serde_json::json!({"refreshing": true}))
+    reply::json(&Refreshing { refreshing: true })
 }

@@ -22,6 +22,7 @@ pub(super) const LIST: &[Param] = &[
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let Call { app, mut query, .. } = call;
     let filter = JobFilter {
+        among: crate::store::Among::All,
         state: query.word("state")?,
         lane: query.text("lane")?,
         event: query.parsed::<Uuid>("event")?.map(EventId),

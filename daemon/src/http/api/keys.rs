@@ -1,9 +1,8 @@
 //! `/api/keys`: keys for scripts. A key may do what its maker may, or less.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::call::Call;
@@ -31,9 +30,10 @@ const LONGEST_LIFE: TimeDelta = TimeDelta::days(3_650);
 pub(super) const LIST: &[Param] = &[LIMIT, AFTER];
 
 /// What is asked of a key to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+#[schemars(rename = "KeyWish")]
+pub(super) struct Wish {
     /// 1 to 100 characters, for people.
     name: String,
     scopes: Vec<Scope>,
@@ -46,8 +46,9 @@ struct Wish {
 }
 
 /// A key that was made.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyMade")]
+pub(super) struct Made {
     id: Uuid,
     name: String,
     /// Told this once.
@@ -55,6 +56,15 @@ struct Made {
     beginning: String,
     #[serde(flatten)]
     terms: KeyTerms,
+}
+
+/// A key that is good for nothing any more.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyEnded")]
+pub(super) struct Ended {
+    id: Uuid,
+    /// Now; else it was before.
+    revoked: bool,
 }
 
 /// One's own, newest first; an admin's list has everybody's.
@@ -83,7 +93,7 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
     let new = NewKey { id: Uuid::now_v7(), owner: call.caller.user(), name, hash, beginning, terms };
     call.app.db.create_key(&new, call.by(), now).await?;
     let NewKey { id, name, beginning, terms, .. } = new;
-    reply::json_with(StatusCode::CREATED, &Made { id, name, key: text.expose().to_owned(), beginning, terms })
+    reply::json(&Made { id, name, key: text.expose().to_owned(), beginning, terms })
 }
 
 /// Once more is no error.
@@ -102,7 +112,7 @@ pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
         Revoked::Already => false,
         Revoked::NotThere => return Err(missing()),
     };
-    reply::json(&json!({"id": id, "revoked": revoked}))
+    reply::json(&Ended { id, revoked })
 }
 
 fn name(written: &str) -> Result<String, HttpError> {

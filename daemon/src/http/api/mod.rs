@@ -16,6 +16,7 @@ mod idempotency;
 mod installations;
 mod jobs;
 mod keys;
+mod openapi;
 mod params;
 mod query;
 mod recover;
@@ -37,6 +38,7 @@ use warp::Filter;
 use warp::path::FullPath;
 
 use self::call::Call;
+pub(super) use self::openapi::describe;
 use self::query::Query;
 use super::arrival::Arrival;
 use super::body::{self, Share};

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::call::Call;
 use super::params::{Param, ParamKind, param};
 use crate::core::audit::{Entry, Kind};
+pub(super) use crate::engine::recover::Report;
 use crate::engine::recover::{NotTaken, Order};
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};

@@ -19,8 +19,8 @@ use crate::store::rollbacks::{RollbackCounts, RollbackFilter, RollbackId, Rollba
 const USUAL_EFFECTS: u32 = 10_000;
 
 /// A rollback and how far it is.
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Shown {
     #[serde(flatten)]
     row: RollbackRow,
     counts: RollbackCounts,
@@ -78,7 +78,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
-    reply::json(&app.db.rollbacks(limit, after).await?)
+    reply::json(&app.db.rollbacks(&crate::store::Among::All, limit, after).await?)
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {

@@ -5,6 +5,7 @@ use chrono::{TimeDelta, Utc};
 use super::call::Call;
 use super::params::{Param, SINCE};
 use crate::core::rule::RuleName;
+pub(super) use crate::engine::shadow::Report;
 use crate::engine::shadow::report;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};

@@ -11,8 +11,8 @@ use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::repository_configs::RepositoryConfigRow;
 
-#[derive(Serialize)]
-struct Status {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Status {
     version: &'static str,
     started_at: DateTime<Utc>,
     uptime_seconds: i64,
@@ -65,7 +65,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
         recovery: RecoveryHealth::of(app),
         repositories,
         installations,
-        guards: app.db.tripped(Utc::now(), MOST_TRIPPED).await?,
+        guards: app.db.tripped(Utc::now(), &crate::store::Among::All, MOST_TRIPPED).await?,
         repository_configs,
     })
 }

@@ -22,8 +22,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Events oldest first, and where to go on.
-#[derive(Serialize)]
-struct Tail {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Tail {
     rows: Vec<EventRow>,
     /// Pass as `newer_than` next time.
     next: Uuid,

@@ -1,7 +1,7 @@
 //! `/api/auth/token`: a short-lived token, for what a key may or less.
 
 use chrono::{SubsecRound, TimeDelta, Utc};
-use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::Call;
@@ -13,9 +13,10 @@ use crate::http::reply::{self, Reply};
 use crate::http::token::{self, TokenError, TokenTerms};
 
 /// What is asked of a token. Nothing asks for all that the key may.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+#[schemars(rename = "TokenWish")]
+pub(super) struct Wish {
     scopes: Option<Vec<Scope>>,
     repositories: Option<Vec<String>>,
     /// Such as `10m`; `api.token_lifetime` at most, which is usual.
@@ -23,8 +24,9 @@ struct Wish {
 }
 
 /// As RFC 6749 has it, section 5.1.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenMade")]
+pub(super) struct Made {
     access_token: String,
     token_type: &'static str,
     /// Seconds.
@@ -68,5 +70,5 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
         scope: scopes.join(" "),
         repositories: terms.repositories,
     };
-    reply::json_with(StatusCode::CREATED, &made)
+    reply::json(&made)
 }

@@ -27,8 +27,8 @@ const LATEST: u32 = 20;
 const MOST_LATEST: u32 = 200;
 
 /// The same shape whatever is asked about: events, newest first, each with its decisions and effects.
-#[derive(Serialize)]
-struct Why {
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Why {
     events: Vec<Story>,
     /// Of one rule: why it did nothing, what explains it first. Absent when it acted.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,13 +17,14 @@ use uuid::Uuid;
 
 pub(super) use append::{EFFECT_COLUMNS, EndedEffect, append};
 
+use super::among::{Among, Set, Share};
 use super::columns::Micros;
 use super::{Db, Page, StoreError, page_limit};
 use crate::core::audit::{Cause, Cut, Digest, Kind, Personal, Row};
 use crate::core::event::RepoName;
 
 /// A row as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AuditRow {
     pub seq: i64,
     pub at: DateTime<Utc>,
@@ -59,6 +60,8 @@ pub struct AuditFilter {
     pub after: Option<i64>,
     /// In the order of the chain; else newest first.
     pub oldest_first: bool,
+    /// What whoever asks sees.
+    pub among: Among,
 }
 
 /// The newest rows that say something about the chain itself.
@@ -137,6 +140,13 @@ impl TryFrom<AuditSql> for Row {
     }
 }
 
+impl AuditRow {
+    /// The repository it is about, when that is a name; a row about none is of the site.
+    pub fn repository(&self) -> Option<RepoName> {
+        RepoName::parse(self.repository.as_deref()?).ok()
+    }
+}
+
 impl TryFrom<AuditSql> for AuditRow {
     type Error = StoreError;
 
@@ -165,6 +175,15 @@ impl TryFrom<AuditSql> for AuditRow {
     }
 }
 
+/// Where in the chain a page lies.
+macro_rules! push_bounds {
+    ($query:ident, $filter:ident) => {
+        if let Some(after) = $filter.after {
+            $query.push(if $filter.oldest_first { " AND seq > " } else { " AND seq < " }).push_bind(after);
+        }
+    };
+}
+
 /// The conditions of a filter, for either database's builder.
 macro_rules! push_conditions {
     ($query:ident, $filter:ident) => {
@@ -184,9 +203,7 @@ macro_rules! push_conditions {
         if let Some(kind) = $filter.kind {
             $query.push(" AND kind = ").push_bind(kind.word());
         }
-        if let Some(after) = $filter.after {
-            $query.push(if $filter.oldest_first { " AND seq > " } else { " AND seq < " }).push_bind(after);
-        }
+        push_bounds!($query, $filter);
     };
 }
 
@@ -202,17 +219,49 @@ impl Db {
 
     pub async fn audit_rows(&self, filter: &AuditFilter) -> Result<Page<AuditRow, i64>, StoreError> {
         let limit = page_limit(filter.limit);
-        // audit_repository, audit_kind; times: audit_at; else the primary key. An actor alone reads along the chain.
-        let found = on_db!(self, conn => {
-            let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
-            push_conditions!(query, filter);
-            query.push(if filter.oldest_first { " ORDER BY seq LIMIT " } else { " ORDER BY seq DESC LIMIT " });
-            query.push_bind(limit + 1);
-            query.build_query_as::<AuditSql>().fetch_all(conn).await
-        })?;
+        let among = filter.among.narrowed(filter.repository.as_ref());
+        let order = if filter.oldest_first { " ORDER BY seq LIMIT " } else { " ORDER BY seq DESC LIMIT " };
+        let found = match among.names() {
+            Some(set) => self.audit_among(filter, &set, order, limit + 1).await?,
+            // audit_repository, audit_kind; times: audit_at; else the primary key. An actor alone reads along the chain.
+            None => on_db!(self, conn => {
+                let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
+                push_conditions!(query, filter);
+                query.push(order).push_bind(limit + 1);
+                query.build_query_as::<AuditSql>().fetch_all(conn).await
+            })?,
+        };
         let page = Page::cut(found, limit, |row: &AuditSql| row.seq);
         let rows = page.rows.into_iter().map(AuditRow::try_from).collect::<Result<_, _>>()?;
         Ok(Page { rows, next: page.next })
+    }
+
+    async fn audit_among(
+        &self,
+        filter: &AuditFilter,
+        set: &Set,
+        order: &str,
+        rows: i64,
+    ) -> Result<Vec<AuditSql>, StoreError> {
+        let (dialect, oldest_first) = (self.dialect(), filter.oldest_first);
+        let share =
+            Share { set, dialect, table: "audit audit", place: "lower(repository)", cursor: "seq", oldest_first, rows };
+        let mut found = Vec::new();
+        for way in share.ways(filter.repository.is_some()) {
+            // audit_repository, then the primary key; a walk: primary key.
+            found = on_db!(self, conn => {
+                let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
+                let bounds = |query: &mut sqlx::QueryBuilder<_>| { push_bounds!(query, filter); };
+                let conditions = |query: &mut sqlx::QueryBuilder<_>| { push_conditions!(query, filter); };
+                share.push(&mut query, *way, bounds, conditions);
+                query.push(order).push_bind(rows);
+                query.build_query_as::<AuditSql>().fetch_all(conn).await
+            })?;
+            if share.is_filled(*way, found.len()) {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Rows to verify, in the order of the chain: those numbered above `after` and up to `until`. One that cannot be read is

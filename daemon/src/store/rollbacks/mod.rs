@@ -1,4 +1,5 @@
-//! Rollbacks: which effects a person wants taken back, and how each was judged: `rollbacks`, `rollback_items`.
+//! Rollbacks: which effects a person wants taken back, and how each was judged: `rollbacks`,
+//! `rollback_items`, `rollback_repositories`.
 //!
 //! A plan is made of what the store knows, then judged effect by effect by whoever can ask GitHub, and carried out when
 //! a person says so: each undo becomes an effect with a job in its repository's lane, newest first, all in one
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(in crate::store) use self::write::{drop_rollbacks, take_back};
+use super::among::Among;
 use super::columns::{Micros, from_json, from_word, repo_name, time, unsigned};
 use super::effects::EffectState;
 use super::{Db, Page, StoreError, page_limit};
@@ -23,7 +25,7 @@ use crate::core::intent::IntentId;
 use crate::core::rule::RuleName;
 
 /// Id of a rollback. UUIDv7: sorts by when it was planned. Its jobs have it where others have their event's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct RollbackId(pub Uuid);
 
@@ -37,7 +39,7 @@ impl fmt::Display for RollbackId {
 ///
 /// What rollbacks did is taken back only when it is named, by `effect`, by `rollback` or by the rule `orchd:rollback`:
 /// asking twice for the same must not bring back what the first time took away.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RollbackFilter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<IntentId>,
@@ -62,7 +64,7 @@ pub struct RollbackFilter {
 }
 
 /// How an effect of a plan was judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// To be taken back.
@@ -75,7 +77,7 @@ pub enum Verdict {
     Cannot,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RollbackRow {
     pub id: RollbackId,
     pub filter: RollbackFilter,
@@ -93,7 +95,7 @@ pub struct RollbackRow {
 }
 
 /// How many effects of a rollback are how far.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RollbackCounts {
     pub effects: u64,
     /// Not looked at yet.
@@ -114,7 +116,7 @@ impl RollbackCounts {
 }
 
 /// An effect of a rollback.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RollbackItem {
     pub effect: IntentId,
     pub action: String,
@@ -215,17 +217,45 @@ impl Db {
         found.map(RollbackRow::try_from).transpose()
     }
 
-    /// Newest first.
-    pub async fn rollbacks(&self, limit: u32, after: Option<Uuid>) -> Result<Page<RollbackRow>, StoreError> {
+    /// Newest first; of them, those that touch only repositories that whoever asks sees.
+    pub async fn rollbacks(
+        &self,
+        among: &Among,
+        limit: u32,
+        after: Option<Uuid>,
+    ) -> Result<Page<RollbackRow>, StoreError> {
         let limit = page_limit(limit);
-        // rollbacks: primary key.
+        let (set, dialect) = (among.names(), self.dialect());
+        // rollbacks, rollback_repositories: primary keys. People make them: they are few.
         let found: Vec<RollbackSql> = on_db!(self, conn => {
-            let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE id < $1 ORDER BY id DESC LIMIT $2"));
-            sqlx::query_as(sql).bind(after.unwrap_or(Uuid::max())).bind(limit + 1).fetch_all(conn).await
+            let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE id < "));
+            query.push_bind(after.unwrap_or(Uuid::max()));
+            if let Some(set) = &set {
+                query.push(" AND EXISTS (SELECT 1 FROM rollback_repositories t WHERE t.rollback_id = rollbacks.id)
+                    AND NOT EXISTS (SELECT 1 FROM rollback_repositories t WHERE t.rollback_id = rollbacks.id
+                        AND t.repository NOT IN ");
+                set.push(&mut query, dialect);
+                query.push(")");
+            }
+            query.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
+            query.build_query_as().fetch_all(conn).await
         })?;
         let page = Page::cut(found, limit, |row: &RollbackSql| row.id);
         let rows = page.rows.into_iter().map(RollbackRow::try_from).collect::<Result<_, _>>()?;
         Ok(Page { rows, next: page.next })
+    }
+
+    /// The repositories that a rollback was asked for or touches, by name. None: it is of the site, for it touches nothing
+    /// and was asked for no repository.
+    pub async fn rollback_repositories(&self, id: RollbackId) -> Result<Vec<RepoName>, StoreError> {
+        // rollback_repositories: primary key.
+        let found: Vec<String> = on_db!(self, conn => {
+            sqlx::query_scalar("SELECT repository FROM rollback_repositories WHERE rollback_id = $1 ORDER BY repository")
+                .bind(id.0)
+                .fetch_all(conn)
+                .await
+        })?;
+        found.iter().map(|name| repo_name(name)).collect()
     }
 
     /// Plans that are not wholly judged, oldest first.

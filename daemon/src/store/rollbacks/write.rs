@@ -92,6 +92,7 @@ impl Db {
             .await?;
         });
         ITEMS.execute(&mut tx, &items).await?;
+        store_repositories(&mut tx, id, filter).await?;
         let after = json!({"rollback": id, "filter": filter, "effects": items.len(), "cut_off": cut_off});
         append(&mut tx, vec![entry(Kind::RollbackPlanned, by, now, filter, after)]).await?;
         tx.commit().await?;
@@ -210,6 +211,33 @@ impl Db {
     }
 }
 
+/// Who may see a rollback is told by the repositories that it was asked for or touches.
+async fn store_repositories(tx: &mut Tx, id: Uuid, filter: &RollbackFilter) -> Result<(), sqlx::Error> {
+    // rollback_items, effects, rollback_repositories: primary keys.
+    on_tx!(tx, conn => {
+        sqlx::query(
+            "INSERT INTO rollback_repositories (rollback_id, repository)
+             SELECT DISTINCT i.rollback_id, lower(e.repository) FROM rollback_items i
+             JOIN effects e ON e.id = i.effect_id WHERE i.rollback_id = $1",
+        )
+        .bind(id)
+        .execute(&mut *conn)
+        .await?;
+    });
+    let Some(asked) = &filter.repo else { return Ok(()) };
+    on_tx!(tx, conn => {
+        sqlx::query(
+            "INSERT INTO rollback_repositories (rollback_id, repository) VALUES ($1, $2)
+             ON CONFLICT (rollback_id, repository) DO NOTHING",
+        )
+        .bind(id)
+        .bind(asked.as_str().to_ascii_lowercase())
+        .execute(&mut *conn)
+        .await?;
+    });
+    Ok(())
+}
+
 /// The audit row of what a person asked for. Its cause is what the filter names: that stays when `after` is dropped by age.
 fn entry(kind: Kind, by: Actor, now: DateTime<Utc>, filter: &RollbackFilter, after: Value) -> Entry {
     let cause = Cause {
@@ -259,6 +287,7 @@ pub(in crate::store) async fn drop_rollbacks(tx: &mut Tx, before: Uuid) -> Resul
         "DELETE FROM jobs WHERE kind = 'apply' AND state NOT IN ('queued', 'running')
             AND event_id IN (SELECT id FROM rollbacks WHERE id < $1)",
         "DELETE FROM rollback_items WHERE rollback_id < $1",
+        "DELETE FROM rollback_repositories WHERE rollback_id < $1",
         "DELETE FROM rollbacks WHERE id < $1",
     ] {
         on_tx!(tx, conn => {

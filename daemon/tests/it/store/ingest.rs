@@ -158,7 +158,7 @@ on_both! {
         first.repository = Some(repository(5, "acme/web"));
         first.installation = Some(installation(9, None));
         store(&db, vec![first.clone()]).await;
-        assert_eq!(db.installations(10, None).await.unwrap().rows[0].account_login, "acme");
+        assert_eq!(db.installations(&orchd::store::Among::All, 10, None).await.unwrap().rows[0].account_login, "acme");
 
         let mut renamed = event("acme/web", 2);
         renamed.repository = Some(SeenRepository { is_private: true, ..repository(5, "acme/site") });
@@ -169,7 +169,7 @@ on_both! {
         assert_eq!((&repositories[0].name, repositories[0].is_private), (&name("acme/site"), true));
         assert_eq!(repositories[0].event_count, 2);
         assert!(repositories[0].last_event_at.is_some());
-        assert_eq!(db.installations(10, None).await.unwrap().rows[0].account_login, "Acme-Corp");
+        assert_eq!(db.installations(&orchd::store::Among::All, 10, None).await.unwrap().rows[0].account_login, "Acme-Corp");
 
         // All of its events, under its new name.
         let filter = EventFilter { repository: Some(name("ACME/Site")), limit: 10, ..Default::default() };

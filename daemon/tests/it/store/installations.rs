@@ -87,9 +87,9 @@ on_both! {
         // A list of the second two, in which only the second stood; the third was told of afterwards.
         assert_eq!(db.mark_unlisted_deleted(now + seconds(2)).await.unwrap(), 1);
         assert_eq!(db.mark_unlisted_deleted(now + seconds(2)).await.unwrap(), 0);
-        let page = db.installations(2, None).await.unwrap();
+        let page = db.installations(&orchd::store::Among::All, 2, None).await.unwrap();
         assert_eq!(page.rows.iter().map(|row| row.id.0).collect::<Vec<_>>(), [3, 2], "newest first");
-        let rest = db.installations(2, page.next).await.unwrap();
+        let rest = db.installations(&orchd::store::Among::All, 2, page.next).await.unwrap();
         assert_eq!((rest.rows[0].id.0, rest.rows[0].deleted_at), (1, Some(now + seconds(2))));
         assert!(rest.next.is_none());
     }

@@ -99,11 +99,11 @@ on_both! {
         store(&db, vec![told(Some("acme"), Some(now - seconds(1)))]).await;
         // What almost every event tells: the id.
         let plain = store(&db, vec![told(None, None)]).await[0];
-        let rows = db.installations(10, None).await.unwrap().rows;
+        let rows = db.installations(&orchd::store::Among::All, 10, None).await.unwrap().rows;
         assert_eq!((rows.len(), rows[0].account_login.as_str()), (1, "acme-corp"));
         assert_eq!(db.event(plain).await.unwrap().unwrap().installation, Some(InstallationId(9)));
         store(&db, vec![told(Some("acme-inc"), Some(now + seconds(1)))]).await;
-        assert_eq!(db.installations(10, None).await.unwrap().rows[0].account_login, "acme-inc");
+        assert_eq!(db.installations(&orchd::store::Among::All, 10, None).await.unwrap().rows[0].account_login, "acme-inc");
     }
 
     async fn what_a_sweep_asks_is_known_by_item(place) {

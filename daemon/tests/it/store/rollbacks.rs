@@ -91,9 +91,9 @@ on_both! {
         }
         let cut_off = db.begin_rollback(&none(), 1, OPERATOR, noon()).await.unwrap();
         assert!(db.rollback(cut_off).await.unwrap().unwrap().cut_off);
-        let page = db.rollbacks(2, None).await.unwrap();
+        let page = db.rollbacks(&orchd::store::Among::All, 2, None).await.unwrap();
         assert_eq!((page.rows.len(), page.rows[0].id), (2, cut_off));
-        assert_eq!(db.rollbacks(100, page.next).await.unwrap().rows.len(), 9);
+        assert_eq!(db.rollbacks(&orchd::store::Among::All, 100, page.next).await.unwrap().rows.len(), 9);
     }
 
     async fn what_was_undone_stands_again_when_the_undo_is_taken_back(place) {
