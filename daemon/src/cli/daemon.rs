@@ -1,21 +1,16 @@
-//! The running daemon, asked over its admin socket.
+//! The running daemon, asked over its admin socket or its URL.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HOST};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::net::UnixStream;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::Global;
+use super::connection::{Connection, Question, Remote, Whole};
 use super::failure::{Code, Failure};
 
 /// Longer than any answer takes, a long poll included.
@@ -24,11 +19,14 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 /// Query parameters; those without a value are left out.
 pub(super) type Parameters<'a> = Vec<(&'static str, Option<String>)>;
 
-/// Where the daemon listens.
+/// The daemon that is asked.
 #[derive(Debug)]
 pub(super) struct Daemon {
-    socket: PathBuf,
+    connection: Connection,
 }
+
+/// Its URL in the environment; `--socket` goes before it.
+const URL_VARIABLE: &str = "ORCHD_URL";
 
 /// Just enough of a config to find the socket: its secrets need not be readable for that.
 #[derive(Deserialize)]
@@ -48,26 +46,32 @@ struct Problem {
 }
 
 impl Daemon {
-    /// By `--socket`, else by the config.
+    /// By `--url` or `--socket`, else by the environment, else by the config.
     pub(super) fn find(global: &Global) -> Result<Self, Failure> {
-        let socket = match &global.socket {
-            Some(socket) => socket.clone(),
-            None => socket_of(&global.config)?,
+        let connection = match remote(global)? {
+            Some(remote) => Connection::Remote(remote),
+            None => Connection::Socket(match &global.socket {
+                Some(socket) => socket.clone(),
+                None => socket_of(&global.config)?,
+            }),
         };
-        Ok(Self { socket })
+        Ok(Self { connection })
     }
 
     /// As [`Daemon::find`]; of a config that does not say, the daemon's usual one may.
     pub(super) fn find_for_candidate(global: &Global, usual: &Path) -> Result<Self, Failure> {
         Self::find(global).or_else(|failure| match socket_of(usual) {
-            Ok(socket) if global.socket.is_none() => Ok(Self { socket }),
+            Ok(socket) if global.socket.is_none() && failure.code != Code::Usage => {
+                Ok(Self { connection: Connection::Socket(socket) })
+            }
             _ => Err(failure),
         })
     }
 
     /// `path` with parameters, as JSON.
     pub(super) async fn get(&self, path: &str, parameters: Parameters<'_>) -> Result<Value, Failure> {
-        self.ask(Method::GET, &with_parameters(path, parameters), ANSWERS_WITHIN).await
+        let target = with_parameters(path, parameters);
+        self.ask(Question { method: Method::GET, target: &target, body: Bytes::new() }, ANSWERS_WITHIN).await
     }
 
     pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {
@@ -76,21 +80,30 @@ impl Daemon {
 
     /// For work that takes its time before the daemon answers.
     pub(super) async fn post_within(&self, patience: Duration, path: &str) -> Result<Value, Failure> {
-        self.ask(Method::POST, path, patience).await
+        self.ask(Question { method: Method::POST, target: path, body: Bytes::new() }, patience).await
     }
 
-    async fn ask(&self, method: Method, target: &str, patience: Duration) -> Result<Value, Failure> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
-        let answer = tokio::time::timeout(patience, exchange(stream, method, target)).await;
-        let (status, body) = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(reason)) => return Err(self.broke_off(&reason)),
-            Err(_elapsed) => return Err(self.broke_off("it does not answer")),
-        };
-        if status.is_success() || is_health_report(target, status) {
-            return document(&body);
+    /// With a document.
+    pub(super) async fn post_document(&self, path: &str, document: &Value) -> Result<Value, Failure> {
+        let body = document.to_string().into();
+        self.ask(Question { method: Method::POST, target: path, body }, ANSWERS_WITHIN).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Question { method: Method::DELETE, target: path, body: Bytes::new() }, ANSWERS_WITHIN).await
+    }
+
+    async fn ask(&self, question: Question<'_>, patience: Duration) -> Result<Value, Failure> {
+        let target = question.target;
+        let answer = tokio::time::timeout(patience, async {
+            let whole = self.connection.send(question).await?.whole().await;
+            whole.map_err(|reason| self.connection.broke_off(&reason))
+        });
+        let whole = answer.await.map_err(|_elapsed| self.connection.broke_off("it does not answer"))??;
+        if whole.status.is_success() || is_health_report(target, whole.status) {
+            return document(&whole.body);
         }
-        Err(refusal(status, &body))
+        Err(refusal(&whole))
     }
 
     /// Documents, a line each, given to `tell` as they come.
@@ -121,18 +134,17 @@ impl Daemon {
         body: Bytes,
         mut tell: impl FnMut(Value) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
-        let mut answer = send(stream, method, target, body).await.map_err(|reason| self.broke_off(&reason))?;
+        let broke_off = |reason: &str| self.connection.broke_off(reason);
+        let mut answer = self.connection.send(Question { method, target, body }).await?;
         if !answer.response.status().is_success() {
-            let (status, body) = answer.whole().await.map_err(|reason| self.broke_off(&reason))?;
-            return Err(refusal(status, &body));
+            return Err(refusal(&answer.whole().await.map_err(|reason| broke_off(&reason))?));
         }
         let mut waiting = Vec::new();
         loop {
             let frame = tokio::time::timeout(ANSWERS_WITHIN, answer.response.body_mut().frame()).await;
-            let frame = match frame.map_err(|_elapsed| self.broke_off("it does not answer"))? {
+            let frame = match frame.map_err(|_elapsed| broke_off("it does not answer"))? {
                 None => return Ok(()),
-                Some(frame) => frame.map_err(|error| self.broke_off(&error.to_string()))?,
+                Some(frame) => frame.map_err(|error| broke_off(&error.to_string()))?,
             };
             waiting.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
             // What ends no line yet waits for the next frame.
@@ -142,24 +154,17 @@ impl Daemon {
             waiting.drain(..whole);
         }
     }
+}
 
-    fn unreachable(&self, error: &io::Error) -> Failure {
-        let socket = self.socket.display();
-        Failure::unreachable(match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                format!("you may not use the daemon's socket {socket}: join its group, or use sudo")
-            }
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                format!(
-                    "no daemon listens on {socket}: start it (systemctl start orchd, or orchd serve), or pass --socket"
-                )
-            }
-            _ => format!("the daemon's socket {socket} cannot be used: {error}"),
-        })
-    }
-
-    fn broke_off(&self, reason: &str) -> Failure {
-        Failure::unreachable(format!("the daemon on {} broke off: {reason}", self.socket.display()))
+/// The URL that is to be asked; `None`: the machine's own daemon is.
+fn remote(global: &Global) -> Result<Option<Remote>, Failure> {
+    let in_environment = || std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty() && global.socket.is_none());
+    match global.url.clone().or_else(in_environment) {
+        Some(url) => Remote::new(&url, global.key_file.as_deref()).map(Some),
+        None if global.key_file.is_some() => {
+            Err(Failure { code: Code::Usage, message: "--key-file goes with --url".to_owned() })
+        }
+        None => Ok(None),
     }
 }
 
@@ -184,48 +189,26 @@ fn document(text: &[u8]) -> Result<Value, Failure> {
     serde_json::from_slice(text).map_err(|error| Failure::failed(format!("the daemon's answer is not JSON: {error}")))
 }
 
-async fn exchange(stream: UnixStream, method: Method, target: &str) -> Result<(StatusCode, Bytes), String> {
-    send(stream, method, target, Bytes::new()).await?.whole().await
-}
-
-/// An answer whose body is still on its way. Its connection goes with it.
-struct Answer {
-    response: Response<Incoming>,
-    _connection: AbortOnDropHandle<hyper::Result<()>>,
-}
-
-impl Answer {
-    async fn whole(self) -> Result<(StatusCode, Bytes), String> {
-        let status = self.response.status();
-        let body = self.response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-        Ok((status, body))
-    }
-}
-
-async fn send(stream: UnixStream, method: Method, target: &str, body: Bytes) -> Result<Answer, String> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let connection = AbortOnDropHandle::new(tokio::spawn(connection));
-    let request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header(HOST, "orchd")
-        .header(ACCEPT, "application/json")
-        .body(Full::new(body))
-        .map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-    Ok(Answer { response, _connection: connection })
-}
-
-fn refusal(status: StatusCode, body: &[u8]) -> Failure {
-    let code = match status {
+fn refusal(whole: &Whole) -> Failure {
+    let Whole { status, body, retry_after, location } = whole;
+    let code = match *status {
         StatusCode::NOT_FOUND => Code::NotFound,
         StatusCode::BAD_REQUEST => Code::Usage,
         _ => Code::Failed,
     };
-    let message = match serde_json::from_slice::<Problem>(body) {
+    let said = match serde_json::from_slice::<Problem>(body) {
         Ok(Problem { title, detail }) => detail.unwrap_or(title),
         Err(_) => format!("the daemon answered {status}"),
+    };
+    let message = match (*status, location, retry_after) {
+        (StatusCode::UNAUTHORIZED, ..) => {
+            format!("the key was refused: {said}; `orchd keys create` on the daemon's machine makes another")
+        }
+        (StatusCode::TOO_MANY_REQUESTS, _, Some(seconds)) => format!("{said}; try again in {seconds} s"),
+        (status, Some(location), _) if status.is_redirection() => {
+            format!("it answers at another place, and a key is not sent on: pass --url for {location}")
+        }
+        _ => said,
     };
     Failure { code, message }
 }
@@ -276,15 +259,28 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_exit_code_3() {
-        let daemon = Daemon { socket: "/nonexistent/orchd.sock".into() };
+        let daemon = Daemon { connection: Connection::Socket("/nonexistent/orchd.sock".into()) };
         let failure = daemon.get("/api/status", vec![]).await.unwrap_err();
         assert_eq!(failure.code, Code::Unreachable);
         assert!(failure.message.contains("no daemon listens on /nonexistent/orchd.sock"));
     }
 
+    fn refused(status: StatusCode, body: &'static str, retry_after: Option<&str>, location: Option<&str>) -> Failure {
+        let (retry_after, location) = (retry_after.map(str::to_owned), location.map(str::to_owned));
+        refusal(&Whole { status, body: body.into(), retry_after, location })
+    }
+
     #[test]
-    fn a_refusal_keeps_the_daemons_words() {
-        let failure = refusal(StatusCode::NOT_FOUND, br#"{"title":"not found","detail":"there is no job 1"}"#);
+    fn a_refusal_keeps_the_daemons_words_and_says_what_to_do() {
+        let missing = r#"{"title":"not found","detail":"there is no job 1"}"#;
+        let failure = refused(StatusCode::NOT_FOUND, missing, None, None);
         assert_eq!((failure.code, failure.message.as_str()), (Code::NotFound, "there is no job 1"));
+        let expired = r#"{"title":"not authenticated","detail":"the key has expired"}"#;
+        let failure = refused(StatusCode::UNAUTHORIZED, expired, None, None);
+        assert!(failure.message.contains("the key has expired; `orchd keys create`"), "{}", failure.message);
+        let failure = refused(StatusCode::TOO_MANY_REQUESTS, r#"{"title":"too many"}"#, Some("7"), None);
+        assert_eq!(failure.message, "too many; try again in 7 s");
+        let failure = refused(StatusCode::MOVED_PERMANENTLY, "", None, Some("https://other.example.com/"));
+        assert!(failure.message.ends_with("pass --url for https://other.example.com/"), "{}", failure.message);
     }
 }

@@ -1,13 +1,14 @@
 //! The command line: one file a command.
 //!
-//! Owns what a person types and reads. Everything but `serve` and `config` asks the running daemon over its admin
-//! socket; nothing here opens the database. Invariant: text that came from outside reaches no terminal with control
+//! Owns what a person types and reads. Everything but `serve` and `config` asks the running daemon, over its
+//! admin socket or from afar with a key; nothing here opens the database. Invariant: text that came from outside reaches no terminal with control
 //! characters in it.
 
 mod audit;
 mod backtest;
 mod completions;
 mod config;
+mod connection;
 mod daemon;
 mod effects;
 mod events;
@@ -15,6 +16,7 @@ mod failure;
 mod guards;
 mod installations;
 mod jobs;
+mod keys;
 mod output;
 mod recover;
 mod rollback;
@@ -74,6 +76,12 @@ struct Global {
     /// The daemon's admin socket [default: `server.admin_socket` of the config].
     #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
     socket: Option<PathBuf>,
+    /// Ask the daemon at this URL instead, from anywhere, with a key [env: ORCHD_URL].
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "socket", help_heading = GLOBAL)]
+    url: Option<String>,
+    /// The file that holds the key for --url, which only you may read [default: the key is in ORCHD_KEY].
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    key_file: Option<PathBuf>,
     /// Write JSON: one document, or one line for each row of a list.
     #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
@@ -117,6 +125,9 @@ enum Command {
     /// Take back what rules did.
     #[command(subcommand)]
     Rollback(rollback::Command),
+    /// Keys for scripts and for this command line from afar.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// The daemon at a glance.
     Status,
     /// Print shell completions.
@@ -152,6 +163,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Shadow(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
         Command::Rollback(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Keys(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),
     }
 }

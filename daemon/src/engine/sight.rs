@@ -300,7 +300,8 @@ impl Sights {
     async fn is_member(&self, person: &Reader, team: &(String, String), login: &str) -> Result<bool, GitHubError> {
         let told = membership(person, &team.0, &team.1, login).await?;
         let name = key(team);
-        if told == Membership::Untold && self.untold.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+        if told == Membership::Untold && self.untold.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone())
+        {
             tracing::warn!(
                 team = name,
                 "GitHub does not tell who is in the team, so `access` gives nobody a level by it: the App needs the permission `members: read`, and to be installed in the organisation"

@@ -64,7 +64,8 @@ impl Scene {
         let ingest = Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new()), shared.heard);
         let later = Arc::new(AtomicI64::new(0));
         let (began, seconds) = (Utc::now(), Arc::clone(&later));
-        let clock: Clock = Arc::new(move || -> DateTime<Utc> { began + TimeDelta::seconds(seconds.load(Ordering::SeqCst)) });
+        let clock: Clock =
+            Arc::new(move || -> DateTime<Utc> { began + TimeDelta::seconds(seconds.load(Ordering::SeqCst)) });
         let sights = Sights::new(Arc::clone(&live), github, ingest.sights(), clock);
         let token = fake.user_token("alice");
         Self { fake, token, sights, ingest, live, later, place, _db: db }
@@ -93,7 +94,11 @@ impl Scene {
 
     /// Requests for what alice may see.
     fn asked(&self) -> usize {
-        self.fake.requests().iter().filter(|each| each.path.starts_with("/user/") || each.path.starts_with("/orgs/")).count()
+        self.fake
+            .requests()
+            .iter()
+            .filter(|each| each.path.starts_with("/user/") || each.path.starts_with("/orgs/"))
+            .count()
     }
 
     fn reload(&self, from: &str, to: &str) {
@@ -126,7 +131,9 @@ async fn a_person_sees_what_github_shows_them_in_the_role_they_have_there() {
 #[tokio::test]
 async fn a_changed_role_counts_as_soon_as_its_event_is_there() {
     let scene = Scene::begin("").await;
-    for (role, level) in [("read", Level::Viewer), ("triage", Level::Operator), ("maintain", Level::Operator), ("admin", Level::Admin)] {
+    for (role, level) in
+        [("read", Level::Viewer), ("triage", Level::Operator), ("maintain", Level::Operator), ("admin", Level::Admin)]
+    {
         scene.fake.change_role("acme/web", "alice", Some(role), "bob");
         scene.deliver().await;
         assert_eq!(scene.level("acme/web").await, Some(level), "{role}");

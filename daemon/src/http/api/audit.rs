@@ -53,6 +53,7 @@ pub(super) const SUMMARY: &[Param] = &[SINCE];
 
 /// How much of what was done by whom.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "AuditCounts")]
 pub(super) struct Summary {
     #[serde(flatten)]
     counts: AuditSummary,

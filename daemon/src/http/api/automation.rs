@@ -82,6 +82,7 @@ pub(super) struct NewConfig {
 
 /// What a config file changes, and what became of it.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ConfigWritten")]
 pub(super) struct Written {
     rules: Vec<RuleChange>,
     values: Vec<ValueChange>,

@@ -125,6 +125,6 @@ endpoints! {
     OpenApi: openapi::show, &[] => Document(Value);
     KeysList: keys::list, keys::LIST => Document(Page<KeyRow>);
     KeysCreate: keys::create, &[], takes keys::Wish => Created(keys::Made);
-    KeysRevoke: keys::revoke, &[] => Document(keys::Gone);
+    KeysRevoke: keys::revoke, &[] => Document(keys::Ended);
     TokensCreate: token::create, &[], takes token::Wish => Created(token::Made);
 }

@@ -20,6 +20,7 @@ use crate::store::Among;
 use crate::store::events::{EventFilter, EventRow, Replay};
 
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "EventShown")]
 pub(super) struct Shown {
     #[serde(flatten)]
     story: Story,

@@ -1,7 +1,7 @@
 //! `/api/keys`: keys for scripts. A key may do what its maker may, or less.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,8 +30,9 @@ const LONGEST_LIFE: TimeDelta = TimeDelta::days(3_650);
 pub(super) const LIST: &[Param] = &[LIMIT, AFTER];
 
 /// What is asked of a key to be made.
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyWish")]
 pub(super) struct Wish {
     /// 1 to 100 characters, for people.
     name: String,
@@ -45,7 +46,8 @@ pub(super) struct Wish {
 }
 
 /// A key that was made.
-#[derive(Serialize, schemars::JsonSchema)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyMade")]
 pub(super) struct Made {
     id: Uuid,
     name: String,
@@ -56,11 +58,12 @@ pub(super) struct Made {
     terms: KeyTerms,
 }
 
-/// What became of a key.
-#[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Gone {
+/// A key that is good for nothing any more.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyEnded")]
+pub(super) struct Ended {
     id: Uuid,
-    /// `false`: it was revoked before.
+    /// Now; else it was before.
     revoked: bool,
 }
 
@@ -90,7 +93,7 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
     let new = NewKey { id: Uuid::now_v7(), owner: call.caller.user(), name, hash, beginning, terms };
     call.app.db.create_key(&new, call.by(), now).await?;
     let NewKey { id, name, beginning, terms, .. } = new;
-    reply::json_with(StatusCode::CREATED, &Made { id, name, key: text.expose().to_owned(), beginning, terms })
+    reply::json(&Made { id, name, key: text.expose().to_owned(), beginning, terms })
 }
 
 /// Once more is no error.
@@ -109,7 +112,7 @@ pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
         Revoked::Already => false,
         Revoked::NotThere => return Err(missing()),
     };
-    reply::json(&Gone { id, revoked })
+    reply::json(&Ended { id, revoked })
 }
 
 fn name(written: &str) -> Result<String, HttpError> {

@@ -28,6 +28,7 @@ pub(super) struct Me {
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SeenRepository")]
 pub(super) struct Seen {
     name: RepoName,
     level: Level,

@@ -23,6 +23,7 @@ pub(super) const SUMMARY: &[Param] =
 
 /// How much was done, and what waits.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "MetricsSummary")]
 pub(super) struct Summary {
     since: DateTime<Utc>,
     /// What the audit chain tells of that time, by kind.
@@ -44,6 +45,7 @@ pub(super) struct Sample {
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "MetricsDetailed")]
 pub(super) struct Detailed {
     at: DateTime<Utc>,
     samples: Vec<Sample>,

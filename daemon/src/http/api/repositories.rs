@@ -16,6 +16,7 @@ pub(super) const LIST: &[Param] =
 
 /// A repository, and what one may do there.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RepositoryShown")]
 pub(super) struct Shown {
     #[serde(flatten)]
     row: RepositoryRow,

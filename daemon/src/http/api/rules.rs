@@ -18,6 +18,7 @@ const LOOKED_THROUGH: u32 = 1_000;
 
 /// A rule of the server's config.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RuleShown")]
 pub(super) struct Shown {
     name: RuleName,
     mode: Mode,

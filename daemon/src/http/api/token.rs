@@ -1,7 +1,7 @@
 //! `/api/auth/token`: a short-lived token, for what a key may or less.
 
 use chrono::{SubsecRound, TimeDelta, Utc};
-use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::Call;
@@ -13,8 +13,9 @@ use crate::http::reply::{self, Reply};
 use crate::http::token::{self, TokenError, TokenTerms};
 
 /// What is asked of a token. Nothing asks for all that the key may.
-#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TokenWish")]
 pub(super) struct Wish {
     scopes: Option<Vec<Scope>>,
     repositories: Option<Vec<String>>,
@@ -23,7 +24,8 @@ pub(super) struct Wish {
 }
 
 /// As RFC 6749 has it, section 5.1.
-#[derive(Serialize, schemars::JsonSchema)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenMade")]
 pub(super) struct Made {
     access_token: String,
     token_type: &'static str,
@@ -68,5 +70,5 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
         scope: scopes.join(" "),
         repositories: terms.repositories,
     };
-    reply::json_with(StatusCode::CREATED, &made)
+    reply::json(&made)
 }
