@@ -180,10 +180,8 @@ impl Db {
         let mut tx = self.begin().await?;
         let ended = delete_all_of(&mut tx, user, None).await?;
         if ended > 0 {
-            let told = Entry {
-                note: Some(format!("everywhere: {ended} sessions")),
-                ..Entry::new(Kind::SignedOut, by, now)
-            };
+            let told =
+                Entry { note: Some(format!("everywhere: {ended} sessions")), ..Entry::new(Kind::SignedOut, by, now) };
             append(&mut tx, vec![told]).await?;
         }
         tx.commit().await?;

@@ -125,7 +125,7 @@ impl Db {
         let mut tx = self.begin().await?;
         let user = UserRow::try_from(upsert(&mut tx, person, now).await?)?;
         let tokens = seal(user.id)?;
-        write_tokens(&mut tx, user.id, &tokens, now).await?;
+        write_tokens(&mut tx, user.id, &tokens, Some(now)).await?;
         if let Some(before) = before {
             // user_sessions_token.
             on_tx!(tx, conn => {
@@ -218,13 +218,14 @@ impl Db {
     }
 
     /// Puts tokens in the place of others, and ends a turn at renewing them. False: those others are no longer there, since
-    /// the person signed in anew or took the authorisation back, and nothing was changed.
+    /// the person signed in anew or took the authorisation back, and nothing was changed. `given_at`: when GitHub gave the new
+    /// ones; `None`: they are the old ones, encrypted anew.
     pub async fn replace_tokens(
         &self,
         user: Uuid,
         old: &SealedTokens,
         new: &SealedTokens,
-        now: DateTime<Utc>,
+        given_at: Option<DateTime<Utc>>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         // users: primary key.
@@ -237,7 +238,7 @@ impl Db {
         if found.as_ref() != Some(old) {
             return Ok(false);
         }
-        write_tokens(&mut tx, user, new, now).await?;
+        write_tokens(&mut tx, user, new, given_at).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -349,12 +350,18 @@ async fn upsert(tx: &mut Tx, person: &Person, now: DateTime<Utc>) -> Result<User
     })
 }
 
-async fn write_tokens(tx: &mut Tx, user: Uuid, tokens: &SealedTokens, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+async fn write_tokens(
+    tx: &mut Tx,
+    user: Uuid,
+    tokens: &SealedTokens,
+    given_at: Option<DateTime<Utc>>,
+) -> Result<(), sqlx::Error> {
     // users: primary key.
     on_tx!(tx, conn => {
         sqlx::query(
             "UPDATE users SET access_token = $1, access_token_expires_at = $2, refresh_token = $3,
-                refresh_token_expires_at = $4, token_key = $5, refreshing_until = NULL, updated_at = $6
+                refresh_token_expires_at = $4, token_key = $5, refreshing_until = NULL,
+                updated_at = COALESCE($6, updated_at)
              WHERE id = $7",
         )
         .bind(tokens.access.as_str())
@@ -362,7 +369,7 @@ async fn write_tokens(tx: &mut Tx, user: Uuid, tokens: &SealedTokens, now: DateT
         .bind(tokens.refresh.as_deref())
         .bind(tokens.refresh_expires_at.map(Micros::from))
         .bind(tokens.key.as_str())
-        .bind(Micros::from(now))
+        .bind(given_at.map(Micros::from))
         .bind(user)
         .execute(&mut *conn)
         .await
