@@ -23,6 +23,7 @@ use warp::reply::Response;
 use super::arrival::{Arrival, Peer, RequestId, X_REQUEST_ID, accepts_text_only};
 pub use super::bind::{BindError, Inherited, Listener, SocketFile};
 use super::error::HttpError;
+use super::headers;
 use super::routes::Routes;
 use super::socket::Impatient;
 
@@ -167,7 +168,9 @@ where
     let mut response = routes.call(request).await?;
     if let Some(error) = response.extensions_mut().remove::<HttpError>() {
         error.log(&request_id, delivery_id.as_ref());
+        let headers = std::mem::take(response.headers_mut());
         response = error.render(as_text, &request_id);
+        headers::carry_over(&headers, response.headers_mut());
     }
     response.headers_mut().insert(X_REQUEST_ID, request_id.into_header());
     Ok(response)

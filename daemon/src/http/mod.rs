@@ -1,4 +1,4 @@
-//! The daemon's HTTP side: the webhook, the admin API, health and metrics.
+//! The daemon's HTTP side: the webhook, the API, signing in, health and metrics.
 //!
 //! Owns the listeners and their limits, the URL map and the one place where an error becomes a response. Refuses to
 //! know how an event is stored or decided: it hands events to ingest and reads rows from the store.
@@ -13,11 +13,14 @@ mod bind;
 mod body;
 mod error;
 mod event_names;
+mod headers;
 mod health;
 pub mod listen;
+mod login;
 mod metrics;
 mod reply;
 pub mod routes;
+mod session;
 mod socket;
 mod webhook;
 
@@ -36,6 +39,7 @@ use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::guards::reload::Asked;
 use crate::engine::ingest::Ingest;
+use crate::engine::login::{Desk, Means, NoMeans};
 use crate::engine::recover::Recovery;
 use crate::github::client::GitHub;
 use crate::store::installations::InstallationCount;
@@ -80,6 +84,7 @@ struct Shared {
     backtest: Arc<Semaphore>,
     events: EventCounters,
     large: LargeBodies,
+    desk: Desk,
     depth: Mutex<Option<(Instant, Depth)>>,
     installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
     tripped: Mutex<Option<(Instant, Option<u64>)>>,
@@ -105,9 +110,10 @@ impl App {
     /// Registers the metrics of this folder: the recorder must be installed before.
     pub fn new(site: Site) -> Self {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
+        let desk = Desk::default();
         let (depth, installations, tripped) = Default::default();
         let backtest = Arc::new(Semaphore::new(1));
-        Self(Arc::new(Shared { site, backtest, events, large, depth, installations, tripped }))
+        Self(Arc::new(Shared { site, backtest, events, large, desk, depth, installations, tripped }))
     }
 
     /// The config in use now.
@@ -126,6 +132,11 @@ impl App {
 
     fn large(&self) -> &LargeBodies {
         &self.0.large
+    }
+
+    /// What signing in takes, by the config in use.
+    fn means(&self) -> Result<Means, NoMeans> {
+        self.0.desk.means(&self.config())
     }
 
     /// As the store said at most a second ago. For what anybody may ask: one question at a time reaches the store.
