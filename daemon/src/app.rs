@@ -27,6 +27,7 @@ use crate::config::watch::Watch;
 use crate::config::{self, Config};
 use crate::engine::guards::reload;
 use crate::engine::ingest::Ingest;
+use crate::engine::sight::Sights;
 use crate::engine::{Engine, audit, installations, recover, retention, rollback, schedule, system_clock, turns, work};
 use crate::github::client::GitHub;
 use crate::http::allowlist::Allowlist;
@@ -104,6 +105,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     };
     let github = Arc::clone(&engine.github);
     let allowlist = Arc::new(Allowlist::default());
+    let sights = Sights::new(Arc::clone(&live), Arc::clone(&github), ingest.sights(), system_clock());
     let (recovery, orders) = recover::desk();
     let rollbacks = Arc::new(Notify::new());
     let (reload, reloads) = mpsc::channel(1);
@@ -113,6 +115,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         ingest,
         wake,
         refresh: Arc::clone(&engine.refresh),
+        sights,
         recovery,
         rollbacks: Arc::clone(&rollbacks),
         reload,

@@ -202,6 +202,7 @@ fn same_secrets(old: &Config, new: &Config) -> bool {
         && same_optional_secret(&before.private_key, &after.private_key)
         && same_optional_secret(&before.client_secret, &after.client_secret)
         && same_secret(&old.database.url, &new.database.url)
+        && old.login.keys == new.login.keys
 }
 
 #[cfg(test)]

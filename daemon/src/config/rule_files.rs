@@ -48,9 +48,9 @@ pub fn sources(path: &Path) -> Sources {
         found.patterns.push(here.join(pattern));
     }
     let around = Surroundings { dir: &directory_of(path), env: &|name| std::env::var_os(name) };
-    found
-        .files
-        .extend(["github", "database"].iter().filter_map(|key| root.get(key)).flat_map(|node| files(around, node)));
+    found.files.extend(
+        ["github", "database", "login"].iter().filter_map(|key| root.get(key)).flat_map(|node| files(around, node)),
+    );
     found
 }
 

@@ -16,6 +16,7 @@ use super::allowlist::client_address;
 use super::arrival::{Arrival, Peer};
 use super::caller::{Caller, Via};
 use super::error::HttpError;
+use super::person;
 use super::token::{self, LONGEST_TOKEN, TokenTerms};
 use crate::core::access::{Presented, Sight};
 use crate::core::audit::{Actor, Entry, Kind};
@@ -147,9 +148,10 @@ async fn sight(app: &App, bearer: &Bearer) -> Result<Sight, HttpError> {
     Ok(seen.at_most(bearer.terms.level))
 }
 
-/// What the owner of a key sees now. Until that is known of people, nothing.
-async fn sight_of(_app: &App, _owner: &KeyOwner) -> Result<Sight, HttpError> {
-    Ok(Sight::default())
+/// What the owner of a key sees now.
+async fn sight_of(app: &App, owner: &KeyOwner) -> Result<Sight, HttpError> {
+    let user = app.db.user(owner.id).await?;
+    person::sight_of(app, &user.ok_or_else(|| HttpError::Unauthorised("the key's owner is gone".to_owned()))?).await
 }
 
 /// Counts a refusal, and tells the audit chain: not of each one of a flood.

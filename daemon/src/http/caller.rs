@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use http::HeaderMap;
 use uuid::Uuid;
 
@@ -9,6 +10,8 @@ use super::App;
 use super::arrival::{Arrival, Peer};
 use super::bearer::{self, Bearer};
 use super::error::HttpError;
+use super::person;
+use super::session::{self, Session};
 use crate::core::access::{Level, Scopes, Sight};
 use crate::core::audit::Actor;
 
@@ -32,6 +35,8 @@ pub(super) enum Via {
     Socket,
     /// A key or a token of it.
     Key(Box<Bearer>),
+    /// A person in a browser.
+    Session(Box<Session>),
 }
 
 impl Caller {
@@ -46,13 +51,22 @@ impl Caller {
         }
         match arrival.peer {
             Peer::Local { uid } => Ok(Self::owner(Actor::Operator(uid))),
-            Peer::Network(_) => Ok(Self::nobody()),
+            Peer::Network(_) => match session::of(app, headers, Utc::now()).await? {
+                Some(session) => Self::person(app, session).await,
+                None => Ok(Self::nobody()),
+            },
         }
     }
 
     /// The owner of the machine: whoever may open the socket may do everything.
     fn owner(who: Actor) -> Self {
         Self { who, sight: Arc::new(Sight::everything()), scopes: None, via: Via::Socket }
+    }
+
+    async fn person(app: &App, session: Session) -> Result<Self, HttpError> {
+        let sight = Arc::new(person::sight_of(app, &session.user).await?);
+        let who = Actor::Person(session.user.login.clone());
+        Ok(Self { who, sight, scopes: None, via: Via::Session(Box::new(session)) })
     }
 
     fn nobody() -> Self {
@@ -67,13 +81,25 @@ impl Caller {
     pub(super) fn key(&self) -> Option<&Bearer> {
         match &self.via {
             Via::Key(bearer) => Some(bearer),
-            Via::Nothing | Via::Socket => None,
+            Via::Nothing | Via::Socket | Via::Session(_) => None,
+        }
+    }
+
+    /// The session they came in.
+    pub(super) fn session(&self) -> Option<&Session> {
+        match &self.via {
+            Via::Session(session) => Some(session),
+            Via::Nothing | Via::Socket | Via::Key(_) => None,
         }
     }
 
     /// The person that they are, or whose key it is.
     pub(super) fn user(&self) -> Option<Uuid> {
-        self.key()?.key.owner.as_ref().map(|owner| owner.id)
+        match &self.via {
+            Via::Session(session) => Some(session.user.id),
+            Via::Key(bearer) => bearer.key.owner.as_ref().map(|owner| owner.id),
+            Via::Nothing | Via::Socket => None,
+        }
     }
 
     /// Names them among all that ask, and stays the same.
@@ -82,6 +108,7 @@ impl Caller {
             Via::Nothing => "nobody".to_owned(),
             Via::Socket => "socket".to_owned(),
             Via::Key(bearer) => format!("key {}", bearer.key.id),
+            Via::Session(session) => format!("person {}", session.user.id),
         }
     }
 

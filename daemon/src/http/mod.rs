@@ -22,6 +22,7 @@ pub mod limits;
 pub mod listen;
 mod login;
 mod metrics;
+mod person;
 mod reply;
 pub mod routes;
 mod session;
@@ -47,6 +48,7 @@ use crate::engine::guards::reload::Asked;
 use crate::engine::ingest::Ingest;
 use crate::engine::login::{Desk, Means, NoMeans};
 use crate::engine::recover::Recovery;
+use crate::engine::sight::Sights;
 use crate::github::client::GitHub;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
@@ -67,6 +69,8 @@ pub struct Site {
     pub wake: Arc<Notify>,
     /// Rung when the App's installations are to be listed anew.
     pub refresh: Arc<Notify>,
+    /// What people see.
+    pub sights: Sights,
     pub recovery: Recovery,
     /// Rung when a rollback is to be planned.
     pub rollbacks: Arc<Notify>,

@@ -10,6 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use orchd::app::client::Shared;
 use orchd::config::live::LiveConfig;
 use orchd::engine::ingest::Ingest;
+use orchd::engine::sight::Sights;
 use orchd::github::client::GitHub;
 use orchd::http::allowlist::Allowlist;
 use orchd::http::listen::{self, Limits, Listener};
@@ -56,9 +57,12 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
     let stop = CancellationToken::new();
     let live = Arc::new(LiveConfig::new(config));
     let public = Listener::tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let github = Arc::new(ArcSwap::from_pointee(github));
+    let ingest = Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new()), shared.heard);
     let app = App::new(Site {
         db: db.clone(),
-        ingest: Ingest::start(db.clone(), Arc::clone(&live), Arc::new(Notify::new()), shared.heard),
+        sights: Sights::new(Arc::clone(&live), Arc::clone(&github), ingest.sights(), orchd::engine::system_clock()),
+        ingest,
         wake: Arc::new(Notify::new()),
         refresh: Arc::new(Notify::new()),
         // Nobody takes orders here.
@@ -67,7 +71,7 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
         reload: tokio::sync::mpsc::channel(1).0,
         config: live,
         allowlist: Arc::clone(&allowlist),
-        github: Arc::new(ArcSwap::from_pointee(github)),
+        github,
         metrics: orchd::telemetry::install_metrics().unwrap(),
         started_at: Utc::now(),
         listens_on: public.address(),

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::params::Param;
 use super::{
     audit, automation, backtests, config, decisions, effects, events, guards, installations, issues, jobs, keys, me,
-    metrics, openapi, recover, repositories, rollbacks, rules, shadow, status, tail, token, why,
+    metrics, openapi, recover, repositories, rollbacks, rules, sessions, shadow, status, tail, token, why,
 };
 use crate::core::access::Op;
 use crate::engine::audit::Step;
@@ -55,15 +55,14 @@ pub(super) enum Answers {
 
 macro_rules! endpoints {
     ($($op:ident: $handler:path, $query:expr $(, takes $body:ty)? => $kind:ident($answer:ty);)*) => {
-        pub(super) fn endpoint(op: Op) -> Option<Endpoint> {
+        pub(super) fn endpoint(op: Op) -> Endpoint {
             match op {
-                $(Op::$op => Some(Endpoint {
+                $(Op::$op => Endpoint {
                     handle: |call| Box::pin($handler(call)),
                     query: $query,
                     takes: [$((|about| about.subschema_for::<$body>()) as Describe)?].into_iter().next(),
                     answers: Answers::$kind(|about| about.subschema_for::<$answer>()),
-                }),)*
-                _ => None,
+                },)*
             }
         }
     };
@@ -122,6 +121,10 @@ endpoints! {
     MetricsDetailed: metrics::detailed, &[] => Document(metrics::Detailed);
     HealthShow: status::health, &[] => Health(Health);
     AuditSummary: audit::summary, audit::SUMMARY => Document(audit::Summary);
+    SessionsList: sessions::list, &[] => Document(sessions::Sessions);
+    SessionsEndAll: sessions::end_all, &[] => Document(sessions::SessionsEnded);
+    SessionsEnd: sessions::end, &[] => Document(sessions::SessionsEnded);
+    KeysRotate: keys::rotate, &[] => Document(keys::Rotated);
     OpenApi: openapi::show, &[] => Document(Value);
     KeysList: keys::list, keys::LIST => Document(Page<KeyRow>);
     KeysCreate: keys::create, &[], takes keys::Wish => Created(keys::Made);

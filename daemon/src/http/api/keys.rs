@@ -11,6 +11,8 @@ use crate::config::parse_duration;
 use crate::core::access::{KeyText, Level, Scope, Scopes};
 use crate::core::event::RepoName;
 use crate::core::text::is_dangerous;
+use crate::engine::login::seal::Keyring;
+use crate::engine::login::{self, TokenError};
 use crate::http::bearer::is_among;
 use crate::http::caller::Caller;
 use crate::http::error::HttpError;
@@ -113,6 +115,24 @@ pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
         Revoked::NotThere => return Err(missing()),
     };
     reply::json(&Ended { id, revoked })
+}
+
+/// People whose tokens are encrypted with the first of `login.keys` now, and were not.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SecretsRotated")]
+pub(super) struct Rotated {
+    people: u64,
+}
+
+/// After it, the other keys of `login.keys` are no longer needed.
+pub(super) async fn rotate(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let keyring = Keyring::of(&call.app.config().login.keys);
+    let people = login::rotate(&call.app.db, &keyring, call.by(), Utc::now()).await.map_err(|error| match error {
+        TokenError::Store(error) => error.into(),
+        other => HttpError::Conflict(other.to_string()),
+    })?;
+    reply::json(&Rotated { people })
 }
 
 fn name(written: &str) -> Result<String, HttpError> {

@@ -28,6 +28,7 @@ mod recover;
 mod repositories;
 mod rollbacks;
 mod rules;
+mod sessions;
 mod shadow;
 mod status;
 mod tail;
@@ -53,6 +54,7 @@ use super::caller::Caller;
 use super::error::HttpError;
 use super::reply::{Beside, Reply};
 use super::routes::{Routes, with};
+use super::session;
 use super::{App, error};
 use crate::core::access::{Needs, OPERATIONS, Operation};
 
@@ -117,8 +119,7 @@ where
         }
         false => Bytes::new(),
     };
-    let endpoint = endpoints::endpoint(operation.op)
-        .ok_or_else(|| HttpError::NotFound("there is nothing at this URL".to_owned()))?;
+    let endpoint = endpoints::endpoint(operation.op);
     let call = Call { app, caller, operation, query: asked.query, body, path };
     let reply = match once {
         None => (endpoint.handle)(call).await?,
@@ -142,6 +143,9 @@ async fn prepare(asked: &Asked<'_>, app: &App, beside: &mut Beside) -> Result<Pr
     let caller = Caller::of(app, arrival, asked.headers).await?;
     count(operation, &caller, app, beside)?;
     permit(operation, &caller)?;
+    if let Some(session) = caller.session().filter(|_| operation.writes()) {
+        session::check_csrf(asked.headers, None, session, &app.config())?;
+    }
     let once = idempotency::key(operation, asked.headers)?;
     Ok((operation, path, caller, once))
 }

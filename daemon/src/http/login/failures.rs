@@ -19,6 +19,9 @@ pub(super) async fn note_failure(
     now: DateTime<Utc>,
 ) -> Result<(), HttpError> {
     metrics::counter!("orchd_sign_in_failures_total").increment(1);
+    if let Some(address) = address {
+        app.failures().note(app.config().login.failures_a_minute, address);
+    }
     let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
     let told = Entry { note: Some(format!("from {from}: {why}")), ..Entry::new(Kind::SignInFailed, Actor::Orchd, now) };
     Ok(app.db.audit(vec![told]).await?)
