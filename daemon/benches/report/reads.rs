@@ -146,7 +146,8 @@ fn processed(job: &orchd::store::jobs::JobRow, repository: &RepoName) -> Result<
     let matched = event.0.as_u128() % 10 == 0;
     let decide = |rule: &str, matched: bool| -> Result<Decision> {
         let rule = RuleName::parse(rule)?;
-        let action = ActionSpec { name: "label".to_owned(), params: json!({"add": ["bug"]}), acts_on: SubjectKind::Item };
+        let action =
+            ActionSpec { name: "label".to_owned(), params: json!({"add": ["bug"]}), acts_on: SubjectKind::Item };
         let intent = Intent::new(event, &rule, &action, Target::item(repository.clone(), None, 1));
         Ok(Decision {
             rule,
@@ -203,7 +204,8 @@ async fn measure(db: &Db, text: &mut String) -> Result<()> {
             writeln!(text)?;
         }};
     }
-    let middle = Timestamp::from_unix(NoContext, u64::try_from((Utc::now() - TimeDelta::days(DAYS / 2)).timestamp())?, 0);
+    let middle =
+        Timestamp::from_unix(NoContext, u64::try_from((Utc::now() - TimeDelta::days(DAYS / 2)).timestamp())?, 0);
     let middle = Some(Uuid::new_v7(middle));
     let limit = PAGE;
     list!("events", it => db.events(&EventFilter { limit, among: it.clone(), ..Default::default() }).await);

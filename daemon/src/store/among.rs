@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::dialect::Dialect;
 use super::{Db, StoreError};
-use crate::core::access::Sight;
+use crate::core::access::{Level, Sight};
 use crate::core::event::RepoName;
 
 /// From so many repositories on, a walk is tried first.
@@ -36,6 +36,11 @@ impl Among {
     /// What somebody sees.
     pub fn of(sight: &Sight) -> Self {
         sight.only().map_or(Self::All, Self::only)
+    }
+
+    /// Where somebody has at least this level: of what they may change.
+    pub fn where_at_least(sight: &Sight, level: Level) -> Self {
+        sight.where_at_least(level).map_or(Self::All, Self::only)
     }
 
     pub fn only<'a>(names: impl IntoIterator<Item = &'a RepoName>) -> Self {
@@ -239,7 +244,6 @@ impl Db {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::core::access::Level;
 
     fn name(text: &str) -> RepoName {
         RepoName::parse(text).unwrap()
@@ -253,6 +257,15 @@ mod tests {
         assert!(!some.has(Some(&name("acme/api"))));
         assert!(!some.has(None));
         assert_eq!(Among::of(&Sight::default()), Among::only([]));
+    }
+
+    #[test]
+    fn who_sees_all_may_change_some() {
+        let sight =
+            Sight::new(Some(Level::Viewer), [(name("acme/web"), Level::Operator), (name("acme/api"), Level::Viewer)]);
+        assert_eq!(Among::where_at_least(&sight, Level::Viewer), Among::All);
+        assert_eq!(Among::where_at_least(&sight, Level::Operator), Among::only(&[name("acme/web")]));
+        assert_eq!(Among::where_at_least(&sight, Level::Admin), Among::only([]));
     }
 
     #[test]

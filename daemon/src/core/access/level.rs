@@ -84,6 +84,12 @@ impl Sight {
         self.site.is_none().then(|| self.repositories.values().map(|(name, _)| name))
     }
 
+    /// The repositories where the level is held; `None`: it is held in all.
+    pub fn where_at_least(&self, level: Level) -> Option<impl Iterator<Item = &RepoName>> {
+        let held = self.repositories.values().filter(move |(_, own)| *own >= level).map(|(name, _)| name);
+        (self.site < Some(level)).then_some(held)
+    }
+
     /// No more than those repositories, and nothing of the site. Of repositories that are not there, nothing.
     pub fn cut_to(&self, names: &[RepoName]) -> Self {
         let seen = names.iter().filter_map(|name| Some((name.clone(), self.level_in(name)?)));

@@ -89,7 +89,7 @@ async fn plan(mut query: Query, by: Actor, app: App) -> Result<Response, HttpErr
     if most == 0 {
         return Err(HttpError::BadRequest("`limit` must be at least 1".to_owned()));
     }
-    let id = app.db.begin_rollback(&filter, most, by, chrono::Utc::now()).await?;
+    let id = app.db.begin_rollback(&filter, &crate::store::Among::All, most, by, chrono::Utc::now()).await?;
     app.rollbacks.notify_one();
     reply::json(&shown(id, &app).await?)
 }

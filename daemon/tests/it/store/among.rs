@@ -220,7 +220,7 @@ on_both! {
         let db = place.open().await;
         let random = &mut StdRng::seed_from_u64(4);
         fill(&db, random).await;
-        let plan = async |filter| db.begin_rollback(&filter, 1_000, OPERATOR, noon()).await.unwrap();
+        let plan = async |filter| db.begin_rollback(&filter, &orchd::store::Among::All, 1_000, OPERATOR, noon()).await.unwrap();
         let everywhere = plan(RollbackFilter { rule: Some(RuleName::parse("bugs").unwrap()), ..Default::default() }).await;
         let one = plan(RollbackFilter { repo: Some(name("Org0/Repo-0")), ..Default::default() }).await;
         let nothing = plan(RollbackFilter { rule: Some(RuleName::parse("no-such").unwrap()), ..Default::default() }).await;

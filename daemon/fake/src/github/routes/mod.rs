@@ -77,7 +77,9 @@ pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer 
         (["app", ..], Caller::Installation { .. } | Caller::Person(_)) => {
             Answer::error(403, "This endpoint requires a JSON web token of a GitHub App")
         }
-        (["user", "installations", rest @ ..], Caller::Person(login)) => seeing::installations(world, call, login, rest),
+        (["user", "installations", rest @ ..], Caller::Person(login)) => {
+            seeing::installations(world, call, login, rest)
+        }
         (["orgs", organization, "teams", slug, "memberships", login], Caller::Person(_)) => {
             seeing::membership(world, organization, slug, login)
         }
