@@ -161,10 +161,20 @@ impl Db {
                 query.push(" ORDER BY e.id ").push(order).push(" LIMIT ").push_bind(rows);
                 query.build_query_as::<EventSql>().fetch_all(conn).await
             })?;
-            if share.is_filled(*way, found.len()) {
+            if share.is_filled(*way, found.len()) || !self.are_there_further(filter, &share).await? {
                 break;
             }
         }
         Ok(found)
+    }
+
+    /// Whether a walk left events out.
+    async fn are_there_further(&self, filter: &EventFilter, share: &Share<'_>) -> Result<bool, StoreError> {
+        // event_receipts: primary key.
+        Ok(on_db!(self, conn => {
+            let mut query = sqlx::QueryBuilder::new("");
+            share.push_further(&mut query, |query| { push_bounds!(query, filter); });
+            query.build_query_scalar().fetch_one(conn).await
+        })?)
     }
 }
