@@ -57,6 +57,7 @@ pub struct Ingest {
     config: Arc<LiveConfig>,
     heard: Heard,
     sights: Changes,
+    db: Db,
 }
 
 /// When there was last pressure, in milliseconds since this was made; 0: never.
@@ -92,8 +93,8 @@ impl Ingest {
         let (queue, waiting) = mpsc::channel(config.current().server.max_pending.max(1));
         let stored = Arc::new(watch::Sender::new(0));
         let busy = Busy::new();
-        tokio::spawn(store_batches(db, waiting, Arc::clone(&stored), busy.clone(), wake));
-        Self { queue, stored, busy, config, heard, sights: Changes::default() }
+        tokio::spawn(store_batches(db.clone(), waiting, Arc::clone(&stored), busy.clone(), wake));
+        Self { queue, stored, busy, config, heard, sights: Changes::default(), db }
     }
 
     /// Stores one delivery; returns when it is on disk.
@@ -107,7 +108,7 @@ impl Ingest {
         if let Some(repository) = &event.repository {
             self.heard.hear(&repository.name, event.number, &event.event_type);
         }
-        self.sights.hear(&event);
+        self.sights.hear(&event, &self.db).await;
         // Here and not in the task that writes: connections are served in parallel, batches are not.
         let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();

@@ -1,8 +1,8 @@
 //! Lists cut to what somebody sees, at a cost that does not grow with what they do not see.
 //!
-//! The newest rows of a few among many repositories are found in three steps: the newest row of each (one look into the
-//! index each); the repositories whose newest row is among as many as fill the page, since no other can have a row on it;
-//! and of each of those at most a page. Whoever sees many repositories mostly sees much of what arrived last: then a
+//! The newest rows of a few among many repositories are found in two steps: the newest of each, as many as fill the page
+//! together, which bounds how far back the page reaches; then of those repositories that have a row within the bound, the
+//! other rows within it. Whoever sees many repositories mostly sees much of what arrived last: then a
 //! short walk back through all of it fills the page sooner, and is tried first.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::dialect::Dialect;
 use super::{Db, StoreError};
-use crate::core::access::Sight;
+use crate::core::access::{Level, Sight};
 use crate::core::event::RepoName;
 
 /// From so many repositories on, a walk is tried first.
@@ -36,6 +36,11 @@ impl Among {
     /// What somebody sees.
     pub fn of(sight: &Sight) -> Self {
         sight.only().map_or(Self::All, Self::only)
+    }
+
+    /// Where somebody has at least this level: of what they may change.
+    pub fn where_at_least(sight: &Sight, level: Level) -> Self {
+        sight.where_at_least(level).map_or(Self::All, Self::only)
     }
 
     pub fn only<'a>(names: impl IntoIterator<Item = &'a RepoName>) -> Self {
@@ -153,6 +158,8 @@ impl Share<'_> {
         match self.set.members {
             0 => &[],
             _ if few => &[Way::Test],
+            // Who reads on from where they were has read nearly all.
+            _ if self.oldest_first => &[Way::Walk, Way::Merge],
             MANY.. => &[Way::Walk, Way::Merge],
             _ => &[Way::Merge],
         }
@@ -161,6 +168,19 @@ impl Share<'_> {
     /// Whether no other way needs to be tried.
     pub(super) fn is_filled(&self, way: Way, found: usize) -> bool {
         way != Way::Walk || i64::try_from(found).is_ok_and(|found| found >= self.rows)
+    }
+
+    /// A whole question: whether there are more rows than a walk looks at.
+    pub(super) fn push_further<DB: Database>(
+        &self,
+        query: &mut QueryBuilder<DB>,
+        bounds: impl Fn(&mut QueryBuilder<DB>),
+    ) {
+        let Self { table, cursor, .. } = self;
+        let order = if self.oldest_first { "ASC" } else { "DESC" };
+        query.push(format_args!("SELECT EXISTS (SELECT 1 FROM {table} WHERE 1 = 1"));
+        bounds(query);
+        query.push(format_args!(" ORDER BY {cursor} {order} LIMIT 1 OFFSET {WALK})"));
     }
 
     /// The condition that the row is one of the page. `bounds` pushes what of the conditions says where in the order the
@@ -175,46 +195,114 @@ impl Share<'_> {
         DB: Database,
         String: for<'q> Encode<'q, DB> + Type<DB>,
     {
-        let Self { table, place, cursor, rows, .. } = self;
-        let (name, alias) = table.split_once(' ').unwrap_or((table, table));
-        let order = if self.oldest_first { "ASC" } else { "DESC" };
         match way {
             Way::Test => {
-                query.push(format_args!(" AND {place} IN "));
+                query.push(format_args!(" AND {} IN ", self.place));
                 self.set.push(query, self.dialect);
                 conditions(query);
             }
-            Way::Walk => {
-                query.push(format_args!(" AND {cursor} IN (SELECT {cursor} FROM (SELECT * FROM {table} WHERE 1 = 1"));
-                bounds(query);
-                query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {WALK}) {alias} WHERE {place} IN "));
-                self.set.push(query, self.dialect);
-                conditions(query);
-                query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows})"));
-            }
-            Way::Merge => {
-                let key = cursor.rsplit('.').next().unwrap_or(cursor);
-                query.push(format_args!(
-                    " AND {cursor} IN (WITH heads AS MATERIALIZED (SELECT s.place, (SELECT {cursor} FROM {table}
-                        WHERE {place} = s.place"
-                ));
-                conditions(query);
-                query.push(format_args!(" ORDER BY {cursor} {order} LIMIT 1) AS head FROM "));
-                self.set.push(query, self.dialect);
-                query.push(format_args!(
-                    " s), near AS MATERIALIZED (SELECT place FROM heads WHERE head IS NOT NULL
-                        ORDER BY head {order} LIMIT {rows}) SELECT x.{key} FROM near CROSS JOIN "
-                ));
-                let (head, tail) = match self.dialect {
-                    Dialect::Sqlite => (format!("{name} x WHERE x.{key} IN ("), ")"),
-                    Dialect::Postgres => ("LATERAL (".to_owned(), ") x"),
-                };
-                query.push(format_args!("{head}SELECT {cursor} FROM {table} WHERE {place} = near.place"));
-                conditions(query);
-                query.push(format_args!(
-                    " ORDER BY {cursor} {order} LIMIT {rows}{tail} ORDER BY x.{key} {order} LIMIT {rows})"
-                ));
-            }
+            Way::Walk => self.push_walk(query, bounds, conditions),
+            Way::Merge => self.push_merge(query, conditions),
+        }
+    }
+
+    fn order(&self) -> &'static str {
+        if self.oldest_first { "ASC" } else { "DESC" }
+    }
+
+    /// One of what a subquery gives. PostgreSQL must not be led to walk along the order until it met them all.
+    fn one_of(&self) -> (&'static str, &'static str) {
+        match self.dialect {
+            Dialect::Sqlite => (" IN (", ")"),
+            Dialect::Postgres => (" = ANY(ARRAY(", "))"),
+        }
+    }
+
+    fn push_walk<DB>(
+        &self,
+        query: &mut QueryBuilder<DB>,
+        bounds: impl Fn(&mut QueryBuilder<DB>),
+        conditions: impl Fn(&mut QueryBuilder<DB>),
+    ) where
+        DB: Database,
+        String: for<'q> Encode<'q, DB> + Type<DB>,
+    {
+        let (Self { table, place, cursor, rows, .. }, order) = (self, self.order());
+        let alias = table.rsplit(' ').next().unwrap_or(table);
+        let (head, tail) = self.one_of();
+        query.push(format_args!(" AND {cursor}{head}SELECT {cursor} FROM (SELECT * FROM {table} WHERE 1 = 1"));
+        bounds(query);
+        query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {WALK}) {alias} WHERE {place} IN "));
+        self.set.push(query, self.dialect);
+        conditions(query);
+        query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows}{tail}"));
+    }
+
+    /// So many rows of each repository that together they fill the page: the last one on that page is a bound, and only
+    /// repositories with a row on it can have others before the bound.
+    fn push_merge<DB>(&self, query: &mut QueryBuilder<DB>, conditions: impl Fn(&mut QueryBuilder<DB>))
+    where
+        DB: Database,
+        String: for<'q> Encode<'q, DB> + Type<DB>,
+    {
+        let (Self { cursor, rows, .. }, order) = (self, self.order());
+        let key = cursor.rsplit('.').next().unwrap_or(cursor);
+        let (head, tail) = self.one_of();
+        let members = i64::try_from(self.set.members).unwrap_or(i64::MAX).max(1);
+        let sample = (rows * 2 / members).clamp(1, *rows);
+        query
+            .push(format_args!(" AND {cursor}{head}WITH first AS MATERIALIZED (SELECT s.place, x.{key} AS head FROM "));
+        self.set.push(query, self.dialect);
+        query.push(" s CROSS JOIN ");
+        self.push_each(query, "s.place", "", sample, &conditions);
+        query.push(format_args!(
+            "), near AS MATERIALIZED (SELECT DISTINCT place FROM (SELECT place, head FROM first
+                ORDER BY head {order} LIMIT {rows}) f) SELECT x.{key} FROM near CROSS JOIN "
+        ));
+        let (least, beyond) = if self.oldest_first { ("<=", self.last()) } else { (">=", self.lowest()) };
+        let bound = format!(
+            " AND {cursor} {least} COALESCE((SELECT head FROM first ORDER BY head {order} LIMIT 1 OFFSET {}), {beyond})",
+            rows - 1
+        );
+        self.push_each(query, "near.place", &bound, *rows, &conditions);
+        query.push(format_args!(" ORDER BY x.{key} {order} LIMIT {rows}{tail}"));
+    }
+
+    /// The first rows of each repository, as `x`.
+    fn push_each<DB: Database>(
+        &self,
+        query: &mut QueryBuilder<DB>,
+        of: &str,
+        bound: &str,
+        rows: i64,
+        conditions: impl Fn(&mut QueryBuilder<DB>),
+    ) {
+        let (Self { table, place, cursor, .. }, order) = (self, self.order());
+        let (name, key) = (table.split(' ').next().unwrap_or(table), cursor.rsplit('.').next().unwrap_or(cursor));
+        let (head, tail) = match self.dialect {
+            Dialect::Sqlite => (format!("{name} x WHERE x.{key} IN ("), ")"),
+            Dialect::Postgres => ("LATERAL (".to_owned(), ") x"),
+        };
+        query.push(format_args!("{head}SELECT {cursor} FROM {table} WHERE {place} = {of}{bound}"));
+        conditions(query);
+        query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows}{tail}"));
+    }
+
+    /// Before every value of the cursor.
+    fn lowest(&self) -> &'static str {
+        match (self.dialect, self.cursor) {
+            (_, "seq") => "0",
+            (Dialect::Sqlite, _) => "x''",
+            (Dialect::Postgres, _) => "CAST('00000000-0000-0000-0000-000000000000' AS UUID)",
+        }
+    }
+
+    /// After every value of the cursor.
+    fn last(&self) -> &'static str {
+        match (self.dialect, self.cursor) {
+            (_, "seq") => "9223372036854775807",
+            (Dialect::Sqlite, _) => "x'ffffffffffffffffffffffffffffffff'",
+            (Dialect::Postgres, _) => "CAST('ffffffff-ffff-ffff-ffff-ffffffffffff' AS UUID)",
         }
     }
 }
@@ -239,7 +327,6 @@ impl Db {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::core::access::Level;
 
     fn name(text: &str) -> RepoName {
         RepoName::parse(text).unwrap()
@@ -253,6 +340,15 @@ mod tests {
         assert!(!some.has(Some(&name("acme/api"))));
         assert!(!some.has(None));
         assert_eq!(Among::of(&Sight::default()), Among::only([]));
+    }
+
+    #[test]
+    fn who_sees_all_may_change_some() {
+        let sight =
+            Sight::new(Some(Level::Viewer), [(name("acme/web"), Level::Operator), (name("acme/api"), Level::Viewer)]);
+        assert_eq!(Among::where_at_least(&sight, Level::Viewer), Among::All);
+        assert_eq!(Among::where_at_least(&sight, Level::Operator), Among::only(&[name("acme/web")]));
+        assert_eq!(Among::where_at_least(&sight, Level::Admin), Among::only([]));
     }
 
     #[test]

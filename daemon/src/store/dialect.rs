@@ -142,6 +142,51 @@ impl Alone {
     }
 }
 
+/// PostgreSQL channel on which daemons tell each other who may see something else from now on.
+const SIGHTS: &str = "orchd_sights";
+
+/// What other daemons, and this one, tell of who sees what. Holds one connection on PostgreSQL.
+#[derive(Debug)]
+pub struct SightNews(Option<PgListener>);
+
+impl SightNews {
+    /// The next word that was told with [`Db::tell_of_sight`]; `None`: some may have been lost with the connection. On
+    /// SQLite, where there is no other daemon, it never comes.
+    ///
+    /// # Errors
+    /// When the connection broke and could not be made again: wait a little, then call again.
+    pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
+        match &mut self.0 {
+            None => std::future::pending().await,
+            Some(listener) => Ok(listener.try_recv().await?.map(|told| told.payload().to_owned())),
+        }
+    }
+}
+
+impl Db {
+    /// # Errors
+    /// When PostgreSQL cannot be reached.
+    pub async fn listen_for_sight(&self) -> Result<SightNews, StoreError> {
+        Ok(SightNews(match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::Postgres(pool) => {
+                let mut listener = PgListener::connect_with(pool).await?;
+                listener.ignore_pool_close_event(true);
+                listener.listen(SIGHTS).await?;
+                Some(listener)
+            }
+        }))
+    }
+
+    /// Tells the daemons on this database, when there may be others. `what` has at most 7,999 bytes.
+    pub async fn tell_of_sight(&self, what: &str) -> Result<(), StoreError> {
+        if let Pools::Postgres(pool) = &self.pools {
+            sqlx::query("SELECT pg_notify($1, $2)").bind(SIGHTS).bind(what).execute(pool).await?;
+        }
+        Ok(())
+    }
+}
+
 /// PostgreSQL channel on which daemons tell each other that there are new jobs.
 const CHANNEL: &str = "orchd_jobs";
 

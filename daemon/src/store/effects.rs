@@ -1,23 +1,24 @@
 //! Effects: intents, and what became of them: `effects`.
 
+mod list;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use self::list::EffectFilter;
 use super::allowance::{Allowance, UsedUp};
-use super::among::{Among, Set, Share};
 use super::audit::{EFFECT_COLUMNS, EndedEffect, append};
-use super::columns::{Micros, clean, from_json, from_word, repo_name, signed, time, to_json, unsigned, word};
+use super::columns::{Micros, clean, from_json, from_word, repo_name, time, to_json, unsigned, word};
 use super::dialect::Tx;
 use super::jobs::JobId;
 use super::merge_queue;
 use super::rollbacks::{RollbackId, take_back};
-use super::{Db, Page, StoreError, page_limit};
+use super::{Db, StoreError};
 use crate::core::audit::{Actor, Entry};
-use crate::core::event::{EventId, InstallationId, RepoName};
+use crate::core::event::{EventId, InstallationId};
 use crate::core::intent::{Intent, IntentId, Target};
-use crate::core::rule::RuleName;
 use crate::core::subject::{CommitId, Subject};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -90,19 +91,6 @@ pub struct EffectOutcome {
     pub before: Option<Value>,
     pub after: Option<Value>,
     pub note: Option<String>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct EffectFilter {
-    pub repository: Option<RepoName>,
-    pub number: Option<u64>,
-    pub rule: Option<RuleName>,
-    pub event: Option<EventId>,
-    pub state: Option<EffectState>,
-    pub limit: u32,
-    pub after: Option<Uuid>,
-    /// What whoever asks sees.
-    pub among: Among,
 }
 
 /// One row of `effects`.
@@ -190,37 +178,6 @@ impl TryFrom<EffectSql> for EffectRow {
     }
 }
 
-/// Where in the order of arrival a page lies.
-macro_rules! push_bounds {
-    ($query:ident, $filter:ident) => {
-        if let Some(after) = $filter.after {
-            $query.push(" AND cursor < ").push_bind(after);
-        }
-    };
-}
-
-/// The conditions of a filter, for either database's builder.
-macro_rules! push_conditions {
-    ($query:ident, $filter:ident, $state:ident) => {
-        if let Some(repository) = &$filter.repository {
-            $query.push(" AND lower(repository) = ").push_bind(repository.as_str().to_ascii_lowercase());
-        }
-        if let Some(number) = $filter.number {
-            $query.push(" AND number = ").push_bind(signed(number));
-        }
-        if let Some(rule) = &$filter.rule {
-            $query.push(" AND rule = ").push_bind(rule.as_str().to_owned());
-        }
-        if let Some(event) = $filter.event {
-            $query.push(" AND event_id = ").push_bind(event.0);
-        }
-        if let Some(state) = &$state {
-            $query.push(" AND state = ").push_bind(state.clone());
-        }
-        push_bounds!($query, $filter);
-    };
-}
-
 impl Db {
     pub async fn effect(&self, id: IntentId) -> Result<Option<EffectRow>, StoreError> {
         // effects: primary key.
@@ -229,55 +186,6 @@ impl Db {
             sqlx::query_as(sql).bind(id.0).fetch_optional(conn).await
         })?;
         found.map(EffectRow::try_from).transpose()
-    }
-
-    pub async fn effects(&self, filter: &EffectFilter) -> Result<Page<EffectRow>, StoreError> {
-        let limit = page_limit(filter.limit);
-        let state = filter.state.map(|state| word(&state)).transpose()?;
-        let among = filter.among.narrowed(filter.repository.as_ref());
-        let found = match among.names() {
-            Some(set) => self.effects_among(filter, state, &set, limit + 1).await?,
-            // One filter: effects_repository, _item, _rule, _event, _state; none: effects_cursor. An effect's id is a
-            // hash, so the order of arrival has its own column.
-            None => on_db!(self, conn => {
-                let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
-                push_conditions!(query, filter, state);
-                query.push(" ORDER BY cursor DESC LIMIT ").push_bind(limit + 1);
-                query.build_query_as::<EffectSql>().fetch_all(conn).await
-            })?,
-        };
-        let page = Page::cut(found, limit, |row: &EffectSql| row.cursor);
-        let rows = page.rows.into_iter().map(EffectRow::try_from).collect::<Result<_, _>>()?;
-        Ok(Page { rows, next: page.next })
-    }
-
-    async fn effects_among(
-        &self,
-        filter: &EffectFilter,
-        state: Option<String>,
-        set: &Set,
-        rows: i64,
-    ) -> Result<Vec<EffectSql>, StoreError> {
-        let (dialect, oldest_first) = (self.dialect(), false);
-        let (table, place, cursor) = ("effects effects", "lower(repository)", "cursor");
-        let share = Share { set, dialect, table, place, cursor, oldest_first, rows };
-        let few = filter.event.is_some() || filter.repository.is_some();
-        let mut found = Vec::new();
-        for way in share.ways(few) {
-            // effects_repository, then effects_cursor; a walk: effects_cursor; few: as above.
-            found = on_db!(self, conn => {
-                let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
-                let bounds = |query: &mut sqlx::QueryBuilder<_>| { push_bounds!(query, filter); };
-                let conditions = |query: &mut sqlx::QueryBuilder<_>| { push_conditions!(query, filter, state); };
-                share.push(&mut query, *way, bounds, conditions);
-                query.push(" ORDER BY cursor DESC LIMIT ").push_bind(rows);
-                query.build_query_as::<EffectSql>().fetch_all(conn).await
-            })?;
-            if share.is_filled(*way, found.len()) {
-                break;
-            }
-        }
-        Ok(found)
     }
 
     /// Before the write: state `writing`, with what was read and what will be written, unless what may be written is used

@@ -58,7 +58,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use among::Among;
-pub use dialect::{Alone, Wakeups};
+pub use dialect::{Alone, SightNews, Wakeups};
 pub use error::{OpenError, StoreError};
 pub use ingest::Packed;
 

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt as _;
 use orchd::app::client::Shared;
 use orchd::config::live::{LiveConfig, ReloadOutcome};
 use orchd::core::access::Level;
 use orchd::core::event::RepoName;
 use orchd::engine::Clock;
 use orchd::engine::ingest::{Ingest, new_event};
-use orchd::engine::sight::{SightError, Sighted, Sights};
+use orchd::engine::sight::{Changes, SightError, Sighted, Sights};
 use orchd::github::GitHubError;
 use orchd::github::client::GitHub;
 use orchd::github::webhook::{self, Encoding, Headers, Signature};
@@ -36,17 +37,22 @@ struct Scene {
     ingest: Ingest,
     live: Arc<LiveConfig>,
     later: Arc<AtomicI64>,
+    github: Arc<ArcSwap<GitHub>>,
+    clock: Clock,
     place: Place,
-    _db: Db,
+    db: Db,
 }
 
 impl Scene {
     /// The App is installed on acme; alice may write in acme/web.
     async fn begin(access: &str) -> Self {
+        Self::begin_on(Place::sqlite().await, access).await
+    }
+
+    async fn begin_on(place: Place, access: &str) -> Self {
         let fake = Fake::start().await.unwrap();
         fake.install("acme", &["acme/web", "acme/api"]);
         fake.add_collaborator("acme/web", "alice");
-        let place = Place::sqlite().await;
         let db = place.open().await;
         let path = place.directory.path().join("orchd.yaml");
         std::fs::write(place.directory.path().join("app.pem"), fake.app_key().pem()).unwrap();
@@ -66,9 +72,9 @@ impl Scene {
         let (began, seconds) = (Utc::now(), Arc::clone(&later));
         let clock: Clock =
             Arc::new(move || -> DateTime<Utc> { began + TimeDelta::seconds(seconds.load(Ordering::SeqCst)) });
-        let sights = Sights::new(Arc::clone(&live), github, ingest.sights(), clock);
+        let sights = Sights::new(Arc::clone(&live), Arc::clone(&github), ingest.sights(), Arc::clone(&clock));
         let token = fake.user_token("alice");
-        Self { fake, token, sights, ingest, live, later, place, _db: db }
+        Self { fake, token, sights, ingest, live, github, clock, later, place, db }
     }
 
     async fn ask(&self) -> Result<Sighted, SightError<Infallible>> {
@@ -264,7 +270,7 @@ async fn however_many_ask_github_is_asked_once() {
 #[tokio::test]
 async fn an_answer_that_an_event_overtook_is_not_used() {
     let scene = Scene::begin("").await;
-    let (fake, ingest) = (scene.fake.clone(), scene.ingest.sights());
+    let (fake, changes, db) = (scene.fake.clone(), scene.ingest.sights(), scene.db.clone());
     // While GitHub answers, her role is taken away and the event of it arrives.
     let overtaken = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&overtaken);
@@ -277,10 +283,41 @@ async fn an_answer_that_an_event_overtook_is_not_used() {
             let verified = webhook::verify(&["a secret".to_owned().into()], signature, delivery.body.clone()).unwrap();
             let (envelope, payload) = webhook::read_envelope(&verified, Encoding::Json).unwrap();
             let named = Headers { delivery_id: delivery.guid.clone(), event_type: delivery.event.clone() };
-            ingest.hear(&new_event(named, envelope, payload, Source::Webhook, Utc::now()));
+            let event = new_event(named, envelope, payload, Source::Webhook, Utc::now());
+            changes.hear(&event, &db).now_or_never().unwrap();
         }
     }));
     assert_eq!(scene.level("acme/web").await, Some(Level::Viewer));
     assert_eq!(overtaken.load(Ordering::SeqCst), 1);
     assert_eq!(scene.asked(), 4, "asked anew");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_daemon_on_the_same_database_hears_of_it_too() {
+    let scene = Scene::begin_on(Place::postgres().await, "").await;
+    let changes = Changes::default();
+    let other =
+        Sights::new(Arc::clone(&scene.live), Arc::clone(&scene.github), changes.clone(), Arc::clone(&scene.clock));
+    let listening = tokio::spawn(changes.follow(scene.place.open().await));
+    let level = async || {
+        let token = ready(Ok::<_, Infallible>(SecretString::from(scene.token.clone())));
+        other.of("alice", ALICE, token).await.unwrap().sight.level_in(&RepoName::parse("acme/web").unwrap())
+    };
+    assert_eq!(level().await, Some(Level::Operator));
+    scene.fake.change_role("acme/web", "alice", Some("read"), "bob");
+    scene.deliver().await;
+    // The clock stands: no answer ever gets too old.
+    let heard = async {
+        while level().await != Some(Level::Viewer) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), heard).await.unwrap();
+    listening.abort();
+    let _ = listening.await;
+    drop(other);
+    let Scene { place, db, ingest, .. } = scene;
+    drop(ingest);
+    db.close().await;
+    place.drop().await;
 }

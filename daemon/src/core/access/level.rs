@@ -84,10 +84,23 @@ impl Sight {
         self.site.is_none().then(|| self.repositories.values().map(|(name, _)| name))
     }
 
+    /// The repositories where the level is held; `None`: it is held in all.
+    pub fn where_at_least(&self, level: Level) -> Option<impl Iterator<Item = &RepoName>> {
+        let held = self.repositories.values().filter(move |(_, own)| *own >= level).map(|(name, _)| name);
+        (self.site < Some(level)).then_some(held)
+    }
+
     /// No more than those repositories, and nothing of the site. Of repositories that are not there, nothing.
     pub fn cut_to(&self, names: &[RepoName]) -> Self {
         let seen = names.iter().filter_map(|name| Some((name.clone(), self.level_in(name)?)));
         Self::new(None, seen)
+    }
+
+    /// Where they hold at least this level, and nothing else.
+    pub fn at_least(&self, level: Level) -> Self {
+        let held = self.repositories.iter().filter(|(_, (_, own))| *own >= level);
+        let repositories = held.map(|(key, held)| (key.clone(), held.clone())).collect();
+        Self { site: self.site.filter(|own| *own >= level), repositories }
     }
 
     /// No more than this level.
@@ -138,5 +151,6 @@ mod tests {
         assert_eq!(owner.at_most(Level::Operator).level_in(&repo("acme/web")), Some(Level::Operator));
         assert_eq!(Sight::default().cut_to(&[repo("acme/web")]), Sight::default());
         assert_eq!(Sight::default().highest(), None);
+        assert_eq!(owner.at_least(Level::Operator), Sight::new(None, [(repo("acme/web"), Level::Admin)]));
     }
 }

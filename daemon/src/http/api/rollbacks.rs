@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::params::ParamKind::{Count, Id, Text};
 use super::params::{AFTER, EVENT, LIMIT, Param, REPO, RULE, SINCE, UNTIL, param};
+use crate::core::access::Level;
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
 use crate::core::rule::{Mode, RuleName};
@@ -13,6 +14,7 @@ use crate::github::client::WriteTerms;
 use crate::http::App;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
+use crate::store::Among;
 use crate::store::rollbacks::{RollbackCounts, RollbackFilter, RollbackId, RollbackRow};
 
 /// Effects of a plan when nobody says how many.
@@ -71,7 +73,8 @@ pub(super) async fn plan(call: Call) -> Result<Reply, HttpError> {
         return Err(HttpError::BadRequest("`limit` must be at least 1".to_owned()));
     }
     may_plan(&call, &filter).await?;
-    let id = app.db.begin_rollback(&filter, most, by, chrono::Utc::now()).await?;
+    let within = Among::of(&call.caller.sight.at_least(Level::Operator));
+    let id = app.db.begin_rollback(&filter, &within, most, by, chrono::Utc::now()).await?;
     app.rollbacks.notify_one();
     reply::json(&shown(id, &app).await?)
 }

@@ -10,6 +10,7 @@ use super::{Judgement, RollbackFilter, RollbackId};
 use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::core::intent::IntentId;
 use crate::core::rule::RuleName;
+use crate::store::among::Among;
 use crate::store::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use crate::store::columns::{Micros, clean, from_json, to_json, word};
 use crate::store::dialect::Tx;
@@ -56,10 +57,11 @@ macro_rules! push_conditions {
 }
 
 impl Db {
-    /// Begins a plan: the effects that fit, newest first, at most so many.
+    /// Begins a plan: the effects that fit and that are in these repositories, newest first, at most so many.
     pub async fn begin_rollback(
         &self,
         filter: &RollbackFilter,
+        among: &Among,
         most_effects: u32,
         by: Actor,
         now: DateTime<Utc>,
@@ -72,7 +74,7 @@ impl Db {
             )
         });
         let id = Uuid::now_v7();
-        let mut found = self.fitting(filter, i64::from(most_effects) + 1).await?;
+        let mut found = self.fitting(filter, among, i64::from(most_effects) + 1).await?;
         let cut_off = found.len() > most_effects as usize;
         found.truncate(most_effects as usize);
         let items: Vec<[Cell<'_>; 3]> =
@@ -99,11 +101,16 @@ impl Db {
         Ok(RollbackId(id))
     }
 
-    async fn fitting(&self, filter: &RollbackFilter, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+    async fn fitting(&self, filter: &RollbackFilter, among: &Among, limit: i64) -> Result<Vec<Uuid>, StoreError> {
+        let (set, dialect) = (among.names(), self.dialect());
         // effects: primary key, effects_rule, _event, _repository, _rollback, else _cursor; a config alone reads them all.
         Ok(on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new("SELECT id FROM effects WHERE 1 = 1");
             push_conditions!(query, filter);
+            if let Some(set) = &set {
+                query.push(" AND lower(repository) IN ");
+                set.push(&mut query, dialect);
+            }
             query.push(" ORDER BY cursor DESC LIMIT ").push_bind(limit);
             query.build_query_scalar::<Uuid>().fetch_all(conn).await
         })?)

@@ -72,7 +72,7 @@ fn decision(event: EventId, repository: &RepoName, rule: &str) -> Decision {
     let rule = RuleName::parse(rule).unwrap();
     let target = Target::item(repository.clone(), None, 1);
     let action = ActionSpec { name: "label".to_owned(), params: json!({"add": ["bug"]}), acts_on: SubjectKind::Item };
-    let matched = repository.as_str().len() % 2 == 0;
+    let matched = repository.as_str().len().is_multiple_of(2);
     let intents = if matched { vec![Intent::new(event, &rule, &action, target)] } else { Vec::new() };
     let verdict = if matched { Verdict::Matched } else { Verdict::NotMatched };
     Decision { intents, rule, mode: Mode::Active, verdict, explanation: Explanation::leaf(matched, "so it is") }
@@ -220,7 +220,7 @@ on_both! {
         let db = place.open().await;
         let random = &mut StdRng::seed_from_u64(4);
         fill(&db, random).await;
-        let plan = async |filter| db.begin_rollback(&filter, 1_000, OPERATOR, noon()).await.unwrap();
+        let plan = async |filter| db.begin_rollback(&filter, &Among::All, 1_000, OPERATOR, noon()).await.unwrap();
         let everywhere = plan(RollbackFilter { rule: Some(RuleName::parse("bugs").unwrap()), ..Default::default() }).await;
         let one = plan(RollbackFilter { repo: Some(name("Org0/Repo-0")), ..Default::default() }).await;
         let nothing = plan(RollbackFilter { rule: Some(RuleName::parse("no-such").unwrap()), ..Default::default() }).await;

@@ -45,7 +45,7 @@ async fn states(db: &Db, effects: &[IntentId]) -> Vec<EffectState> {
 
 /// Plans, judges everything as to be undone, and has it carried out. Its undos, in order.
 async fn roll_back(db: &Db, filter: RollbackFilter) -> (RollbackId, Vec<IntentId>) {
-    let id = db.begin_rollback(&filter, 100, OPERATOR, noon()).await.unwrap();
+    let id = db.begin_rollback(&filter, &orchd::store::Among::All, 100, OPERATOR, noon()).await.unwrap();
     let items = db.rollback_items(id, 100, None).await.unwrap().rows;
     let undo = |undo| Judgement { undo, verdict: Verdict::Undo, note: None };
     let judged: Vec<_> = items.iter().map(|item| undo(item.undo)).collect();
@@ -83,13 +83,13 @@ on_both! {
             (RollbackFilter { repo: Some(name("acme/api")), rule: rule("two"), ..none() }, vec![]),
         ];
         for (filter, expected) in cases {
-            let id = db.begin_rollback(&filter, 2, OPERATOR, noon()).await.unwrap();
+            let id = db.begin_rollback(&filter, &orchd::store::Among::All, 2, OPERATOR, noon()).await.unwrap();
             let items = db.rollback_items(id, 100, None).await.unwrap().rows;
             assert_eq!(items.iter().map(|item| item.effect).collect::<Vec<_>>(), expected, "{filter:?}");
             let stored = db.rollback(id).await.unwrap().unwrap();
             assert_eq!((stored.filter, stored.cut_off), (filter, false));
         }
-        let cut_off = db.begin_rollback(&none(), 1, OPERATOR, noon()).await.unwrap();
+        let cut_off = db.begin_rollback(&none(), &orchd::store::Among::All, 1, OPERATOR, noon()).await.unwrap();
         assert!(db.rollback(cut_off).await.unwrap().unwrap().cut_off);
         let page = db.rollbacks(&orchd::store::Among::All, 2, None).await.unwrap();
         assert_eq!((page.rows.len(), page.rows[0].id), (2, cut_off));
@@ -111,7 +111,7 @@ on_both! {
         assert_eq!((counts.effects, counts.undo, counts.left(), counts.undos["applied"]), (1, 1, 0, 1));
 
         // Asked for by the event the undo is not chosen: it must be named.
-        let again = db.begin_rollback(&RollbackFilter { event: Some(event), ..Default::default() }, 9, OPERATOR, noon()).await.unwrap();
+        let again = db.begin_rollback(&RollbackFilter { event: Some(event), ..Default::default() }, &orchd::store::Among::All, 9, OPERATOR, noon()).await.unwrap();
         let chosen = db.rollback_items(again, 9, None).await.unwrap().rows;
         assert_eq!(chosen.iter().map(|item| item.effect).collect::<Vec<_>>(), [effect]);
         db.finish_plan(again, noon()).await.unwrap();
