@@ -21,6 +21,7 @@ mod reviewing;
 mod routes;
 mod server;
 mod setup;
+mod signing_in;
 pub mod views;
 mod workflows;
 mod world;
@@ -33,6 +34,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use contents::MadeCheck;
+pub use signing_in::CLIENT_SECRET;
 pub use workflows::SetStatus;
 
 use config::Config;

@@ -10,6 +10,7 @@ mod jobs;
 mod lists;
 mod merge_queue;
 mod open;
+mod people;
 mod recovery;
 mod retention;
 mod rollbacks;
