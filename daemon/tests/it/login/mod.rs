@@ -1,6 +1,7 @@
 //! Signing in and out, told with a browser that keeps cookies and a GitHub that knows who sits before it.
 
 mod attacks;
+mod browser;
 mod daemon;
 mod sessions;
 mod signing_in;
@@ -113,8 +114,11 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) fn at(base: &str) -> Self {
-        let client =
-            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).user_agent("a test browser");
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent("a test browser")
+            // A daemon that starts again has none of them.
+            .pool_max_idle_per_host(0);
         Self { client: client.build().unwrap(), base: base.to_owned(), cookies: BTreeMap::new() }
     }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use orchd::config::SecretKey;
 use orchd::core::audit::Actor;
-use orchd::engine::login::seal::Keyring;
+use orchd::engine::login::seal::{Keyring, Place};
 use orchd::engine::login::{Means, TokenError, fresh_token, rotate};
+use orchd::store::users::SealedTokens;
 use orchd_fake::Fault;
-use secrecy::{ExposeSecret as _, SecretBox};
+use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use uuid::Uuid;
 
 use super::{Browser, Stage};
@@ -86,11 +87,12 @@ async fn another_daemon_that_renews_is_waited_for() {
     let now = Utc::now();
     assert!(db.take_refresh_turn(mona.user, &old, now + TimeDelta::seconds(60), now).await.unwrap());
     let (token, ()) = tokio::join!(mona.token(), async {
-        let mut renewed = old.clone();
-        renewed.access_expires_at = Some(now + TimeDelta::hours(8));
+        let here = Place { row: mona.user.as_bytes(), column: "users.access_token" };
+        let access = mona.means.keyring.seal(here, &SecretString::from("ghu_renewed")).unwrap();
+        let renewed = SealedTokens { access, access_expires_at: Some(now + TimeDelta::hours(8)), ..old.clone() };
         assert!(db.replace_tokens(mona.user, &old, &renewed, Some(now)).await.unwrap());
     });
-    token.unwrap();
+    assert_eq!(token.unwrap(), "ghu_renewed");
     assert_eq!(mona.stage.github.refreshes(), 0);
 }
 
