@@ -16,6 +16,7 @@ need node nodejs
 need npm npm
 need git git
 need openssl openssl
+need chromium chromium
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 if [ "${#missing[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -11,6 +11,7 @@ pub mod model;
 pub mod payload;
 pub mod seed;
 
+pub use github::CLIENT_SECRET;
 pub use github::GitHub;
 pub use github::MadeCheck;
 pub use github::SetStatus;

@@ -12,10 +12,11 @@ use crate::npm;
 use crate::port::free_port;
 use crate::story::run_cli;
 
-const PACKAGE: &str = "emulate@0.11.2";
+pub const PACKAGE: &str = "emulate@0.11.2";
 const SECRET: &str = "the emulator's webhook secret";
 
-struct Process(Child);
+/// Killed when dropped.
+pub struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -24,7 +25,7 @@ impl Drop for Process {
     }
 }
 
-fn wait_for_port(port: u16, dir: &Path) {
+pub fn wait_for_port(port: u16, dir: &Path) {
     let began = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
         let logs =
@@ -34,7 +35,7 @@ fn wait_for_port(port: u16, dir: &Path) {
     }
 }
 
-fn spawn(command: &mut Command, log: &Path) -> Process {
+pub fn spawn(command: &mut Command, log: &Path) -> Process {
     let log = std::fs::File::create(log).unwrap();
     Process(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
 }

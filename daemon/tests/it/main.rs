@@ -26,6 +26,7 @@ mod installations;
 mod kills;
 mod lifecycle;
 mod limits;
+mod login;
 mod merge;
 mod npm;
 mod payload_fields;

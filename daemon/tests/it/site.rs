@@ -30,6 +30,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) socket: PathBuf,
     pub(crate) allowlist: Arc<Allowlist>,
+    pub(crate) config: Arc<LiveConfig>,
     pub(crate) stop: CancellationToken,
     _directory: tempfile::TempDir,
 }
@@ -47,8 +48,19 @@ pub(crate) async fn spawn_site(server: &[&str]) -> Running {
 
 pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running {
     let directory = tempfile::tempdir().unwrap();
-    let path = write_config(directory.path(), server);
-    let config = orchd::config::load(&path, orchd::actions::kinds(), Utc::now()).unwrap();
+    let path = write_config(directory.path(), server, "", "");
+    spawn_in(directory, &path, limits).await
+}
+
+/// A site with these lines more under `server:` and `github:`, and these sections.
+pub(crate) async fn spawn_site_signing_in(server: &[&str], github: &str, sections: &str) -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let path = write_config(directory.path(), server, github, sections);
+    spawn_in(directory, &path, Limits::default()).await
+}
+
+async fn spawn_in(directory: tempfile::TempDir, path: &Path, limits: Limits) -> Running {
+    let config = orchd::config::load(path, orchd::actions::kinds(), Utc::now()).unwrap();
     let options = StoreOptions { url: config.database.url.clone(), objects: config.database.objects.clone() };
     let db = Db::open(&options).await.unwrap();
     let allowlist = Arc::new(Allowlist::default());
@@ -69,7 +81,7 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
         recovery: orchd::engine::recover::desk().0,
         rollbacks: Arc::new(Notify::new()),
         reload: tokio::sync::mpsc::channel(1).0,
-        config: live,
+        config: Arc::clone(&live),
         allowlist: Arc::clone(&allowlist),
         github,
         metrics: orchd::telemetry::install_metrics().unwrap(),
@@ -82,16 +94,16 @@ pub(crate) async fn spawn_site_with(server: &[&str], limits: Limits) -> Running 
     let admin = Listener::unix(&socket).unwrap();
     tokio::spawn(listen::serve(public, routes::public(&app), limits, stop.clone()));
     tokio::spawn(listen::serve(admin, routes::admin(&app), limits, stop.clone()));
-    Running { db, address, socket, allowlist, stop, _directory: directory }
+    Running { db, address, socket, allowlist, config: live, stop, _directory: directory }
 }
 
-fn write_config(directory: &Path, server: &[&str]) -> PathBuf {
+fn write_config(directory: &Path, server: &[&str], github: &str, sections: &str) -> PathBuf {
     std::fs::write(directory.join("webhook-secret"), SECRET).unwrap();
     let server: String = server.iter().map(|line| format!("  {line}\n")).collect();
     let yaml = format!(
         "server:\n  listen: 127.0.0.1:8080\n  admin_socket: orchd.sock\n{server}\
          database: sqlite://{}/orchd.db\n\
-         github:\n  webhook_secrets: [{{file: webhook-secret}}]\n\
+         github:\n  webhook_secrets: [{{file: webhook-secret}}]\n{github}{sections}\
          # So that every event has a job.\n\
          rules:\n  - {{name: watch, mode: shadow, on: [\"*\"], then: [{{label: {{add: [seen]}}}}]}}\n",
         directory.display()

@@ -59,6 +59,8 @@ pub struct Story {
     environment: Vec<(String, PathBuf)>,
     /// The value of `recovery:`. Off unless a story is about it: others count what GitHub is asked.
     pub recovery: String,
+    /// Lines below `server:`.
+    pub server: String,
     daemon: Option<Child>,
     /// To the admin socket: making one takes longer than asking.
     admin: reqwest::Client,
@@ -119,6 +121,7 @@ impl Story {
             more: more.to_owned(),
             environment: Vec::new(),
             recovery: "{every: 0s}".to_owned(),
+            server: String::new(),
             daemon: None,
         };
         story.write_rules(rules);
@@ -150,7 +153,7 @@ impl Story {
     /// Writes the config as an editor does: a new file, renamed over the old one.
     pub fn write_rules(&self, rules: &str) {
         let text = format!(
-            "server:\n  listen: 127.0.0.1:{}\n  admin_socket: {}\n\
+            "server:\n  listen: 127.0.0.1:{}\n  admin_socket: {}\n{}\
              database:\n  url: \"{}\"\n  objects: {}\n\
              queue: {{backoff: 50ms, backoff_cap: 200ms, lease: 2s}}\n\
              recovery: {}\n\
@@ -158,6 +161,7 @@ impl Story {
              rules:\n{rules}\n",
             self.port,
             self.socket().display(),
+            self.server,
             self.database,
             self.path("objects").display(),
             self.recovery,

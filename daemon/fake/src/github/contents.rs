@@ -15,7 +15,7 @@ use super::world::World;
 use crate::model::{CheckRun, Repository, UserKind};
 use crate::payload::ci;
 use crate::payload::events::{Envelope, Push};
-use crate::payload::objects::{API, user, with};
+use crate::payload::objects::{API, with};
 
 /// GitHub takes no more annotations in one request.
 const MOST_ANNOTATIONS: usize = 50;
@@ -207,16 +207,5 @@ impl Person {
         let sha = self.github().inner.world().seed.sha();
         self.github().put_file(repository, &sha, path, text);
         self.pushes_as(repository, number, &[path], &sha)
-    }
-}
-
-impl GitHub {
-    /// A person takes back what they let the App do in their name. Delivered.
-    pub fn revoke_authorization(&self, login: &str) {
-        self.inner.update(|world| {
-            let sender = world.user(login, UserKind::User);
-            let payload = json!({"action": "revoked", "sender": user(&sender)});
-            world.deliver("github_app_authorization", &payload);
-        });
     }
 }

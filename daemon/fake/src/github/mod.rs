@@ -22,6 +22,7 @@ mod routes;
 mod seeing;
 mod server;
 mod setup;
+mod signing_in;
 pub mod views;
 mod workflows;
 mod world;
@@ -34,6 +35,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use contents::MadeCheck;
+pub use signing_in::CLIENT_SECRET;
 pub use workflows::SetStatus;
 
 use config::Config;

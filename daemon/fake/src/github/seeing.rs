@@ -65,11 +65,6 @@ pub(super) fn membership(world: &World, organization: &str, slug: &str, login: &
 }
 
 impl World {
-    /// Whose user token this is; `None`: nobody's, or it has ended.
-    pub(super) fn person_with(&self, token: &str) -> Option<&str> {
-        self.user_tokens.get(token).map(String::as_str)
-    }
-
     /// Tells the webhook of something in a repository.
     fn tell_of(&mut self, full_name: &str, event: &str, by: &str, fields: Value) {
         let sender = self.user(by, UserKind::User);
@@ -87,19 +82,6 @@ impl World {
 }
 
 impl GitHub {
-    /// A token with which the App asks in somebody's name.
-    pub fn user_token(&self, login: &str) -> String {
-        let mut world = self.inner.world();
-        let token = format!("ghu_{}", world.seed.hex(36));
-        world.user_tokens.insert(token.clone(), login.to_owned());
-        token
-    }
-
-    /// Nobody's token is taken any more. Nothing is delivered.
-    pub fn revoke_user_tokens(&self) {
-        self.inner.world().user_tokens.clear();
-    }
-
     /// Somebody has another role in a repository from now on; `None`: none at all. Delivered.
     pub fn change_role(&self, repository: &str, login: &str, role: Option<&str>, by: &str) {
         self.inner.update(|world| {

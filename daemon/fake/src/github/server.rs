@@ -21,6 +21,7 @@ use super::graphql;
 use super::journal::Request;
 use super::limits::Verdict;
 use super::routes::{self, Caller};
+use super::signing_in::PAGES;
 use super::world::{Quota, World};
 use crate::key::sign_webhook;
 
@@ -107,7 +108,7 @@ async fn answer(inner: Arc<Inner>, request: http::Request<Incoming>) -> Result<R
     let body = body.collect().await.map_err(|_| Hangup)?.to_bytes();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let seq = arrive(&inner, head.method.as_str(), &target, &head.headers, &body);
-    let parsed = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let parsed = read_body(&head.headers, &body);
     let call = Call::new(seq, head.method.as_str(), &target, head.headers, parsed);
 
     let mut gate = inner.open.subscribe();
@@ -130,6 +131,16 @@ async fn answer(inner: Arc<Inner>, request: http::Request<Incoming>) -> Result<R
     };
     inner.update(|world| note_answer(world, seq, answer.status));
     Ok(respond(answer, seq))
+}
+
+/// JSON, or a form as an object of texts.
+fn read_body(headers: &HeaderMap, body: &Bytes) -> Value {
+    match headers.get("content-type") {
+        Some(kind) if kind == "application/x-www-form-urlencoded" => {
+            form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), Value::from(value))).collect()
+        }
+        _ => serde_json::from_slice(body).unwrap_or(Value::Null),
+    }
 }
 
 fn arrive(inner: &Inner, method: &str, target: &str, headers: &HeaderMap, body: &Bytes) -> u64 {
@@ -219,6 +230,9 @@ async fn fail(inner: &Inner, call: &Call, fault: Fault) -> Result<Answer, Hangup
 
 /// Answers a request as GitHub would: who asks, what is left of the quota, the route, then the `ETag`.
 fn handle(world: &mut World, call: &Call) -> Answer {
+    if call.path.starts_with(PAGES) {
+        return world.sign_in_page(call);
+    }
     if call.header("user-agent").is_none() {
         return Answer::error(
             403,

@@ -9,6 +9,7 @@ use super::deliveries::Deliveries;
 use super::faults::Fault;
 use super::journal::{Effect, Request};
 use super::limits::Meter;
+use super::signing_in::Logins;
 use crate::key::AppKey;
 use crate::model::{Repository, Team, Time, User, UserKind};
 use crate::seed::Seed;
@@ -98,8 +99,7 @@ pub(crate) struct World {
     /// Signs deliveries when no webhook is configured.
     pub(crate) secret: String,
     pub(crate) hook_ranges: Vec<String>,
-    /// Whose, by token.
-    pub(crate) user_tokens: BTreeMap<String, String>,
+    pub(crate) logins: Logins,
     /// What people do now, they did this long ago.
     pub(crate) behind: Duration,
 }
@@ -135,7 +135,7 @@ impl World {
             latency: std::time::Duration::ZERO,
             deliveries: Deliveries { webhook: config.webhook, ..Deliveries::default() },
             hook_ranges: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
-            user_tokens: BTreeMap::new(),
+            logins: Logins::default(),
             behind: Duration::zero(),
         }
     }

@@ -148,9 +148,9 @@ mod tests {
         let cut = owner.cut_to(&[repo("acme/web"), repo("acme/api")]);
         assert_eq!((cut.site, cut.level_in(&repo("acme/web"))), (None, Some(Level::Admin)));
         assert_eq!(cut.level_in(&repo("acme/api")), Some(Level::Viewer));
+        assert_eq!(owner.at_least(Level::Operator), Sight::new(None, [(repo("acme/web"), Level::Admin)]));
         assert_eq!(owner.at_most(Level::Operator).level_in(&repo("acme/web")), Some(Level::Operator));
         assert_eq!(Sight::default().cut_to(&[repo("acme/web")]), Sight::default());
         assert_eq!(Sight::default().highest(), None);
-        assert_eq!(owner.at_least(Level::Operator), Sight::new(None, [(repo("acme/web"), Level::Admin)]));
     }
 }

@@ -12,6 +12,7 @@ mod keys;
 mod lists;
 mod merge_queue;
 mod open;
+mod people;
 mod recovery;
 mod retention;
 mod rollbacks;

@@ -83,6 +83,7 @@ pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer 
         (["orgs", organization, "teams", slug, "memberships", login], Caller::Person(_)) => {
             seeing::membership(world, organization, slug, login)
         }
+        (["user"], Caller::Person(login)) => world.shown_person(login),
         (["installation", "repositories"], Caller::Installation { id, repositories }) => {
             app::repositories(world, call, *id, repositories.as_ref())
         }
