@@ -18,7 +18,7 @@ use crate::store::causes::CauseRow;
 use crate::store::decisions::DecisionRow;
 use crate::store::effects::{EffectFilter, EffectRow, EffectState};
 use crate::store::events::EventRow;
-use crate::store::{Db, StoreError};
+use crate::store::{Among, Db, StoreError};
 
 /// Effects of one event that are told.
 const MOST_EFFECTS: u32 = 1_000;
@@ -35,6 +35,15 @@ pub struct Story {
     /// The git commits of the config revisions that decided and acted, where they have one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commits: BTreeMap<String, String>,
+}
+
+impl Story {
+    /// Without effects in repositories that whoever asks does not see. What caused the event was done where the event
+    /// happened.
+    pub fn cut_to(mut self, among: &Among) -> Self {
+        self.effects.retain(|effect| among.has(Some(&effect.intent.target.repository)));
+        self
+    }
 }
 
 /// An event's decisions and effects beside it. Five queries.

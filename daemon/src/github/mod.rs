@@ -26,6 +26,8 @@ pub mod meta;
 pub mod path;
 pub mod roles;
 mod send;
+#[cfg(feature = "server")]
+pub mod sight;
 #[cfg(test)]
 pub(crate) mod stand_in;
 pub mod timeline;

@@ -48,11 +48,16 @@ pub async fn role_of(reader: &Reader, repository: &RepoName, login: &str) -> Res
     }
 }
 
+/// The highest role that is granted.
+pub(super) fn granted(permissions: &BTreeMap<String, bool>) -> Role {
+    let holds = |name: &str| permissions.get(name).copied().unwrap_or(false);
+    GRANTS.iter().find(|(name, _)| holds(name)).map_or(Role::None, |(_, role)| *role)
+}
+
 fn highest(told: &Permission) -> Role {
-    let granted = told.user.as_ref().map(|user| &user.permissions).filter(|granted| !granted.is_empty());
-    if let Some(granted) = granted {
-        let holds = |name: &str| granted.get(name).copied().unwrap_or(false);
-        return GRANTS.iter().find(|(name, _)| holds(name)).map_or(Role::None, |(_, role)| *role);
+    let told_of = told.user.as_ref().map(|user| &user.permissions).filter(|granted| !granted.is_empty());
+    if let Some(permissions) = told_of {
+        return granted(permissions);
     }
     let named = told.role_name.as_deref().and_then(Role::parse);
     named.or_else(|| Role::parse(&told.permission)).unwrap_or(Role::None)

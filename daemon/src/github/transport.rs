@@ -40,6 +40,8 @@ pub(super) enum Identity {
     Anonymous,
     App,
     Installation(InstallationId),
+    /// A person, by GitHub's id of them. Whoever sends brings the token.
+    User(i64),
 }
 
 impl fmt::Display for Identity {
@@ -48,6 +50,7 @@ impl fmt::Display for Identity {
             Self::Anonymous => f.write_str("anonymous"),
             Self::App => f.write_str("app"),
             Self::Installation(id) => write!(f, "installation {id}"),
+            Self::User(id) => write!(f, "user {id}"),
         }
     }
 }
@@ -168,6 +171,23 @@ impl Transport {
         result
     }
 
+    /// As [`Transport::call`], with a person's own token. One that GitHub refuses is for that person to renew.
+    pub(super) async fn call_with(
+        &self,
+        sender: Sender,
+        token: &SecretString,
+        outgoing: &Outgoing,
+    ) -> Result<Answer, GitHubError> {
+        let result = match self.follow(sender, Some(token), outgoing).await {
+            Ok(answer) => answer.accept(&outgoing.path, Utc::now()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &result {
+            metrics::counter!("orchd_github_errors_total", "kind" => error.kind()).increment(1);
+        }
+        result
+    }
+
     async fn signed(&self, sender: Sender, outgoing: &Outgoing) -> Result<Answer, GitHubError> {
         let token = self.sign_in(sender).await?;
         let answer = self.follow(sender, token.as_ref(), outgoing).await?;
@@ -187,7 +207,7 @@ impl Transport {
 
     async fn sign_in(&self, sender: Sender) -> Result<Option<SecretString>, GitHubError> {
         match (sender.identity, &self.app) {
-            (Identity::Anonymous, _) | (Identity::App, None) => Ok(None),
+            (Identity::Anonymous | Identity::User(_), _) | (Identity::App, None) => Ok(None),
             (Identity::App, Some(app)) => app.jwt(Utc::now()).map(Some),
             (Identity::Installation(id), Some(app)) => {
                 self.tokens.get(id, Box::pin(self.ask_token(id, app, sender.priority))).await.map(Some)
@@ -276,7 +296,7 @@ impl Transport {
         }
         let quota_of = match identity {
             Identity::Installation(id) => Some(id),
-            Identity::App | Identity::Anonymous => None,
+            Identity::App | Identity::Anonymous | Identity::User(_) => None,
         };
         request.extensions_mut().insert(QuotaOf(quota_of));
         if let Some(permit) = &outgoing.permit {

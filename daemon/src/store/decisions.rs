@@ -58,7 +58,7 @@ pub struct DecisionRow {
 
 /// One row of `decisions`.
 #[derive(sqlx::FromRow)]
-struct DecisionSql {
+pub(super) struct DecisionSql {
     id: Uuid,
     event_id: Uuid,
     rule: String,
@@ -69,7 +69,7 @@ struct DecisionSql {
     decided_at: Micros,
 }
 
-const SELECT: &str =
+pub(super) const SELECT: &str =
     "SELECT d.id, d.event_id, d.rule, d.mode, d.verdict, d.explanation, d.config_revision, d.decided_at
     FROM decisions d";
 

@@ -20,6 +20,7 @@ mod columns;
 mod config_holds;
 pub mod config_revisions;
 mod coverage;
+pub mod decided;
 pub mod decisions;
 pub mod effects;
 mod error;

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use uuid::Uuid;
 
+use super::among::Among;
 use super::columns::{Micros, repo_name, time, unsigned};
-use super::{Db, StoreError};
+use super::{Db, Page, StoreError, page_limit};
 use crate::core::event::RepoName;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -19,30 +20,74 @@ pub struct RepositoryRow {
     pub event_count: u64,
 }
 
+/// Which repositories, by name.
+#[derive(Clone, Debug, Default)]
+pub struct RepositoryFilter {
+    pub limit: u32,
+    /// Only those whose name in small letters comes after this one.
+    pub after: Option<String>,
+    /// What whoever asks sees.
+    pub among: Among,
+}
+
+type Found = (i64, String, bool, String, Option<Micros>, i64);
+
+const COLUMNS: &str = "r.github_id, r.full_name, r.is_private, r.default_branch, r.last_event_at, r.event_count";
+
+/// A deleted repository keeps its name: of several with one name the one with the latest event counts.
+const NAMED_NOW: &str = "NOT EXISTS (SELECT 1 FROM repositories o WHERE lower(o.full_name) = lower(r.full_name)
+    AND (COALESCE(o.last_event_at, 0), o.id) > (COALESCE(r.last_event_at, 0), r.id))";
+
+fn row((github_id, name, is_private, default_branch, last, count): Found) -> Result<RepositoryRow, StoreError> {
+    Ok(RepositoryRow {
+        github_id,
+        name: repo_name(&name)?,
+        is_private,
+        default_branch,
+        last_event_at: time(last)?,
+        event_count: unsigned("event_count", count)?,
+    })
+}
+
 impl Db {
     /// By name.
     pub async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError> {
-        type Found = (i64, String, bool, String, Option<Micros>, i64);
         // repositories_full_name.
         let found: Vec<Found> = on_db!(self, conn => {
-            sqlx::query_as(
-                "SELECT github_id, full_name, is_private, default_branch, last_event_at, event_count
-                 FROM repositories ORDER BY lower(full_name), id",
-            )
-            .fetch_all(conn)
-            .await
+            let sql = format!("SELECT {COLUMNS} FROM repositories r ORDER BY lower(r.full_name), r.id");
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(conn).await
         })?;
-        let row = |(github_id, name, is_private, default_branch, last, count): Found| {
-            Ok(RepositoryRow {
-                github_id,
-                name: repo_name(&name)?,
-                is_private,
-                default_branch,
-                last_event_at: time(last)?,
-                event_count: unsigned("event_count", count)?,
-            })
-        };
         found.into_iter().map(row).collect()
+    }
+
+    /// Those that have a name now, by name.
+    pub async fn repositories_seen(
+        &self,
+        filter: &RepositoryFilter,
+    ) -> Result<Page<RepositoryRow, String>, StoreError> {
+        let limit = page_limit(filter.limit);
+        let (set, dialect) = (filter.among.names(), self.dialect());
+        // repositories_full_name.
+        let found: Vec<Found> = on_db!(self, conn => {
+            let mut query = sqlx::QueryBuilder::new(format!("SELECT {COLUMNS} FROM repositories r WHERE {NAMED_NOW}"));
+            if let Some(set) = &set {
+                query.push(" AND lower(r.full_name) IN ");
+                set.push(&mut query, dialect);
+            }
+            if let Some(after) = &filter.after {
+                query.push(" AND lower(r.full_name) > ").push_bind(after.clone());
+            }
+            query.push(" ORDER BY lower(r.full_name) LIMIT ").push_bind(limit + 1);
+            query.build_query_as().fetch_all(conn).await
+        })?;
+        let rows = found.into_iter().map(row).collect::<Result<_, _>>()?;
+        Ok(Page::cut(rows, limit, |row: &RepositoryRow| row.name.as_str().to_ascii_lowercase()))
+    }
+
+    /// The one that has this name now.
+    pub async fn repository(&self, name: &RepoName) -> Result<Option<RepositoryRow>, StoreError> {
+        let filter = RepositoryFilter { limit: 1, after: None, among: Among::only([name]) };
+        Ok(self.repositories_seen(&filter).await?.rows.pop())
     }
 
     /// The row of the repository that has this name now, in any spelling of case. A deleted repository keeps its name:

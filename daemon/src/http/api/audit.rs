@@ -30,9 +30,10 @@ pub(super) const LIST: &[Param] = &[
 pub(super) const VERIFY: &[Param] = &[param("anchors", Text, "Heads of the chain put down elsewhere: `SEQ:HASH,…`.")];
 
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = AuditFilter {
-        among: crate::store::Among::All,
+        among,
         since: query.parsed("since")?,
         until: query.parsed("until")?,
         repository: query.repository("repo")?,
@@ -53,6 +54,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let seq: i64 = seq.parse().map_err(not_a_number)?;
     let missing = || HttpError::NotFound(format!("there is no audit row {seq}"));
     let row = call.app.db.audit_row(seq).await?.ok_or_else(missing)?;
+    call.check(row.repository().as_ref(), missing)?;
     reply::json(&row)
 }
 

@@ -55,17 +55,21 @@ pub(super) const QUERY: &[Param] = &[
 ];
 
 pub(super) async fn run(call: Call) -> Result<Reply, HttpError> {
-    let Call { app, mut query, body, .. } = call;
+    let body = call.body.clone();
+    let (app, mut query) = (call.app.clone(), call.query.clone());
     let now = Utc::now();
     let since = query.parsed::<DateTime<Utc>>("since")?.unwrap_or(now - LOOK_BACK);
     let until = query.parsed::<DateTime<Utc>>("until")?.unwrap_or(now);
     let repository = query.repository("repo")?;
     let gated_counts = query.parsed::<bool>("gated")?.unwrap_or(true);
     query.finish()?;
-    if let Some(name) = &repository
-        && app.db.repository_id(name).await?.is_none()
-    {
-        return Err(HttpError::NotFound(format!("nothing of a repository {name} is stored")));
+    match &repository {
+        Some(name) => {
+            let missing = || HttpError::NotFound(format!("nothing of a repository {name} is stored"));
+            app.db.repository_id(name).await?.ok_or_else(missing)?;
+            call.check(Some(name), missing)?;
+        }
+        None => call.check(None, || HttpError::BadRequest("say which of your repositories: `repo`".to_owned()))?,
     }
     let unreadable = |error: String| HttpError::BadRequest(format!("the rules cannot be read: {error}"));
     let candidate: Candidate = serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;

@@ -11,6 +11,7 @@ use crate::core::event::RepoName;
 use crate::http::App;
 use crate::http::caller::Caller;
 use crate::http::error::HttpError;
+use crate::store::Among;
 
 pub(super) struct Call {
     pub(super) app: App,
@@ -62,6 +63,11 @@ impl Call {
             Needs::Nothing | Needs::Oneself => Level::Viewer,
             Needs::Repository(level) | Needs::Site(level) => level,
         }
+    }
+
+    /// The repositories to which a list is cut.
+    pub(super) fn among(&self) -> Among {
+        Among::of(&self.caller.sight)
     }
 
     /// The body, which is JSON.

@@ -29,9 +29,10 @@ pub(super) const LIST: &[Param] =
     &[REPO, NUMBER, RULE, EVENT, param("state", Words(STATES), "In this state."), LIMIT, AFTER];
 
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = EffectFilter {
-        among: crate::store::Among::All,
+        among,
         repository: query.repository("repo")?,
         number: query.parsed("number")?,
         rule: query.rule("rule")?,

@@ -75,7 +75,7 @@ endpoints! {
     JobsDiscard: jobs::discard, &[] => Document(JobRow);
     EffectsList: effects::list, effects::LIST => Document(Page<EffectRow>);
     EffectsShow: effects::show, &[] => Document(EffectRow);
-    InstallationsList: installations::list, installations::LIST => Document(Page<InstallationRow, i64>);
+    InstallationsList: installations::list, installations::LIST => Document(Page<InstallationRow>);
     InstallationsRefresh: installations::refresh, &[] => Document(installations::Refreshing);
     InstallationsShow: installations::show, &[] => Document(installations::Shown);
     AuditList: audit::list, audit::LIST => Document(Page<AuditRow, i64>);

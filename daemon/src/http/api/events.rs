@@ -16,6 +16,7 @@ use crate::core::facts::Beside;
 use crate::engine::why::{Story, story_of};
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
+use crate::store::Among;
 use crate::store::events::{EventFilter, EventRow, Replay};
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -65,10 +66,10 @@ pub(super) const TAIL: &[Param] = filters![
 
 pub(super) const SHOW: &[Param] = &[param("payload", Flag, "With the payload as it was stored.")];
 
-/// Every filter of a list of events, but not where the page begins.
+/// Every filter of a list of events, but not where the page begins, and who asks.
 pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
     Ok(EventFilter {
-        among: crate::store::Among::All,
+        among: Among::All,
         repository: query.repository("repo")?,
         event_type: query.text("type")?,
         event_action: query.text("action")?,
@@ -84,7 +85,8 @@ pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
 }
 
 pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
-    let filter = EventFilter { after: call.query.parsed::<Uuid>("after")?, ..filter(&mut call.query)? };
+    let after = call.query.parsed::<Uuid>("after")?;
+    let filter = EventFilter { after, among: call.among(), ..filter(&mut call.query)? };
     call.query.finish()?;
     reply::json(&call.app.db.events(&filter).await?)
 }
@@ -95,7 +97,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     std::mem::take(&mut call.query).finish()?;
     let event = seen(&call, id).await?;
     let app = &call.app;
-    let story = story_of(&app.db, event).await?;
+    let story = story_of(&app.db, event).await?.cut_to(&call.among());
     let payload = match with_payload {
         true => Some(app.db.payload(id).await?.map(raw_json).transpose()?),
         false => None,

@@ -22,10 +22,11 @@ pub(super) struct Reset {
 pub(super) const LIST: &[Param] = &[LIMIT];
 
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let among = call.among();
     let Call { app, mut query, .. } = call;
     let limit = query.limit()?;
     query.finish()?;
-    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), &crate::store::Among::All, limit).await? })
+    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), &among, limit).await? })
 }
 
 pub(super) async fn reset_all(mut call: Call) -> Result<Reply, HttpError> {
@@ -36,8 +37,11 @@ pub(super) async fn reset_all(mut call: Call) -> Result<Reply, HttpError> {
 pub(super) async fn reset(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
     let id = call.id()?;
+    let missing = || HttpError::NotFound(format!("no breaker {id} is tripped: `orchd guards list` tells which are"));
+    let trip = call.app.db.trip_row(id).await?.ok_or_else(missing)?;
+    call.check(Some(&trip.repository), missing)?;
     match call.app.db.reset_trips(Some(id), call.by(), Utc::now()).await? {
-        0 => Err(HttpError::NotFound(format!("no breaker {id} is tripped: `orchd guards list` tells which are"))),
+        0 => Err(missing()),
         reset => reply::json(&Reset { reset }),
     }
 }

@@ -43,10 +43,11 @@ pub(super) const LIST: &[Param] = &[
 ];
 
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let among = call.among();
     let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
-    reply::json(&app.db.installations(&crate::store::Among::All, limit, after).await?)
+    reply::json(&app.db.installations(&among, limit, after).await?)
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
@@ -57,7 +58,12 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let app = &call.app;
     let unknown = || HttpError::NotFound(format!("there is no installation {id}"));
     let installation = app.db.installation(id).await?.ok_or_else(unknown)?;
-    let repositories = app.db.covered_repositories(id, MOST_REPOSITORIES).await?;
+    let among = call.among();
+    if !app.db.is_installation_seen(id, &among).await? {
+        return Err(unknown());
+    }
+    let mut repositories = app.db.covered_repositories(id, MOST_REPOSITORIES).await?;
+    repositories.retain(|name| among.has(Some(name)));
     let config = app.config();
     let mut missing = missing(&config.rules, actions::kinds(), &installation.permissions);
     if config.repository_config.enabled {

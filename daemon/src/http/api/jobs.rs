@@ -20,9 +20,10 @@ pub(super) const LIST: &[Param] = &[
 ];
 
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = JobFilter {
-        among: crate::store::Among::All,
+        among,
         state: query.word("state")?,
         lane: query.text("lane")?,
         event: query.parsed::<Uuid>("event")?.map(EventId),
@@ -68,5 +69,7 @@ async fn after_change(done: bool, call: &Call) -> Result<Reply, HttpError> {
 async fn seen(call: &Call) -> Result<JobRow, HttpError> {
     let id = JobId(call.id()?);
     let missing = || HttpError::NotFound(format!("there is no job {}", id.0));
-    call.app.db.job(id).await?.ok_or_else(missing)
+    let job = call.app.db.job(id).await?.ok_or_else(missing)?;
+    call.check(job.repository().as_ref(), missing)?;
+    Ok(job)
 }

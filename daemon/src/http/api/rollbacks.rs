@@ -49,7 +49,7 @@ pub(super) const LIST: &[Param] = &[LIMIT, AFTER];
 /// Answers at once: the plan is judged behind it, and `GET` tells how far that is.
 pub(super) async fn plan(call: Call) -> Result<Reply, HttpError> {
     let by = call.by();
-    let Call { app, mut query, .. } = call;
+    let (app, mut query) = (call.app.clone(), call.query.clone());
     let filter = RollbackFilter {
         effect: query.parsed("effect")?.map(IntentId),
         rule: query.rule("rule")?,
@@ -69,25 +69,30 @@ pub(super) async fn plan(call: Call) -> Result<Reply, HttpError> {
     if most == 0 {
         return Err(HttpError::BadRequest("`limit` must be at least 1".to_owned()));
     }
+    may_plan(&call, &filter).await?;
     let id = app.db.begin_rollback(&filter, most, by, chrono::Utc::now()).await?;
     app.rollbacks.notify_one();
     reply::json(&shown(id, &app).await?)
 }
 
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let among = call.among();
     let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
-    reply::json(&app.db.rollbacks(&crate::store::Among::All, limit, after).await?)
+    reply::json(&app.db.rollbacks(&among, limit, after).await?)
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
-    reply::json(&shown(RollbackId(call.id()?), &call.app).await?)
+    let id = RollbackId(call.id()?);
+    may_touch(&call, id).await?;
+    reply::json(&shown(id, &call.app).await?)
 }
 
 pub(super) async fn items(call: Call) -> Result<Reply, HttpError> {
     let id = RollbackId(call.id()?);
+    may_touch(&call, id).await?;
     let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed::<Uuid>("after")?);
     query.finish()?;
@@ -97,6 +102,7 @@ pub(super) async fn items(call: Call) -> Result<Reply, HttpError> {
 pub(super) async fn execute(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
     let id = RollbackId(call.id()?);
+    may_touch(&call, id).await?;
     let app = &call.app;
     let before = shown(id, app).await?;
     let revision = app.config().revision.hash.clone();
@@ -110,9 +116,38 @@ pub(super) async fn execute(mut call: Call) -> Result<Reply, HttpError> {
     reply::json(&shown(id, app).await?)
 }
 
+/// Refuses a plan that could reach where whoever asks may not take back.
+async fn may_plan(call: &Call, filter: &RollbackFilter) -> Result<(), HttpError> {
+    let db = &call.app.db;
+    if let Some(id) = filter.effect {
+        let missing = || HttpError::NotFound(format!("there is no effect {id}"));
+        let effect = db.effect(id).await?.ok_or_else(missing)?;
+        return call.check(Some(&effect.intent.target.repository), missing);
+    }
+    if let Some(repository) = &filter.repo {
+        return call.check(Some(repository), || HttpError::NotFound(format!("nothing of {repository} is stored")));
+    }
+    call.check(None, || HttpError::BadRequest("say which of your repositories: `repo`, or one `effect`".to_owned()))
+}
+
+/// Refuses whoever may not do this in every repository that the rollback touches.
+async fn may_touch(call: &Call, id: RollbackId) -> Result<(), HttpError> {
+    let missing = || no_rollback(id);
+    call.app.db.rollback(id).await?.ok_or_else(missing)?;
+    let touched = call.app.db.rollback_repositories(id).await?;
+    if touched.is_empty() {
+        return call.check(None, missing);
+    }
+    touched.iter().try_for_each(|repository| call.check(Some(repository), missing))
+}
+
+fn no_rollback(id: RollbackId) -> HttpError {
+    HttpError::NotFound(format!("there is no rollback {id}"))
+}
+
 async fn shown(id: RollbackId, app: &App) -> Result<Shown, HttpError> {
     let row = app.db.rollback(id).await?;
-    let row = row.ok_or_else(|| HttpError::NotFound(format!("there is no rollback {id}")))?;
+    let row = row.ok_or_else(|| no_rollback(id))?;
     let config = app.config();
     let terms = WriteTerms { dry_run: config.github.dry_run, read_only: config.github.read_only, mode: Mode::Active };
     let gate = app.github.load().open_gate(None, terms).err().map(|closed| closed.to_string());

@@ -7,6 +7,7 @@ use super::call::Call;
 use crate::http::error::HttpError;
 use crate::http::health::{ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
 use crate::http::reply::{self, Reply};
+use crate::store::Among;
 use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::repository_configs::RepositoryConfigRow;
@@ -65,7 +66,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
         recovery: RecoveryHealth::of(app),
         repositories,
         installations,
-        guards: app.db.tripped(Utc::now(), &crate::store::Among::All, MOST_TRIPPED).await?,
+        guards: app.db.tripped(Utc::now(), &Among::All, MOST_TRIPPED).await?,
         repository_configs,
     })
 }

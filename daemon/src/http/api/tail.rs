@@ -31,17 +31,18 @@ pub(super) struct Tail {
 
 /// Without `newer_than`: no rows, and the newest event as the place to begin.
 pub(super) async fn tail(call: Call) -> Result<Reply, HttpError> {
+    let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = events::filter(&mut query)?;
     let newer_than = query.parsed::<Uuid>("newer_than")?;
     let wait = query.parsed("wait")?.unwrap_or(USUAL_WAIT).min(LONGEST_WAIT);
     query.finish()?;
     let Some(newer_than) = newer_than else {
-        let newest = app.db.events(&EventFilter { limit: 1, ..EventFilter::default() }).await?;
+        let newest = app.db.events(&EventFilter { limit: 1, among, ..EventFilter::default() }).await?;
         let next = newest.rows.first().map_or(Uuid::nil(), |event| event.id.0);
         return reply::json(&Tail { rows: Vec::new(), next });
     };
-    let filter = EventFilter { newer_than: Some(newer_than), ..filter };
+    let filter = EventFilter { newer_than: Some(newer_than), among, ..filter };
     let rows = wait_for_rows(&app, &filter, Duration::from_secs(wait)).await?;
     let next = rows.last().map_or(newer_than, |event| event.id.0);
     reply::json(&Tail { rows, next })

@@ -6,13 +6,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::call::Call;
-use super::events::no_event;
+use super::events::seen;
 use super::params::ParamKind::{Count, Text};
 use super::params::{EVENT, Param, REPO, RULE, param};
 use crate::core::event::{EventId, RepoName};
 use crate::core::rule::RuleName;
 use crate::engine::why::{Asked, Story, ask, stories_of, story_of, tell};
-use crate::http::App;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
 use crate::store::events::EventFilter;
@@ -59,7 +58,7 @@ pub(super) const QUERY: &[Param] = &[
 ];
 
 pub(super) async fn why(call: Call) -> Result<Reply, HttpError> {
-    let Call { app, mut query, .. } = call;
+    let (app, mut query, among) = (call.app.clone(), call.query.clone(), call.among());
     let event = query.parsed::<Uuid>("event")?.map(EventId);
     let item = query.text("item")?;
     let repository = query.repository("repo")?;
@@ -68,24 +67,30 @@ pub(super) async fn why(call: Call) -> Result<Reply, HttpError> {
     query.finish()?;
     let why = match (event, item) {
         (None, None) if rule.is_none() => {
-            let events = latest_stories(&app, repository, latest.unwrap_or(LATEST).min(MOST_LATEST)).await?;
+            let limit = latest.unwrap_or(LATEST).min(MOST_LATEST);
+            let filter = EventFilter { repository, limit, among: among.clone(), ..EventFilter::default() };
+            let mut events = Vec::new();
+            for event in app.db.events(&filter).await?.rows {
+                events.push(story_of(&app.db, event).await?.cut_to(&among));
+            }
             Why { events, why_not: None, text: None }
         }
         (None, None) => return Err(HttpError::BadRequest("`rule` goes with `event` or `item`".to_owned())),
         (Some(id), None) if repository.is_none() => {
-            let event = app.db.event(id).await?.ok_or_else(|| no_event(id))?;
+            let event = seen(&call, id).await?;
             match rule {
-                Some(rule) => of_rule(&app, Asked::Event(Box::new(event)), &rule).await?,
-                None => Why::told(vec![story_of(&app.db, event).await?]),
+                Some(rule) => of_rule(&call, Asked::Event(Box::new(event)), &rule).await?,
+                None => Why::told(vec![story_of(&app.db, event).await?.cut_to(&among)]),
             }
         }
         (None, Some(item)) if repository.is_none() => {
             let (repository, number) = parse_item(&item).ok_or_else(|| {
                 HttpError::BadRequest("`item` must be owner/repository#number (with # written as %23)".to_owned())
             })?;
+            call.check(Some(&repository), || nothing_about(&repository, number))?;
             match rule {
-                Some(rule) => of_rule(&app, Asked::Item { repository, number }, &rule).await?,
-                None => Why::told(stories_of_item(&app, &repository, number).await?),
+                Some(rule) => of_rule(&call, Asked::Item { repository, number }, &rule).await?,
+                None => Why::told(stories_of_item(&call, &repository, number).await?),
             }
         }
         _ => return Err(HttpError::BadRequest("pass `event`, `item`, or `repo` and `latest`".to_owned())),
@@ -93,31 +98,28 @@ pub(super) async fn why(call: Call) -> Result<Reply, HttpError> {
     reply::json(&why)
 }
 
-async fn of_rule(app: &App, asked: Asked, rule: &RuleName) -> Result<Why, HttpError> {
+async fn of_rule(call: &Call, asked: Asked, rule: &RuleName) -> Result<Why, HttpError> {
+    let (app, among) = (&call.app, call.among());
     let told = ask(&app.db, (&app.config(), Utc::now()), &asked, rule, None).await?;
-    let told = told.map_err(|unknown| HttpError::NotFound(unknown.to_string()))?;
+    let mut told = told.map_err(|unknown| HttpError::NotFound(unknown.to_string()))?;
+    let stories = told.stories.drain(..).map(|story| story.cut_to(&among));
+    told.stories = stories.collect();
     let text = Some(told.text(usize::MAX));
     Ok(Why { why_not: (!told.why_not.is_empty()).then_some(told.why_not), events: told.stories, text })
 }
 
-/// The newest events, of one repository or of all, whatever they are about.
-async fn latest_stories(app: &App, repository: Option<RepoName>, limit: u32) -> Result<Vec<Story>, HttpError> {
-    let filter = EventFilter { repository, limit, ..EventFilter::default() };
-    let mut stories = Vec::new();
-    for event in app.db.events(&filter).await?.rows {
-        stories.push(story_of(&app.db, event).await?);
+async fn stories_of_item(call: &Call, repository: &RepoName, number: u64) -> Result<Vec<Story>, HttpError> {
+    let (stories, among) = (stories_of(&call.app.db, repository, number, (None, MOST_DECISIONS)).await?, call.among());
+    if stories.is_empty() {
+        return Err(nothing_about(repository, number));
     }
-    Ok(stories)
+    Ok(stories.into_iter().map(|story| story.cut_to(&among)).collect())
 }
 
-async fn stories_of_item(app: &App, repository: &RepoName, number: u64) -> Result<Vec<Story>, HttpError> {
-    let stories = stories_of(&app.db, repository, number, (None, MOST_DECISIONS)).await?;
-    if stories.is_empty() {
-        return Err(HttpError::NotFound(format!(
-            "no rule has looked at {repository}#{number}: no event about it arrived that a rule waits for"
-        )));
-    }
-    Ok(stories)
+fn nothing_about(repository: &RepoName, number: u64) -> HttpError {
+    HttpError::NotFound(format!(
+        "no rule has looked at {repository}#{number}: no event about it arrived that a rule waits for"
+    ))
 }
 
 fn parse_item(item: &str) -> Option<(RepoName, u64)> {

@@ -7,6 +7,7 @@
 //! told by a row of their own.
 
 mod append;
+mod summary;
 mod upkeep;
 
 use chrono::{DateTime, Utc};
@@ -16,6 +17,8 @@ use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
 pub(super) use append::{EFFECT_COLUMNS, EndedEffect, append};
+
+pub use summary::AuditSummary;
 
 use super::among::{Among, Set, Share};
 use super::columns::Micros;

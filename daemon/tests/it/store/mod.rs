@@ -1,6 +1,7 @@
 //! The contract of the store: every method, on both databases.
 
 mod allowance;
+mod among;
 mod audit;
 mod budgets;
 mod decisions;

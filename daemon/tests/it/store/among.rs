@@ -1,0 +1,237 @@
+//! A list that is cut to what somebody sees is the whole list without what they do not see, page by page.
+
+use orchd::core::decide::{Decision, Verdict};
+use orchd::core::explain::Explanation;
+use orchd::core::intent::{ActionSpec, Intent, Target};
+use orchd::core::rule::{Mode, RuleName};
+use orchd::core::subject::SubjectKind;
+use orchd::store::audit::AuditFilter;
+use orchd::store::decisions::Processed;
+use orchd::store::effects::EffectFilter;
+use orchd::store::events::{EventFilter, EventStatus};
+use orchd::store::jobs::{JobFilter, JobState, Work};
+use orchd::store::rollbacks::RollbackFilter;
+use orchd::store::{Among, Page, StoreError};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::json;
+
+use super::*;
+
+/// More than are merged one by one.
+const REPOSITORIES: usize = 230;
+
+fn named(number: usize) -> RepoName {
+    name(&format!("Org{}/repo-{number}", number % 5))
+}
+
+/// Events of which few repositories have most, some of no repository; every third is decided, and has effects.
+async fn fill(db: &Db, random: &mut StdRng) {
+    let events = (0..700).map(|_| {
+        let first = random.random_range(0..REPOSITORIES);
+        let repository = named(first.min(random.random_range(0..REPOSITORIES)));
+        let mut event = event(repository.as_str(), random.random_range(1..4));
+        if random.random_bool(0.1) {
+            event = bare_event();
+        }
+        event.event_type = ["issues", "push"][random.random_range(0..2)].to_owned();
+        event.awaited = random.random_bool(0.8);
+        event
+    });
+    for batch in events.collect::<Vec<_>>().chunks(200) {
+        store(db, batch.to_vec()).await;
+    }
+    let claims = db.claim("me", noon(), TERMS, 60, 3).await.unwrap();
+    for claim in claims {
+        let Work::Process { event } = claim.job.work else { continue };
+        let decisions = match claim.job.repository() {
+            Some(repository) => vec![decision(event, &repository, "bugs"), decision(event, &repository, "docs")],
+            None => Vec::new(),
+        };
+        let processed = Processed {
+            job: claim.job.id,
+            event,
+            decisions,
+            config_revision: "r1".to_owned(),
+            hand_changes: Vec::new(),
+            cause: None,
+            facts: None,
+        };
+        db.finish_processed("me", &[processed], noon()).await.unwrap();
+    }
+    for claim in db.claim("me", noon(), TERMS, 20, 0).await.unwrap() {
+        db.bury("me", claim.job.id, "no", noon()).await.unwrap();
+    }
+    db.claim("me", noon(), TERMS, 20, 0).await.unwrap();
+}
+
+fn decision(event: EventId, repository: &RepoName, rule: &str) -> Decision {
+    let rule = RuleName::parse(rule).unwrap();
+    let target = Target::item(repository.clone(), None, 1);
+    let action = ActionSpec { name: "label".to_owned(), params: json!({"add": ["bug"]}), acts_on: SubjectKind::Item };
+    let matched = repository.as_str().len() % 2 == 0;
+    let intents = if matched { vec![Intent::new(event, &rule, &action, target)] } else { Vec::new() };
+    let verdict = if matched { Verdict::Matched } else { Verdict::NotMatched };
+    Decision { intents, rule, mode: Mode::Active, verdict, explanation: Explanation::leaf(matched, "so it is") }
+}
+
+/// Those who look: by nothing, one, some, many and all repositories, and one that is not known.
+fn lookers(random: &mut StdRng) -> Vec<Among> {
+    let mut lookers = vec![
+        Among::All,
+        Among::only([]),
+        Among::only(&[named(0)]),
+        Among::only(&[name("no/where")]),
+        Among::only(&[name("ORG1/repo-1"), name("no/where"), named(REPOSITORIES - 1)]),
+        Among::only(&(0..REPOSITORIES).map(named).collect::<Vec<_>>()),
+    ];
+    for share in [0.02, 0.1, 0.5, 0.95] {
+        let seen: Vec<_> = (0..REPOSITORIES).filter(|_| random.random_bool(share)).map(named).collect();
+        lookers.push(Among::only(&seen));
+    }
+    lookers
+}
+
+/// All pages of a list, one after the other.
+async fn whole<T, C: Clone>(list: impl AsyncFn(u32, Option<C>) -> Result<Page<T, C>, StoreError>, page: u32) -> Vec<T> {
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let found = list(page, after).await.unwrap();
+        assert!(found.rows.len() <= page as usize);
+        seen.extend(found.rows);
+        after = found.next;
+        if after.is_none() {
+            return seen;
+        }
+    }
+}
+
+on_both! {
+    async fn a_cut_list_of_events_is_the_whole_one_without_the_others(place) {
+        let db = place.open().await;
+        let random = &mut StdRng::seed_from_u64(1);
+        fill(&db, random).await;
+        let middle = db.events(&EventFilter { limit: 350, ..Default::default() }).await.unwrap().next;
+        let none = EventFilter::default;
+        let filters = [
+            none(),
+            EventFilter { repository: Some(name("org1/REPO-1")), ..none() },
+            EventFilter { repository: Some(name("org0/repo-0")), number: Some(2), ..none() },
+            EventFilter { event_type: Some("push".to_owned()), ..none() },
+            EventFilter { status: Some(EventStatus::Received), ..none() },
+            EventFilter { status: Some(EventStatus::Processed), since: Some(noon() - seconds(9_000)), ..none() },
+            EventFilter { newer_than: middle, ..none() },
+        ];
+        for filter in filters {
+            let tail = filter.newer_than;
+            let list = async |among: &Among, page| {
+                let list = async |limit, after: Option<Uuid>| {
+                    let (after, newer_than) = if tail.is_some() { (None, after.or(tail)) } else { (after, None) };
+                    db.events(&EventFilter { limit, after, newer_than, among: among.clone(), ..filter.clone() }).await
+                };
+                whole(list, page).await
+            };
+            let all = list(&Among::All, 1_000).await;
+            assert!(!all.is_empty(), "{filter:?}");
+            for among in lookers(random) {
+                let wanted: Vec<_> = all.iter().filter(|row| among.has(row.repository.as_ref())).map(|row| row.id).collect();
+                for page in [7, 50, 1_000] {
+                    let seen: Vec<_> = list(&among, page).await.iter().map(|row| row.id).collect();
+                    assert_eq!(seen, wanted, "{filter:?} {among:?}");
+                }
+            }
+        }
+    }
+
+    async fn a_cut_list_of_jobs_is_the_whole_one_without_the_others(place) {
+        let db = place.open().await;
+        let random = &mut StdRng::seed_from_u64(2);
+        fill(&db, random).await;
+        let event = db.jobs(&JobFilter { state: Some(JobState::Done), limit: 1, ..Default::default() }).await.unwrap().rows.remove(0);
+        let Work::Process { event } = event.work else { panic!("{event:?}") };
+        let states = [JobState::Queued, JobState::Running, JobState::Done, JobState::Dead].map(Some);
+        let filters = [None].into_iter().chain(states).map(|state| JobFilter { state, ..Default::default() });
+        let others = [
+            JobFilter { event: Some(event), ..Default::default() },
+            JobFilter { lane: Some("org0/repo-0".to_owned()), ..Default::default() },
+        ];
+        for filter in filters.chain(others) {
+            let list = async |among: &Among, page| {
+                let list = async |limit, after| {
+                    db.jobs(&JobFilter { limit, after, among: among.clone(), ..filter.clone() }).await
+                };
+                whole(list, page).await
+            };
+            let all = list(&Among::All, 1_000).await;
+            assert!(!all.is_empty(), "{filter:?}");
+            for among in lookers(random) {
+                let wanted: Vec<_> = all.iter().filter(|row| among.has(row.repository().as_ref())).map(|row| row.id).collect();
+                for page in [7, 50] {
+                    let seen: Vec<_> = list(&among, page).await.iter().map(|row| row.id).collect();
+                    assert_eq!(seen, wanted, "{filter:?} {among:?}");
+                }
+            }
+        }
+    }
+
+    async fn a_cut_list_of_effects_and_of_audit_rows_is_the_whole_one_without_the_others(place) {
+        let db = place.open().await;
+        let random = &mut StdRng::seed_from_u64(3);
+        fill(&db, random).await;
+        for repository in [None, Some(name("org0/repo-0"))] {
+            for rule in [None, Some(RuleName::parse("bugs").unwrap())] {
+                let filter = EffectFilter { repository: repository.clone(), rule, ..Default::default() };
+                let list = async |among: &Among, page| {
+                    let list = async |limit, after| {
+                        db.effects(&EffectFilter { limit, after, among: among.clone(), ..filter.clone() }).await
+                    };
+                    whole(list, page).await
+                };
+                let all = list(&Among::All, 1_000).await;
+                for among in lookers(random) {
+                    let seen = |row: &&orchd::store::effects::EffectRow| among.has(Some(&row.intent.target.repository));
+                    let wanted: Vec<_> = all.iter().filter(seen).map(|row| row.intent.id).collect();
+                    let seen: Vec<_> = list(&among, 7).await.iter().map(|row| row.intent.id).collect();
+                    assert_eq!(seen, wanted, "{filter:?} {among:?}");
+                }
+            }
+            for oldest_first in [false, true] {
+                let filter = AuditFilter { repository: repository.clone(), oldest_first, ..Default::default() };
+                let list = async |among: &Among, page| {
+                    let list = async |limit, after| {
+                        db.audit_rows(&AuditFilter { limit, after, among: among.clone(), ..filter.clone() }).await
+                    };
+                    whole(list, page).await
+                };
+                let all = list(&Among::All, 1_000).await;
+                for among in lookers(random) {
+                    let wanted: Vec<_> = all.iter().filter(|row| among.has(row.repository().as_ref())).map(|row| row.seq).collect();
+                    let seen: Vec<_> = list(&among, 7).await.iter().map(|row| row.seq).collect();
+                    assert_eq!(seen, wanted, "{filter:?} {among:?}");
+                }
+            }
+        }
+    }
+
+    async fn a_rollback_is_seen_by_who_sees_all_that_it_touches(place) {
+        let db = place.open().await;
+        let random = &mut StdRng::seed_from_u64(4);
+        fill(&db, random).await;
+        let plan = async |filter| db.begin_rollback(&filter, 1_000, OPERATOR, noon()).await.unwrap();
+        let everywhere = plan(RollbackFilter { rule: Some(RuleName::parse("bugs").unwrap()), ..Default::default() }).await;
+        let one = plan(RollbackFilter { repo: Some(name("Org0/Repo-0")), ..Default::default() }).await;
+        let nothing = plan(RollbackFilter { rule: Some(RuleName::parse("no-such").unwrap()), ..Default::default() }).await;
+        let nothing_there = plan(RollbackFilter { repo: Some(name("no/where")), ..Default::default() }).await;
+        let seen = async |among: &Among| -> Vec<_> {
+            whole(async |limit, after| db.rollbacks(among, limit, after).await, 1).await.iter().map(|row| row.id).collect()
+        };
+        assert_eq!(seen(&Among::All).await, [nothing_there, nothing, one, everywhere]);
+        assert_eq!(seen(&Among::only(&[named(0)])).await, [one]);
+        assert_eq!(seen(&Among::only(&(0..REPOSITORIES).map(named).collect::<Vec<_>>())).await, [one, everywhere]);
+        assert_eq!(seen(&Among::only(&[name("no/where")])).await, [nothing_there]);
+        assert!(seen(&Among::only([])).await.is_empty());
+        assert_eq!(db.rollback_repositories(one).await.unwrap(), [name("org0/repo-0")]);
+        assert!(db.rollback_repositories(everywhere).await.unwrap().len() > 2);
+        assert!(db.rollback_repositories(nothing).await.unwrap().is_empty());
+    }
+}
