@@ -103,8 +103,8 @@ async fn over_a_network_the_machines_certificates_count() {
     let url = format!("https://localhost:{}", front.port());
     let afar = Afar { url, ..Afar::new(&story, &key(&story, &["--scope", "events:read"])) };
     let run = |trusted: bool| {
-        let mut command = afar.command(&["events", "list", "--key-file"]);
-        command.arg(&afar.key_file);
+        let mut command = afar.command(&["events", "list"]);
+        command.arg("--key-file").arg(&afar.key_file);
         if trusted {
             command.env("SSL_CERT_FILE", &authority);
         }

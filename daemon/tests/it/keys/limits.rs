@@ -57,6 +57,9 @@ async fn an_address_that_guesses_waits_before_anything_is_looked_up() {
     let refused = reads(&story, &good, "/api/events").await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
     assert!((1..=20).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
+    let (bearer, forwarded) = (format!("Bearer {good}"), ("X-Forwarded-For", "203.0.113.9"));
+    let elsewhere = asks(&story, Method::GET, "/api/events", &[("Authorization", &bearer), forwarded], None).await;
+    assert_eq!(elsewhere.status, StatusCode::TOO_MANY_REQUESTS, "what an untrusted sender says of itself is not heard");
     assert_eq!(asks(&story, Method::GET, "/health", &[], None).await.status, StatusCode::OK);
     assert_eq!(told(&story, "key_refused").len(), 3);
 }
