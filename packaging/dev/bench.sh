@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make bench`: what the README claims, measured; writes docs/benchmarks.md. `packaging/dev/bench.sh --quick` prints a
-# short run instead, `--only=audit` (or `ingest`, `latency`, `footprint`, `backtest`) one section.
+# short run instead, `--only=audit` (or `ingest`, `latency`, `footprint`, `backtest`, `reads`) one section.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::awaited;
+use super::sight::Changes;
 use crate::config::live::LiveConfig;
 use crate::core::event::{EventId, EventKind, RepoName};
 use crate::github::heard::Heard;
@@ -55,6 +56,7 @@ pub struct Ingest {
     busy: Busy,
     config: Arc<LiveConfig>,
     heard: Heard,
+    sights: Changes,
 }
 
 /// When there was last pressure, in milliseconds since this was made; 0: never.
@@ -91,7 +93,7 @@ impl Ingest {
         let stored = Arc::new(watch::Sender::new(0));
         let busy = Busy::new();
         tokio::spawn(store_batches(db, waiting, Arc::clone(&stored), busy.clone(), wake));
-        Self { queue, stored, busy, config, heard }
+        Self { queue, stored, busy, config, heard, sights: Changes::default() }
     }
 
     /// Stores one delivery; returns when it is on disk.
@@ -105,12 +107,18 @@ impl Ingest {
         if let Some(repository) = &event.repository {
             self.heard.hear(&repository.name, event.number, &event.event_type);
         }
+        self.sights.hear(&event);
         // Here and not in the task that writes: connections are served in parallel, batches are not.
         let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();
         self.queue.try_send((packed, answer)).map_err(|_| IngestError::Busy)?;
         let gone = || Err(IngestError::Store(Arc::new(StoreError::Unavailable("the daemon is stopping".into()))));
         answered.await.unwrap_or_else(|_| gone())
+    }
+
+    /// What came that tells of a change of who sees what.
+    pub fn sights(&self) -> Changes {
+        self.sights.clone()
     }
 
     /// Counts stored batches: changes whenever there is something new to read.

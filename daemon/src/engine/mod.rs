@@ -3,7 +3,7 @@
 //! (`schedule`), the audit chain is kept and proved (`audit`), and other rules are tried on the past (`backtest`).
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
-//! act (`installations`), which rules a repository has of its own (`repository_config`), whose turn it is (`turns`). Refuses to know HTTP, and leaves
+//! act (`installations`), which rules a repository has of its own (`repository_config`), whose turn it is (`turns`); and who people are (`login`). Refuses to know HTTP, and leaves
 //! every decision to `core` and every change of GitHub to `actions`.
 //!
 //! Invariants: nothing is acknowledged before it is stored (1); an effect's intent and before-state are stored before
@@ -13,9 +13,11 @@ pub mod apply;
 pub mod audit;
 pub mod backtest;
 mod commands;
+pub mod config_file;
 pub mod guards;
 pub mod ingest;
 pub mod installations;
+pub mod login;
 pub mod process;
 pub mod recover;
 pub mod repository_config;
@@ -23,6 +25,7 @@ pub mod retention;
 pub mod rollback;
 pub mod schedule;
 pub mod shadow;
+pub mod sight;
 pub mod turns;
 pub mod why;
 pub mod work;
@@ -79,12 +82,13 @@ impl Engine {
 }
 
 /// Whether an event of this kind has to be looked at: a rule or an effect may wait for it, it may tell of a person's hand,
-/// it tells of an installation, it may hold a command, or the repository may have rules of its own. Most events of an
+/// it tells of an installation or of a person's consent, it may hold a command, or the repository may have rules of its own. Most events of an
 /// organisation are none of these.
 fn awaited(config: &Config, kind: &EventKind, repository: Option<&RepoName>, number: Option<u64>) -> bool {
     any_triggered(&config.rules, kind)
         || hand::may_tell(kind)
         || installation::is_news(kind)
+        || login::is_news(kind)
         || turns::may_matter(config, kind)
         || repository_config::may_matter(config, kind, repository, number)
         || commands::may_tell(config, kind, repository)

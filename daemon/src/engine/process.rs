@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{Engine, JobError, awaited, commands, guards, installations, repository_config, turns};
+use super::{Engine, JobError, awaited, commands, guards, installations, login, repository_config, turns};
 use crate::config::Config;
 use crate::core::decide::{Decision, Outcome, decide};
 use crate::core::event::{Event, EventId, EventKind};
@@ -105,6 +105,7 @@ async fn decide_job(
     if is_awaited(config, &row) {
         let event = event_from(&row, stored.payloads.remove(&id))?;
         installations::follow(engine, &event).await?;
+        login::follow(engine, &event).await?;
         processed.cause = guards::cause_of(engine, &event).await?;
         turns::hear(engine, config, &event).await?;
         let own = repository_config::rules_of(engine, config, &event).await?;

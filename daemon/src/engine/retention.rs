@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Engine;
+use super::{Engine, login};
 use crate::config::Retention;
 use crate::store::StoreError;
 use crate::store::retention::Kept;
@@ -96,6 +96,7 @@ async fn drop_expired(engine: &Engine, stop: &CancellationToken) -> Result<Swept
         }
     }
     drop_ended(engine, now, stop).await?;
+    login::drop_ended(&engine.db, now).await?;
     metrics::gauge!("orchd_retention_last_run_timestamp_seconds").set(now.timestamp() as f64);
     Ok(swept)
 }

@@ -23,6 +23,8 @@ pub mod items;
 mod layers;
 pub mod limits;
 pub mod meta;
+#[cfg(feature = "server")]
+pub mod oauth;
 pub mod path;
 pub mod roles;
 mod send;

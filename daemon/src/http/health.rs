@@ -11,6 +11,7 @@ use warp::reply::Response;
 
 use super::arrival::{Arrival, Peer};
 use super::error::{HttpError, answer};
+use super::reply::Reply;
 use super::routes::{Routes, with};
 use super::{App, StoreSilence, metrics, reply};
 use crate::config::Config;
@@ -39,7 +40,7 @@ pub(super) enum Status {
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Health {
+pub(super) struct Health {
     status: Status,
     database: Database,
     config: ConfigHealth,
@@ -131,6 +132,12 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError> {
+    let is_local = matches!(arrival, Some(Arrival { peer: Peer::Local { .. }, .. }));
+    Ok(report(&app, is_local).await?.into_reply()?.into_response(false, &HeaderMap::new()))
+}
+
+/// `whole`: with what is nobody's business who may not see the config.
+pub(super) async fn report(app: &App, whole: bool) -> Result<Health, HttpError> {
     let failing = |error| (Database { status: Status::Failing, error: Some(error) }, None);
     let (database, queue) = match app.queue_depth().await {
         Ok(depth) => (Database { status: Status::Ok, error: None }, Some(Queue::of(depth))),
@@ -138,9 +145,9 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
         Err(StoreSilence::Hangs) => failing("the store does not answer"),
     };
     let installations = app.installations().await;
-    let mut config = ConfigHealth::of(&app);
-    // The problems quote the config and name its files, which is nobody's business on the network.
-    if !matches!(arrival, Some(Arrival { peer: Peer::Local { .. }, .. })) {
+    let mut config = ConfigHealth::of(app);
+    // The problems quote the config and name its files.
+    if !whole {
         config.error = config.error.map(|_| "the config on disk is refused; `orchd status` says why".to_owned());
         config.held = config.held.map(|held| Hold { rules: Vec::new(), ..held });
     }
@@ -149,17 +156,22 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
         .await
         .map_err(|error| HttpError::Internal { cause: error.to_string() })?;
 
-    let recovery = RecoveryHealth::of(&app);
+    let recovery = RecoveryHealth::of(app);
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
-    let github = GitHubHealth::of(&app);
+    let github = GitHubHealth::of(app);
     let tripped = app.tripped().await;
     let stopped = if tripped.is_some_and(|count| count > 0) { Status::Degraded } else { Status::Ok };
     let guards = GuardsHealth { status: stopped, tripped };
     let parts = [database.status, config.status, queue_status, recovery.status, github.status, stopped, disk.status];
     let status = parts.into_iter().max().unwrap_or(Status::Ok);
-    let health = Health { status, database, config, queue, installations, recovery, github, guards, disk };
-    let code = if status == Status::Failing { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    Ok(reply::json_with(code, &health)?.into_response(false, &HeaderMap::new()))
+    Ok(Health { status, database, config, queue, installations, recovery, github, guards, disk })
+}
+
+impl Health {
+    pub(super) fn into_reply(self) -> Result<Reply, HttpError> {
+        let fails = self.status == Status::Failing;
+        reply::json_with(if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, &self)
+    }
 }
 
 impl ConfigHealth {

@@ -23,6 +23,7 @@ use warp::reply::Response;
 use super::arrival::{Arrival, Peer, RequestId, X_REQUEST_ID, accepts_text_only};
 pub use super::bind::{BindError, Inherited, Listener, SocketFile};
 use super::error::HttpError;
+use super::headers;
 use super::reply::Beside;
 use super::routes::Routes;
 use super::socket::Impatient;
@@ -169,7 +170,9 @@ where
     let beside = response.extensions_mut().remove::<Beside>();
     if let Some(error) = response.extensions_mut().remove::<HttpError>() {
         error.log(&request_id, delivery_id.as_ref());
+        let headers = std::mem::take(response.headers_mut());
         response = error.render(as_text, &request_id);
+        headers::carry_over(&headers, response.headers_mut());
     }
     if let Some(beside) = beside {
         beside.tell(response.headers_mut());

@@ -90,6 +90,11 @@ pub(super) fn routes(app: &App) -> Routes {
 }
 
 async fn scrape(app: App) -> Response {
+    reply::with_type(StatusCode::OK, PROMETHEUS_TEXT, render(&app).await.into())
+}
+
+/// Everything that is measured, as Prometheus' text.
+pub(super) async fn render(app: &App) -> String {
     let depth = app.queue_depth().await.ok();
     let mut text = app.metrics.render();
     if let Some(count) = app.installations().await {
@@ -103,8 +108,8 @@ async fn scrape(app: App) -> Response {
     if let Some(depth) = &depth {
         push_queue(&mut text, depth, chrono::Utc::now());
     }
-    push_info(&mut text, &app, depth.is_some());
-    reply::with_type(StatusCode::OK, PROMETHEUS_TEXT, text.into())
+    push_info(&mut text, app, depth.is_some());
+    text
 }
 
 pub(super) fn age_seconds(then: chrono::DateTime<chrono::Utc>, now: chrono::DateTime<chrono::Utc>) -> f64 {

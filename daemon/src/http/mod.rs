@@ -1,4 +1,4 @@
-//! The daemon's HTTP side: the webhook, the admin API, health and metrics.
+//! The daemon's HTTP side: the webhook, the API, signing in, health and metrics.
 //!
 //! Owns the listeners and their limits, the URL map and the one place where an error becomes a response. Refuses to
 //! know how an event is stored or decided: it hands events to ingest and reads rows from the store.
@@ -16,12 +16,15 @@ mod caller;
 mod error;
 mod event_names;
 pub mod failures;
+mod headers;
 mod health;
 pub mod limits;
 pub mod listen;
+mod login;
 mod metrics;
 mod reply;
 pub mod routes;
+mod session;
 mod socket;
 pub mod token;
 mod webhook;
@@ -42,6 +45,7 @@ use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::engine::guards::reload::Asked;
 use crate::engine::ingest::Ingest;
+use crate::engine::login::{Desk, Means, NoMeans};
 use crate::engine::recover::Recovery;
 use crate::github::client::GitHub;
 use crate::store::installations::InstallationCount;
@@ -92,6 +96,7 @@ struct Shared {
     large: LargeBodies,
     limits: Limits,
     failures: Failures,
+    desk: Desk,
     depth: Mutex<Option<(Instant, Depth)>>,
     installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
     tripped: Mutex<Option<(Instant, Option<u64>)>>,
@@ -117,6 +122,7 @@ impl App {
     /// Registers the metrics of this folder: the recorder must be installed before.
     pub fn new(site: Site) -> Self {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
+        let desk = Desk::default();
         let (depth, installations, tripped) = Default::default();
         let backtest = Arc::new(Semaphore::new(1));
         let config = site.config.current();
@@ -130,6 +136,7 @@ impl App {
             large,
             limits,
             failures,
+            desk,
             depth,
             installations,
             tripped,
@@ -167,6 +174,11 @@ impl App {
 
     fn large(&self) -> &LargeBodies {
         &self.0.large
+    }
+
+    /// What signing in takes, by the config in use.
+    fn means(&self) -> Result<Means, NoMeans> {
+        self.0.desk.means(&self.config())
     }
 
     /// As the store said at most a second ago. For what anybody may ask: one question at a time reaches the store.

@@ -5,6 +5,7 @@
 //! | public | `POST /webhooks/github` | a delivery from GitHub |
 //! | both | `GET /health`, `GET /metrics` | for monitoring |
 //! | both | `GET /` | says what this is |
+//! | public | `/login…`, `/logout…`, `/account…`, `GET /assets/…` | signing in and out, one's own sessions |
 //! | both | `/api/…` | what [`OPERATIONS`](crate::core::access::OPERATIONS) lists |
 //!
 //! A rejection only ever means "not my URL, method or body"; everything else is an answer.
@@ -16,7 +17,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::error::HttpError;
-use super::{App, api, health, metrics, reply, webhook};
+use super::{App, api, headers, health, login, metrics, reply, webhook};
 
 /// One area's routes, or all of them.
 pub type Routes = BoxedFilter<(Response,)>;
@@ -24,13 +25,15 @@ pub type Routes = BoxedFilter<(Response,)>;
 /// What the world sees. The webhook comes first: it is the one that must be fast.
 pub fn public(app: &App) -> Routes {
     let seen_by_all = health::routes(app).or(metrics::routes(app)).unify().or(front()).unify();
-    rooted(webhook::routes(app).or(api::routes(app)).unify().or(seen_by_all).unify())
+    let areas =
+        webhook::routes(app).or(api::routes(app)).unify().or(seen_by_all).unify().or(login::routes(app)).unify();
+    rooted(areas).map(headers::on_answers(app)).boxed()
 }
 
 /// What the owner of the machine sees, on the admin socket.
 pub fn admin(app: &App) -> Routes {
     let seen_by_all = health::routes(app).or(metrics::routes(app)).unify().or(front()).unify();
-    rooted(api::routes(app).or(seen_by_all).unify())
+    rooted(api::routes(app).or(seen_by_all).unify()).boxed()
 }
 
 /// Gives a handler the site.
@@ -46,8 +49,8 @@ fn front() -> Routes {
         .boxed()
 }
 
-/// Boxed once, at the root: a box is an allocation for every request.
-fn rooted<F>(areas: F) -> Routes
+/// To be boxed once, at the root: a box is an allocation for every request.
+fn rooted<F>(areas: F) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static
 where
     F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
     F::Future: Send + 'static,
@@ -57,5 +60,4 @@ where
             std::future::ready(Ok::<_, Infallible>(HttpError::from_rejection(&rejection).into_response()))
         })
         .unify()
-        .boxed()
 }

@@ -32,7 +32,7 @@ const A_ROW: u32 = 4;
 pub const COUNTED: u64 = 200;
 
 /// Names a decision: `EVENT.ID`. Also where a page of decisions ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct DecisionKey {
     pub event: EventId,
@@ -75,7 +75,7 @@ impl fmt::Display for DecisionKey {
 }
 
 /// A decision, and what it was on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DecidedRow {
     pub key: DecisionKey,
     pub repository: Option<RepoName>,
@@ -126,7 +126,7 @@ impl DecisionFilter {
 }
 
 /// An issue or pull request, by the last event about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ItemRow {
     pub repository: RepoName,
     pub number: u64,

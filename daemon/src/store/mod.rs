@@ -1,4 +1,5 @@
-//! What must survive: events, jobs, decisions, effects, what people did by hand, repositories, installations, configs.
+//! What must survive: events, jobs, decisions, effects, what people did by hand, repositories, installations, configs,
+//! people and their sessions.
 //!
 //! Owns the two databases (SQLite by default, PostgreSQL when one machine is not enough) behind one body of code, the
 //! payload codec and the object store directory. Refuses to know GitHub, HTTP and what a rule means.
@@ -38,6 +39,7 @@ mod months;
 mod objects;
 mod open;
 mod payload;
+pub mod pending_logins;
 mod plan;
 pub mod recorded;
 pub mod recovery;
@@ -46,8 +48,10 @@ pub mod repository_configs;
 pub mod retention;
 pub mod rollbacks;
 mod rows;
+pub mod sessions;
 mod shadow;
 mod stopped;
+pub mod users;
 mod writer;
 
 use std::path::PathBuf;

@@ -40,6 +40,7 @@ mod reviews;
 mod road;
 mod rollback;
 mod shadow;
+mod sight;
 mod site;
 mod stale;
 mod store;

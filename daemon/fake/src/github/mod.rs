@@ -19,6 +19,7 @@ mod merging;
 pub mod people;
 mod reviewing;
 mod routes;
+mod seeing;
 mod server;
 mod setup;
 pub mod views;

@@ -268,7 +268,7 @@ fn quota_of<'a>(world: &'a mut World, call: &Call, caller: &Caller) -> &'a mut Q
             Some(installation) => &mut installation.quota,
             None => &mut world.app_quota,
         },
-        Caller::App | Caller::Nobody => &mut world.app_quota,
+        Caller::App | Caller::Person(_) | Caller::Nobody => &mut world.app_quota,
     }
 }
 

@@ -98,6 +98,8 @@ pub(crate) struct World {
     /// Signs deliveries when no webhook is configured.
     pub(crate) secret: String,
     pub(crate) hook_ranges: Vec<String>,
+    /// Whose, by token.
+    pub(crate) user_tokens: BTreeMap<String, String>,
     /// What people do now, they did this long ago.
     pub(crate) behind: Duration,
 }
@@ -133,6 +135,7 @@ impl World {
             latency: std::time::Duration::ZERO,
             deliveries: Deliveries { webhook: config.webhook, ..Deliveries::default() },
             hook_ranges: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
+            user_tokens: BTreeMap::new(),
             behind: Duration::zero(),
         }
     }

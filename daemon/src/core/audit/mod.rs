@@ -134,7 +134,8 @@ impl Actor {
         }
     }
 
-    fn name(&self) -> Option<String> {
+    /// As the column has it.
+    pub fn name(&self) -> Option<String> {
         match self {
             Self::Orchd | Self::Operator(None) => None,
             Self::Operator(Some(uid)) => Some(format!("uid {uid}")),

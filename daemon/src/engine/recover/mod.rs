@@ -40,6 +40,8 @@ pub struct Order {
     pub since: Option<DateTime<Utc>>,
     /// Find, fetch nothing.
     pub dry_run: bool,
+    /// Sweep afterwards, where the config says which repositories are swept.
+    pub sweep: bool,
     /// The daemon was not there until now: nothing that GitHub sent is on its way to it, so all of it is looked at,
     /// without `recovery.grace`.
     pub at_start: bool,
@@ -137,7 +139,7 @@ pub async fn run(engine: Engine, mut orders: Orders, stop: CancellationToken) {
         };
         report.tell();
         // Whatever GitHub can still give as it was comes before what can only be made up.
-        if answer.is_none() && report.outcome == Outcome::Complete {
+        if (answer.is_none() || order.sweep) && report.outcome == Outcome::Complete {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sweep::sweep(&engine, report.looked.until) => {}

@@ -1,6 +1,8 @@
 //! `/api/audit`: list, show, and the proof of the chain.
 
 use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::call::Call;
@@ -11,7 +13,7 @@ use crate::engine::audit::{Anchors, Step, verify};
 use crate::http::App;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
-use crate::store::audit::AuditFilter;
+use crate::store::audit::{AuditFilter, AuditSummary};
 
 /// Lines that wait for who asked for a proof; it goes no faster than they are read.
 const WAITING_LINES: usize = 16;
@@ -45,6 +47,27 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     };
     query.finish()?;
     reply::json(&app.db.audit_rows(&filter).await?)
+}
+
+pub(super) const SUMMARY: &[Param] = &[SINCE];
+
+/// How much of what was done by whom.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "AuditCounts")]
+pub(super) struct Summary {
+    #[serde(flatten)]
+    counts: AuditSummary,
+    /// Where the chain stands; `orchd audit verify` proves it.
+    last: Option<i64>,
+}
+
+/// Of the last day unless it is said.
+pub(super) async fn summary(mut call: Call) -> Result<Reply, HttpError> {
+    let since = call.query.parsed("since")?.unwrap_or_else(|| Utc::now() - TimeDelta::days(1));
+    call.no_query()?;
+    let newest = AuditFilter { limit: 1, ..AuditFilter::default() };
+    let last = call.app.db.audit_rows(&newest).await?.rows.first().map(|row| row.seq);
+    reply::json(&Summary { counts: call.app.db.audit_summary(since, &call.among()).await?, last })
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {

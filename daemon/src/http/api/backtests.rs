@@ -35,6 +35,7 @@ pub(super) struct Candidate {
 /// A line of the answer: differences in order of arrival, progress between them, and last the summary.
 #[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "BacktestLine")]
 pub(super) enum Line<'a> {
     Progress {
         events: u64,

@@ -27,6 +27,7 @@ const SHORTEST_NAME: usize = 4;
 
 /// The config in use.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RunningConfig")]
 pub(super) struct Running<'a> {
     revision: &'a str,
     git_commit: Option<&'a str>,
@@ -35,6 +36,7 @@ pub(super) struct Running<'a> {
 
 /// A config that ran.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PastConfig")]
 pub(super) struct Past {
     revision: String,
     git_commit: Option<String>,
@@ -57,6 +59,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
 
 /// Revisions are few: there is one page.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "ConfigHistory")]
 pub(super) struct History {
     rows: Vec<Past>,
     next: Option<Uuid>,

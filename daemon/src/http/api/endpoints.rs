@@ -9,21 +9,23 @@ use serde_json::Value;
 use super::call::Call;
 use super::params::Param;
 use super::{
-    audit, backtests, config, effects, events, guards, installations, jobs, keys, openapi, recover, rollbacks, shadow,
-    status, tail, token, why,
+    audit, automation, backtests, config, decisions, effects, events, guards, installations, issues, jobs, keys, me,
+    metrics, openapi, recover, repositories, rollbacks, rules, shadow, status, tail, token, why,
 };
 use crate::core::access::Op;
 use crate::engine::audit::Step;
 use crate::http::error::HttpError;
-use crate::http::health::ConfigHealth;
+use crate::http::health::{ConfigHealth, Health};
 use crate::http::reply::Reply;
 use crate::store::Page;
 use crate::store::api_keys::KeyRow;
 use crate::store::audit::AuditRow;
+use crate::store::decided::{DecidedRow, DecisionKey, ItemRow};
 use crate::store::effects::EffectRow;
 use crate::store::events::EventRow;
 use crate::store::installations::InstallationRow;
 use crate::store::jobs::JobRow;
+use crate::store::repositories::RepositoryRow;
 use crate::store::rollbacks::{RollbackItem, RollbackRow};
 
 type Answer = Pin<Box<dyn Future<Output = Result<Reply, HttpError>> + Send>>;
@@ -43,6 +45,10 @@ type Describe = fn(&mut SchemaGenerator) -> Schema;
 /// What comes back.
 pub(super) enum Answers {
     Document(Describe),
+    /// The same, of something that was made.
+    Created(Describe),
+    /// A document that is the same whether all is well or not.
+    Health(Describe),
     /// Documents, a line each.
     Lines(Describe),
 }
@@ -97,9 +103,29 @@ endpoints! {
     RollbacksExecute: rollbacks::execute, &[] => Document(rollbacks::Shown);
     ShadowShow: shadow::show, shadow::QUERY => Document(shadow::Report);
     Why: why::why, why::QUERY => Document(why::Why);
+    DecisionsList: decisions::list, decisions::LIST => Document(Page<DecidedRow, DecisionKey>);
+    DecisionsShow: decisions::show, &[] => Document(DecidedRow);
+    RulesList: rules::list, &[] => Document(rules::Rules);
+    RepositoriesList: repositories::list, repositories::LIST => Document(Page<RepositoryRow, String>);
+    RepositoriesShow: repositories::show, &[] => Document(repositories::Shown);
+    Me: me::show, &[] => Document(me::Me);
+    AutomationRun: automation::run, automation::RUN => Document(recover::Report);
+    AutomationConfig: automation::config, automation::CONFIG, takes automation::NewConfig => Document(automation::Written);
+    AutomationStatus: automation::status, &[] => Document(automation::Standing);
+    IssuesList: issues::list, issues::LIST => Document(Page<ItemRow>);
+    IssuesActions: issues::actions, issues::ACTIONS => Document(Page<EffectRow>);
+    IssuesAnalyze: issues::analyze, &[] => Document(events::Replayed);
+    RollbackCreate: rollbacks::plan, rollbacks::PLAN => Document(rollbacks::Shown);
+    RollbackStatus: rollbacks::show, &[] => Document(rollbacks::Shown);
+    RollbackExecute: rollbacks::execute, &[] => Document(rollbacks::Shown);
+    MetricsSummary: metrics::summary, metrics::SUMMARY => Document(metrics::Summary);
+    MetricsDetailed: metrics::detailed, &[] => Document(metrics::Detailed);
+    HealthShow: status::health, &[] => Health(Health);
+    AuditSummary: audit::summary, audit::SUMMARY => Document(audit::Summary);
     OpenApi: openapi::show, &[] => Document(Value);
     KeysList: keys::list, keys::LIST => Document(Page<KeyRow>);
-    KeysCreate: keys::create, &[], takes keys::Wish => Document(keys::Made);
+    KeysCreate: keys::create, &[], takes keys::Wish => Created(keys::Made);
+    KeysRotate: keys::rotate, &[] => Document(keys::Rotated);
     KeysRevoke: keys::revoke, &[] => Document(keys::Ended);
-    TokensCreate: token::create, &[], takes token::Wish => Document(token::Made);
+    TokensCreate: token::create, &[], takes token::Wish => Created(token::Made);
 }

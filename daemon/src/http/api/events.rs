@@ -20,6 +20,7 @@ use crate::store::Among;
 use crate::store::events::{EventFilter, EventRow, Replay};
 
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "EventShown")]
 pub(super) struct Shown {
     #[serde(flatten)]
     story: Story,
@@ -84,6 +85,12 @@ pub(super) fn filter(query: &mut Query) -> Result<EventFilter, HttpError> {
     })
 }
 
+impl Replayed {
+    pub(super) fn queued(event_id: EventId) -> Self {
+        Self { event_id, status: "queued" }
+    }
+}
+
 pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
     let after = call.query.parsed::<Uuid>("after")?;
     let filter = EventFilter { after, among: call.among(), ..filter(&mut call.query)? };
@@ -136,5 +143,5 @@ pub(super) async fn replay(mut call: Call) -> Result<Reply, HttpError> {
         }
     }
     call.app.wake.notify_one();
-    reply::json(&Replayed { event_id: id, status: "queued" })
+    reply::json(&Replayed::queued(id))
 }

@@ -10,11 +10,13 @@ use crate::http::reply::{self, Reply};
 use crate::store::guards::TripRow;
 
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "TrippedBreakers")]
 pub(super) struct Tripped {
     rows: Vec<TripRow>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "BreakersReset")]
 pub(super) struct Reset {
     reset: u64,
 }

@@ -25,6 +25,7 @@ pub(super) struct Refreshing {
 
 /// One installation, with what it covers and what it lacks.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "InstallationShown")]
 pub(super) struct Shown {
     installation: InstallationRow,
     /// The first thousand it covers.

@@ -5,22 +5,29 @@
 //! is given the caller's sight, and answers "not found" about what lies beyond it.
 
 mod audit;
+mod automation;
 mod backtests;
 mod call;
 mod config;
+mod decisions;
 mod effects;
 mod endpoints;
 mod events;
 mod guards;
 mod idempotency;
 mod installations;
+mod issues;
 mod jobs;
 mod keys;
+mod me;
+mod metrics;
 mod openapi;
 mod params;
 mod query;
 mod recover;
+mod repositories;
 mod rollbacks;
+mod rules;
 mod shadow;
 mod status;
 mod tail;

@@ -183,7 +183,8 @@ fn answers(
     data: &mut SchemaGenerator,
 ) -> OperationBuilder {
     let (status, media, answer) = match endpoint.answers {
-        Answers::Document(describe) => (StatusCode::OK, "application/json", Some(describe)),
+        Answers::Document(describe) | Answers::Health(describe) => (StatusCode::OK, "application/json", Some(describe)),
+        Answers::Created(describe) => (StatusCode::CREATED, "application/json", Some(describe)),
         Answers::Lines(describe) => (StatusCode::OK, "application/x-ndjson", Some(describe)),
     };
     let mut found = ResponseBuilder::new().description(operation.help);
@@ -192,7 +193,7 @@ fn answers(
         // A description of lines is that of each: no schema fits a text of several.
         let content = match endpoint.answers {
             Answers::Lines(_) => ContentBuilder::new().item_schema(schema(described)),
-            Answers::Document(_) => ContentBuilder::new().schema(schema(described)),
+            _ => ContentBuilder::new().schema(schema(described)),
         };
         found = found.content(media, content.build());
     }
@@ -201,7 +202,15 @@ fn answers(
         let unchanged = ResponseBuilder::new().description("It is as `If-None-Match` says.");
         described = described.response("304", unchanged.build());
     }
+    if let Answers::Health(describe) = endpoint.answers {
+        let content = ContentBuilder::new().schema(schema(describe(data).to_value())).build();
+        let failing = ResponseBuilder::new().description("It cannot do its work.").content("application/json", content);
+        described = described.response(StatusCode::SERVICE_UNAVAILABLE.as_str(), failing.build());
+    }
     for (status, told) in refusals(operation) {
+        if matches!(endpoint.answers, Answers::Health(_)) && status == StatusCode::SERVICE_UNAVAILABLE {
+            continue;
+        }
         let problem = json!({"$ref": format!("#{SCHEMAS}/Problem")});
         let content = ContentBuilder::new().schema(schema(problem)).build();
         let refused = ResponseBuilder::new().description(told).content("application/problem+json", content);

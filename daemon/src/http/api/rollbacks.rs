@@ -20,6 +20,7 @@ const USUAL_EFFECTS: u32 = 10_000;
 
 /// A rollback and how far it is.
 #[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RollbackShown")]
 pub(super) struct Shown {
     #[serde(flatten)]
     row: RollbackRow,

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::call::Call;
+use crate::core::access::Level;
 use crate::http::error::HttpError;
-use crate::http::health::{ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
+use crate::http::health::{self, ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
 use crate::http::reply::{self, Reply};
 use crate::store::Among;
 use crate::store::guards::TripRow;
@@ -39,6 +40,12 @@ const MOST_BAD_CONFIGS: u32 = 20;
 
 /// `GET /api/guards` has them all.
 const MOST_TRIPPED: u32 = 20;
+
+/// As `GET /health`; all of it for who may see the config.
+pub(super) async fn health(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    health::report(&call.app, call.caller.holds(Level::Viewer)).await?.into_reply()
+}
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;

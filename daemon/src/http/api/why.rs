@@ -122,7 +122,8 @@ fn nothing_about(repository: &RepoName, number: u64) -> HttpError {
     ))
 }
 
-fn parse_item(item: &str) -> Option<(RepoName, u64)> {
+/// `owner/name#12`.
+pub(super) fn parse_item(item: &str) -> Option<(RepoName, u64)> {
     let (repository, number) = item.rsplit_once('#')?;
     Some((RepoName::parse(repository).ok()?, number.parse().ok()?))
 }

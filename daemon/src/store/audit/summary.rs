@@ -12,7 +12,7 @@ use crate::store::{Among, Db, StoreError};
 const MOST: i64 = 20_000;
 
 /// What the chain holds since a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AuditSummary {
     pub rows: u64,
     /// By the word of their kind.

@@ -131,6 +131,8 @@ async fn keys_do_what_they_are_for(database: Database) {
     assert_eq!((revoked.status, revoked.detail()), (StatusCode::UNAUTHORIZED, "the key is revoked"));
     assert_eq!(told(&story, "key_refused"), ["the key is revoked from 127.0.0.1"]);
     assert_eq!((told(&story, "key_created").len(), told(&story, "key_revoked").len()), (3, 1));
+    let rotated = String::from_utf8(story.cli(&["keys", "rotate"]).stdout).unwrap();
+    assert_eq!(rotated, "the tokens of 0 people are encrypted anew\n");
     assert_eq!(story.cli(&["audit", "verify"]).status.code(), Some(0));
 }
 on_both_databases!(keys_see_and_do_what_they_are_for, keys_do_what_they_are_for);
@@ -197,7 +199,7 @@ async fn a_key_expires_and_makes_none_that_lives_longer() {
         wish
     };
     let child = writes(&story, &maker, "/api/keys", wish(json!({"expires_in": "2s"}))).await;
-    assert_eq!(child.status, StatusCode::OK, "{child:?}");
+    assert_eq!(child.status, StatusCode::CREATED, "{child:?}");
     assert_eq!((&child.body["repositories"], &child.body["level"]), (&json!([WEB]), &json!("operator")));
     let like = writes(&story, &maker, "/api/keys", wish(json!({}))).await;
     assert!(like.body["expires_at"].is_string(), "it ends with its maker: {like:?}");

@@ -36,7 +36,7 @@ async fn what_is_sent_twice_is_done_once(database: Database) {
     // A key's text is told once, and stands nowhere.
     let wish = json!({"name": "child", "scopes": ["guards:write"]});
     let made = sends_again(&story, &maker, "child", "/api/keys", wish.clone()).await;
-    assert_eq!(made.status, StatusCode::OK);
+    assert_eq!(made.status, StatusCode::CREATED);
     let again = sends_again(&story, &maker, "child", "/api/keys", wish).await;
     assert!(again.status == StatusCode::CONFLICT && again.detail().contains("told once"), "{again:?}");
     let named = |row: &&Value| row["name"] == "child";
@@ -48,7 +48,7 @@ async fn what_is_sent_twice_is_done_once(database: Database) {
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let mended =
         sends_again(&story, &maker, "mended", "/api/keys", json!({"name": "b", "scopes": ["guards:write"]})).await;
-    assert_eq!(mended.status, StatusCode::OK, "{mended:?}");
+    assert_eq!(mended.status, StatusCode::CREATED, "{mended:?}");
 }
 on_both_databases!(a_request_that_is_sent_twice_is_done_once, what_is_sent_twice_is_done_once);
 

@@ -32,7 +32,7 @@ async fn a_token_does_what_its_key_may(database: Database) {
         json!({"scopes": ["events:read"], "repositories": [WEB], "expires_in": "10m"}),
     )
     .await;
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
     assert_eq!((&answer.body["token_type"], &answer.body["scope"]), (&json!("Bearer"), &json!("events:read")));
     assert!((598..=600).contains(&answer.body["expires_in"].as_i64().unwrap()));
     let token = answer.body["access_token"].as_str().unwrap().to_owned();

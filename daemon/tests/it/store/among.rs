@@ -6,10 +6,13 @@ use orchd::core::intent::{ActionSpec, Intent, Target};
 use orchd::core::rule::{Mode, RuleName};
 use orchd::core::subject::SubjectKind;
 use orchd::store::audit::AuditFilter;
+use orchd::store::decided::{DecisionFilter, ItemFilter};
 use orchd::store::decisions::Processed;
 use orchd::store::effects::EffectFilter;
 use orchd::store::events::{EventFilter, EventStatus};
+use orchd::store::guards::{Guard, TripRow};
 use orchd::store::jobs::{JobFilter, JobState, Work};
+use orchd::store::repositories::RepositoryFilter;
 use orchd::store::rollbacks::RollbackFilter;
 use orchd::store::{Among, Page, StoreError};
 use rand::rngs::StdRng;
@@ -233,5 +236,106 @@ on_both! {
         assert_eq!(db.rollback_repositories(one).await.unwrap(), [name("org0/repo-0")]);
         assert!(db.rollback_repositories(everywhere).await.unwrap().len() > 2);
         assert!(db.rollback_repositories(nothing).await.unwrap().is_empty());
+    }
+
+    async fn a_cut_list_of_decisions_or_items_is_the_whole_one_without_the_others(place) {
+        let db = place.open().await;
+        let random = &mut StdRng::seed_from_u64(5);
+        fill(&db, random).await;
+        let none = DecisionFilter::default;
+        let filters = [
+            none(),
+            DecisionFilter { rule: Some(RuleName::parse("docs").unwrap()), ..none() },
+            DecisionFilter { matched: Some(true), repository: Some(name("org0/repo-0")), ..none() },
+            DecisionFilter { matched: Some(false), ..none() },
+        ];
+        for filter in filters {
+            let list = async |among: &Among, page| {
+                let list = async |limit, after| {
+                    db.decisions(&DecisionFilter { limit, after, among: among.clone(), ..filter.clone() }).await
+                };
+                whole(list, page).await
+            };
+            let all = list(&Among::All, 1_000).await;
+            assert!(all.is_sorted_by(|a, b| (a.key.event, a.key.id) > (b.key.event, b.key.id)));
+            for row in all.iter().take(3) {
+                assert_eq!(db.decision(row.key.to_string().parse().unwrap()).await.unwrap().as_ref(), Some(row));
+            }
+            for among in lookers(random) {
+                let wanted: Vec<_> = all.iter().filter(|row| among.has(row.repository.as_ref())).map(|row| row.key).collect();
+                for page in [3, 50] {
+                    let seen: Vec<_> = list(&among, page).await.iter().map(|row| row.key).collect();
+                    assert_eq!(seen, wanted, "{filter:?} {among:?}");
+                }
+            }
+        }
+
+        let events = whole(async |limit, after| db.events(&EventFilter { limit, after, ..Default::default() }).await, 1_000).await;
+        let list = async |among: &Among, page| {
+            whole(async |limit, after| db.items(&ItemFilter { limit, after, among: among.clone(), ..Default::default() }).await, page).await
+        };
+        let all = list(&Among::All, 1_000).await;
+        let mut last = std::collections::BTreeMap::new();
+        for event in events.iter().rev().filter(|event| event.number.is_some()) {
+            let place = (event.repository.clone().unwrap(), event.number.unwrap());
+            let (id, count) = last.entry(place).or_insert((event.id, 0));
+            (*id, *count) = (event.id, *count + 1);
+        }
+        let found: std::collections::BTreeMap<_, _> =
+            all.iter().map(|item| ((item.repository.clone(), item.number), (item.last.id, item.events))).collect();
+        assert_eq!(found, last);
+        for among in lookers(random) {
+            let wanted: Vec<_> = all.iter().filter(|item| among.has(Some(&item.repository))).map(|item| item.last.id).collect();
+            for page in [7, 50] {
+                assert_eq!(list(&among, page).await.iter().map(|item| item.last.id).collect::<Vec<_>>(), wanted, "{among:?}");
+            }
+        }
+    }
+
+    async fn repositories_installations_breakers_and_the_summary_are_cut_too(place) {
+        let db = place.open().await;
+        let random = &mut StdRng::seed_from_u64(6);
+        fill(&db, random).await;
+        for (id, repository) in [(1, named(0)), (2, named(1))] {
+            let event = NewEvent { installation: Some(installation(id, Some("acme"))), ..event(repository.as_str(), 1) };
+            store(&db, vec![event]).await;
+            let trip = TripRow {
+                id: Uuid::now_v7(),
+                rule: RuleName::parse("bugs").unwrap(),
+                repository,
+                number: 1,
+                guard: Guard::Depth,
+                note: "again and again".to_owned(),
+                tripped_at: noon(),
+                ends_at: None,
+                reset_at: None,
+            };
+            db.trip(&trip).await.unwrap();
+            assert_eq!(db.trip_row(trip.id).await.unwrap(), Some(trip));
+        }
+        let repositories = async |among: &Among, page| -> Vec<_> {
+            let list = async |limit, after| db.repositories_seen(&RepositoryFilter { limit, after, among: among.clone() }).await;
+            whole(list, page).await.into_iter().map(|row| row.name).collect()
+        };
+        let all = repositories(&Among::All, 1_000).await;
+        assert_eq!(db.repository(&name("ORG0/REPO-0")).await.unwrap().unwrap().name, named(0));
+        let audit = whole(async |limit, after| db.audit_rows(&AuditFilter { limit, after, ..Default::default() }).await, 1_000).await;
+        for among in lookers(random) {
+            let wanted: Vec<_> = all.iter().filter(|name| among.has(Some(name))).cloned().collect();
+            assert_eq!(repositories(&among, 9).await, wanted);
+
+            let ids: Vec<_> = db.installations(&among, 10, None).await.unwrap().rows.iter().map(|row| row.id.0).collect();
+            let seen = [(2, named(1)), (1, named(0))].into_iter().filter(|(_, name)| among.has(Some(name)));
+            let seen: Vec<i64> = seen.map(|(id, _)| id).collect();
+            assert_eq!(ids, seen);
+            for id in [1, 2, 3] {
+                assert_eq!(db.is_installation_seen(InstallationId(id), &among).await.unwrap(), seen.contains(&id));
+            }
+            assert_eq!(db.tripped(noon(), &among, 10).await.unwrap().len(), seen.len());
+
+            let summary = db.audit_summary(noon() - seconds(3_600), &among).await.unwrap();
+            let rows = audit.iter().filter(|row| among.has(row.repository().as_ref())).count() as u64;
+            assert_eq!((summary.rows, summary.kinds.values().sum(), summary.actors.values().sum()), (rows, rows, rows));
+        }
     }
 }

@@ -20,6 +20,7 @@ use super::call::{Answer, Call};
 use super::change::Actor;
 use super::contents;
 use super::graphql;
+use super::seeing;
 use super::world::World;
 use crate::model::{Item, Repository};
 use crate::payload::objects;
@@ -33,6 +34,8 @@ pub(crate) enum Caller {
     Nobody,
     /// With the App's JWT.
     App,
+    /// With a token of the login of somebody.
+    Person(String),
     /// With a token; `repositories` are those it was narrowed to.
     Installation {
         id: i64,
@@ -43,6 +46,10 @@ pub(crate) enum Caller {
 /// Who asks, or the 401.
 pub(crate) fn caller(world: &World, call: &Call) -> Result<Caller, Answer> {
     let Some(bearer) = call.bearer() else { return Ok(Caller::Nobody) };
+    if bearer.starts_with("ghu_") {
+        let person = world.person_with(bearer).ok_or_else(|| Answer::error(401, "Bad credentials"))?;
+        return Ok(Caller::Person(person.to_owned()));
+    }
     if bearer.starts_with("gh") {
         let token = world.tokens.get(bearer).filter(|token| token.expires_at > Utc::now());
         let token = token.ok_or_else(|| Answer::error(401, "Bad credentials"))?;
@@ -67,8 +74,14 @@ pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer 
         (["rate_limit"], _) => Answer::ok(json!({"resources": {"core": {"limit": 5000}}})),
         (["app", rest @ ..], Caller::App) => app::handle(world, call, rest),
         (["app", ..], Caller::Nobody) => Answer::error(401, "A JSON web token could not be decoded"),
-        (["app", ..], Caller::Installation { .. }) => {
+        (["app", ..], Caller::Installation { .. } | Caller::Person(_)) => {
             Answer::error(403, "This endpoint requires a JSON web token of a GitHub App")
+        }
+        (["user", "installations", rest @ ..], Caller::Person(login)) => {
+            seeing::installations(world, call, login, rest)
+        }
+        (["orgs", organization, "teams", slug, "memberships", login], Caller::Person(_)) => {
+            seeing::membership(world, organization, slug, login)
         }
         (["installation", "repositories"], Caller::Installation { id, repositories }) => {
             app::repositories(world, call, *id, repositories.as_ref())

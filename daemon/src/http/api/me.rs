@@ -1,0 +1,48 @@
+//! `/api/me`: who one is, and what one may.
+
+use serde::Serialize;
+
+use super::call::Call;
+use crate::core::access::{Level, Scopes};
+use crate::core::event::RepoName;
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
+
+/// Repositories that are told.
+const MOST_REPOSITORIES: usize = 1_000;
+
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Me {
+    /// `operator` (the admin socket), `person` or `key`.
+    kind: &'static str,
+    /// The login, or the name of the key.
+    name: Option<String>,
+    /// The level in orchd as a whole.
+    site: Option<Level>,
+    /// What a key is for; absent for people, who may use everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<Scopes>,
+    /// The first thousand, by name; absent for who sees all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repositories: Option<Vec<Seen>>,
+}
+
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "SeenRepository")]
+pub(super) struct Seen {
+    name: RepoName,
+    level: Level,
+}
+
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let (caller, sight) = (&call.caller, &call.caller.sight);
+    let seen = |name: &RepoName| Some(Seen { name: name.clone(), level: sight.level_in(name)? });
+    reply::json(&Me {
+        kind: caller.who.word(),
+        name: caller.who.name(),
+        site: sight.site,
+        scopes: caller.scopes.clone(),
+        repositories: sight.only().map(|names| names.filter_map(seen).take(MOST_REPOSITORIES).collect()),
+    })
+}

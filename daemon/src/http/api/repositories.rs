@@ -1,0 +1,47 @@
+//! `/api/repositories`: list and show.
+
+use serde::Serialize;
+
+use super::call::Call;
+use super::params::{LIMIT, Param, ParamKind, param};
+use crate::core::access::Level;
+use crate::core::event::RepoName;
+use crate::core::rule::RuleName;
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
+use crate::store::repositories::{RepositoryFilter, RepositoryRow};
+
+pub(super) const LIST: &[Param] =
+    &[LIMIT, param("after", ParamKind::Text, "Where the page begins: `next` of the one before.")];
+
+/// A repository, and what one may do there.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RepositoryShown")]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    row: RepositoryRow,
+    level: Level,
+    /// Rules of the server's config that cover it.
+    rules: Vec<RuleName>,
+}
+
+pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+    let among = call.among();
+    let Call { app, mut query, .. } = call;
+    let filter = RepositoryFilter { limit: query.limit()?, after: query.text("after")?, among };
+    query.finish()?;
+    reply::json(&app.db.repositories_seen(&filter).await?)
+}
+
+pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let full = call.path.join("/");
+    let name = RepoName::parse(&full).map_err(|error| HttpError::BadRequest(error.to_string()))?;
+    let missing = || HttpError::NotFound(format!("nothing of a repository {name} is stored"));
+    call.check(Some(&name), missing)?;
+    let row = call.app.db.repository(&name).await?.ok_or_else(missing)?;
+    let level = call.caller.sight.level_in(&name).ok_or_else(missing)?;
+    let config = call.app.config();
+    let covering = config.rules.iter().filter(|rule| rule.repositories.includes(&row.name));
+    reply::json(&Shown { rules: covering.map(|rule| rule.name.clone()).collect(), row, level })
+}

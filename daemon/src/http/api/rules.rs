@@ -1,0 +1,77 @@
+//! `/api/rules`: the rules in use, and where they act.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::call::Call;
+use crate::core::event::RepoName;
+use crate::core::rule::{Mode, Rule, RuleName};
+use crate::http::error::HttpError;
+use crate::http::reply::{self, Reply};
+use crate::store::repositories::RepositoryFilter;
+
+/// Repositories told of one rule.
+const MOST_COVERED: usize = 100;
+
+/// Repositories that are looked at for whoever sees all.
+const LOOKED_THROUGH: u32 = 1_000;
+
+/// A rule of the server's config.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "RuleShown")]
+pub(super) struct Shown {
+    name: RuleName,
+    mode: Mode,
+    /// The first hundred that one sees.
+    covers: Vec<RepoName>,
+    /// As `config show` shows it. Which repositories it names is for those who see all of them.
+    rule: Value,
+}
+
+/// Rules are few: there is one page.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(super) struct Rules {
+    revision: String,
+    rows: Vec<Shown>,
+    next: Option<String>,
+}
+
+pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
+    call.no_query()?;
+    let config = call.app.config();
+    let seen = seen(&call).await?;
+    let sees_all = call.caller.sight.site.is_some();
+    let covered = |rule: &Rule| covered(rule, &seen);
+    let rows = config.rules.iter().map(|rule| (rule, covered(rule)));
+    let rows = rows.filter(|(_, covers)| sees_all || !covers.is_empty()).map(|(rule, covers)| Shown {
+        name: rule.name.clone(),
+        mode: rule.mode,
+        covers,
+        rule: written(&config.effective, &rule.name, sees_all),
+    });
+    reply::json(&Rules { revision: config.revision.hash.clone(), rows: rows.collect(), next: None })
+}
+
+/// The repositories that whoever asks sees.
+pub(super) async fn seen(call: &Call) -> Result<Vec<RepoName>, HttpError> {
+    if let Some(names) = call.caller.sight.only() {
+        return Ok(names.cloned().collect());
+    }
+    let filter = RepositoryFilter { limit: LOOKED_THROUGH, ..RepositoryFilter::default() };
+    let page = call.app.db.repositories_seen(&filter).await?;
+    Ok(page.rows.into_iter().map(|row| row.name).collect())
+}
+
+fn covered(rule: &Rule, seen: &[RepoName]) -> Vec<RepoName> {
+    seen.iter().filter(|name| rule.repositories.includes(name)).take(MOST_COVERED).cloned().collect()
+}
+
+fn written(effective: &Value, name: &RuleName, whole: bool) -> Value {
+    let rules = effective.get("rules").and_then(Value::as_array);
+    let is_it = |rule: &&Value| rule.get("name").and_then(Value::as_str) == Some(name.as_str());
+    let mut rule = rules.and_then(|rules| rules.iter().find(is_it)).cloned().unwrap_or_default();
+    if let (false, Some(rule)) = (whole, rule.as_object_mut()) {
+        rule.remove("repositories");
+    }
+    rule
+}
