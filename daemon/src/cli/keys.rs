@@ -86,7 +86,14 @@ impl Command {
                 let now = answer.get("revoked").and_then(Value::as_bool).unwrap_or(false);
                 output::print(if now { "revoked\n" } else { "revoked before\n" })
             }
-            Self::Rotate => output::print_json(&daemon.post("/api/keys/rotate").await?),
+            Self::Rotate => {
+                let answer = daemon.post("/api/keys/rotate").await?;
+                if json {
+                    return output::print_json(&answer);
+                }
+                let people = answer.get("rotated").and_then(Value::as_u64).unwrap_or(0);
+                output::print(&format!("the tokens of {people} people are encrypted anew\n"))
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ mod generated;
 mod guards;
 mod imports;
 mod installations;
+mod keys;
 mod kills;
 mod lifecycle;
 mod limits;

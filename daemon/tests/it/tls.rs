@@ -14,7 +14,7 @@ use crate::road::DOCS_RULE;
 use crate::story::{Database, Story, WEB};
 
 /// Ends TLS in front of a server, as a proxy would; its certificate authority is written to `authority`.
-pub async fn end_tls_before(server: SocketAddr, authority: &Path) -> SocketAddr {
+pub(crate) async fn end_tls_before(server: SocketAddr, authority: &Path) -> SocketAddr {
     let issuer_key = rcgen::KeyPair::generate().unwrap();
     let mut issuer = rcgen::CertificateParams::new([]).unwrap();
     issuer.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

@@ -124,10 +124,10 @@ endpoints! {
     SessionsList: sessions::list, &[] => Document(sessions::Sessions);
     SessionsEndAll: sessions::end_all, &[] => Document(sessions::SessionsEnded);
     SessionsEnd: sessions::end, &[] => Document(sessions::SessionsEnded);
-    KeysRotate: keys::rotate, &[] => Document(keys::Rotated);
     OpenApi: openapi::show, &[] => Document(Value);
     KeysList: keys::list, keys::LIST => Document(Page<KeyRow>);
     KeysCreate: keys::create, &[], takes keys::Wish => Created(keys::Made);
+    KeysRotate: keys::rotate, &[] => Document(keys::Rotated);
     KeysRevoke: keys::revoke, &[] => Document(keys::Ended);
     TokensCreate: token::create, &[], takes token::Wish => Created(token::Made);
 }

@@ -6,6 +6,7 @@
 
 use chrono::Utc;
 use http::{HeaderMap, HeaderName, StatusCode};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::call::Call;
@@ -81,11 +82,14 @@ async fn finish(once: Once, turn: Turn, call: Call, endpoint: Endpoint) -> Resul
     reply
 }
 
-/// SHA-256 of what is asked, each part with its length before it.
+/// SHA-256 of what is asked and of what a token may, each part with its length before it: of two tokens of a key the one
+/// that may less is not told what the other was.
 fn fingerprint(call: &Call) -> String {
     let query = call.query.written();
     let path = call.path.join("\0");
-    let parts = [call.operation.name.as_bytes(), path.as_bytes(), query.as_bytes(), &call.body];
+    let narrowed = call.caller.key().map(|bearer| json!([bearer.terms.scopes, bearer.terms.repositories]).to_string());
+    let narrowed = narrowed.unwrap_or_default();
+    let parts = [call.operation.name.as_bytes(), path.as_bytes(), query.as_bytes(), narrowed.as_bytes(), &call.body];
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

@@ -1,6 +1,7 @@
 //! `/api/keys`: keys for scripts. A key may do what its maker may, or less.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use crate::config::parse_duration;
 use crate::core::access::{KeyText, Level, Scope, Scopes};
 use crate::core::event::RepoName;
 use crate::core::text::is_dangerous;
-use crate::engine::login::seal::Keyring;
+use crate::engine::login::seal::{Keyring, SealError};
 use crate::engine::login::{self, TokenError};
 use crate::http::bearer::is_among;
 use crate::http::caller::Caller;
@@ -95,7 +96,7 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
     let new = NewKey { id: Uuid::now_v7(), owner: call.caller.user(), name, hash, beginning, terms };
     call.app.db.create_key(&new, call.by(), now).await?;
     let NewKey { id, name, beginning, terms, .. } = new;
-    reply::json(&Made { id, name, key: text.expose().to_owned(), beginning, terms })
+    reply::json_with(StatusCode::CREATED, &Made { id, name, key: text.expose().to_owned(), beginning, terms })
 }
 
 /// Once more is no error.
@@ -117,22 +118,25 @@ pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
     reply::json(&Ended { id, revoked })
 }
 
-/// People whose tokens are encrypted with the first of `login.keys` now, and were not.
+/// What `orchd keys rotate` did.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "SecretsRotated")]
+#[schemars(rename = "KeysRotated")]
 pub(super) struct Rotated {
-    people: u64,
+    /// People whose tokens are encrypted anew.
+    rotated: u64,
 }
 
-/// After it, the other keys of `login.keys` are no longer needed.
+/// May be asked again: what is done is done.
 pub(super) async fn rotate(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
     let keyring = Keyring::of(&call.app.config().login.keys);
-    let people = login::rotate(&call.app.db, &keyring, call.by(), Utc::now()).await.map_err(|error| match error {
+    let rotated = login::rotate(&call.app.db, &keyring, call.by(), Utc::now()).await.map_err(|error| match error {
+        TokenError::Seal(SealError::NoKey) => HttpError::Unprocessable("`login.keys` is not set".to_owned()),
+        TokenError::Seal(error) => HttpError::Conflict(format!("not all could be encrypted anew: {error}")),
         TokenError::Store(error) => error.into(),
-        other => HttpError::Conflict(other.to_string()),
+        other => HttpError::Internal { cause: other.to_string() },
     })?;
-    reply::json(&Rotated { people })
+    reply::json(&Rotated { rotated })
 }
 
 fn name(written: &str) -> Result<String, HttpError> {

@@ -1,6 +1,7 @@
 //! `/api/auth/token`: a short-lived token, for what a key may or less.
 
 use chrono::{SubsecRound, TimeDelta, Utc};
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,5 +71,5 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
         scope: scopes.join(" "),
         repositories: terms.repositories,
     };
-    reply::json(&made)
+    reply::json_with(StatusCode::CREATED, &made)
 }
