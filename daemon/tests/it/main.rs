@@ -39,6 +39,7 @@ mod repository_config;
 mod retention;
 mod reviews;
 mod road;
+mod roles;
 mod rollback;
 mod shadow;
 mod sight;

@@ -1,0 +1,326 @@
+//! Route × role: everything the running server can be asked, by everybody who can ask it.
+
+use chrono::Utc;
+use orchd::core::access::{Level, Needs, OPERATIONS, Op, Operation, Scope};
+use orchd::core::event::RepoName;
+use orchd::core::rule::RuleName;
+use orchd::store::guards::{Guard, TripRow};
+use orchd::store::{Db, StoreOptions};
+use orchd_fake::{CLIENT_SECRET, NewItem};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::login::{Browser, KEY, PUBLIC};
+use crate::story::{Database, Story, WEB};
+
+const API: &str = "acme/api";
+
+const RULES: &str = "  - {name: watch, mode: shadow, on: [\"*\"], then: [{label: {add: [seen]}}]}
+  - {name: label, on: issues.opened, then: [{label: {add: [new]}}]}";
+
+const ACCESS: &str = "access: {admins: [site-admin], operators: [site-operator], viewers: [site-viewer]}";
+
+/// How somebody proves who they are.
+#[derive(Clone, Debug)]
+enum Way {
+    Nothing,
+    Socket,
+    Cookie { cookie: String, csrf: String },
+    Key(String),
+    Token(String),
+}
+
+/// Somebody, and what they may by GitHub and the config.
+#[derive(Clone, Debug)]
+struct Who {
+    name: String,
+    way: Way,
+    site: Option<Level>,
+    web: Option<Level>,
+    api: Option<Level>,
+}
+
+impl Who {
+    fn in_web(&self) -> Option<Level> {
+        self.site.max(self.web)
+    }
+
+    fn highest(&self) -> Option<Level> {
+        self.site.max(self.web).max(self.api)
+    }
+}
+
+/// What there is in `acme/web`.
+struct World {
+    story: Story,
+    db: Db,
+    trip: TripRow,
+    client: reqwest::Client,
+    socket: reqwest::Client,
+    event: String,
+    job: String,
+    effect: String,
+    decision: String,
+    audit: String,
+    rollback: String,
+    installation: String,
+}
+
+impl World {
+    async fn build() -> Self {
+        let story = begin().await;
+        story.github.person("alice").opens_issue(WEB, NewItem::titled("One"));
+        story.github.person("alice").opens_issue(API, NewItem::titled("Two"));
+        story.settles().await;
+        let socket = reqwest::Client::builder().unix_socket(story.socket()).build().unwrap();
+        let ask = async |path: &str| -> Value {
+            socket.get(format!("http://orchd{path}")).send().await.unwrap().json().await.unwrap()
+        };
+        let first = async |path: &str, pointer: &str| {
+            let found = ask(path).await;
+            let told = found.pointer(pointer).unwrap_or_else(|| panic!("{path} has no {pointer}: {found}")).clone();
+            told.as_str().map_or_else(|| told.to_string(), str::to_owned)
+        };
+        let planned = socket.post(format!("http://orchd/api/rollbacks?repo={WEB}")).send().await.unwrap();
+        let rollback = planned.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        while ask(&format!("/api/rollbacks/{rollback}")).await["planned_at"].is_null() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let url = story.database().into();
+        let db = Db::open(&StoreOptions { url, objects: story.path("objects") }).await.unwrap();
+        let of_web = format!("?repo={WEB}");
+        Self {
+            trip: TripRow {
+                id: Uuid::now_v7(),
+                rule: RuleName::parse("label").unwrap(),
+                repository: RepoName::parse(WEB).unwrap(),
+                number: 1,
+                guard: Guard::Depth,
+                note: "it went round".to_owned(),
+                tripped_at: Utc::now(),
+                ends_at: None,
+                reset_at: None,
+            },
+            db,
+            client: reqwest::Client::new(),
+            event: first(&format!("/api/events{of_web}"), "/rows/0/id").await,
+            job: first(&format!("/api/jobs?lane={WEB}"), "/rows/0/id").await,
+            effect: first(&format!("/api/effects{of_web}"), "/rows/0/intent/id").await,
+            decision: first(&format!("/api/decisions{of_web}"), "/rows/0/key").await,
+            audit: first(&format!("/api/audit{of_web}"), "/rows/0/seq").await,
+            installation: first("/api/installations", "/rows/0/installation_id").await,
+            rollback,
+            socket,
+            story,
+        }
+    }
+
+    /// Path and query about things of `acme/web`.
+    fn url(&self, operation: &Operation) -> String {
+        let own = [
+            ("events", &self.event),
+            ("jobs", &self.job),
+            ("effects", &self.effect),
+            ("decisions", &self.decision),
+            ("audit", &self.audit),
+            ("installations", &self.installation),
+            ("rollbacks", &self.rollback),
+            ("rollback", &self.rollback),
+        ];
+        let area = operation.name.split('.').next().unwrap();
+        let id = own.iter().find(|(name, _)| *name == area).map(|(_, id)| id.to_string());
+        let trip = self.trip.id.to_string();
+        let id = if area == "guards" { trip } else { id.unwrap_or_else(|| Uuid::nil().to_string()) };
+        let path = operation.path.replace("{id}", &id).replace("{seq}", &self.audit).replace("{rule*}", "watch");
+        let path = path.replace("{owner}/{name}", WEB).replace("{issue}", "acme%2Fweb%231");
+        let path = path.replace("{revision}", "0123456789abcdef");
+        match operation.op {
+            Op::EventsTail => format!("{path}?wait=0&newer_than={}", Uuid::nil()),
+            Op::BacktestsRun | Op::RollbacksPlan | Op::RollbackCreate => format!("{path}?repo={WEB}"),
+            Op::Why => format!("{path}?event={}", self.event),
+            _ => path,
+        }
+    }
+
+    async fn ask(&self, who: &Who, operation: &Operation) -> (StatusCode, String) {
+        if matches!(operation.op, Op::GuardsReset | Op::GuardsList) {
+            self.db.trip(&self.trip).await.unwrap();
+        }
+        let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
+        let url = self.url(operation);
+        let mut request = match who.way {
+            Way::Socket => self.socket.request(method, format!("http://orchd{url}")),
+            _ => self.client.request(method, format!("{}{url}", self.story.url())),
+        };
+        request = match &who.way {
+            Way::Nothing | Way::Socket => request,
+            Way::Cookie { cookie, csrf } => request
+                .header("cookie", format!("__Host-orchd={cookie}"))
+                .header("x-csrf-token", csrf)
+                .header("origin", PUBLIC),
+            Way::Key(key) | Way::Token(key) => request.bearer_auth(key),
+        };
+        if operation.writes() {
+            request = request.json(&match operation.op {
+                Op::BacktestsRun => json!({"rules": []}),
+                Op::KeysCreate => json!({"name": "one more", "scopes": ["events:read"]}),
+                Op::AutomationConfig => json!({"text": "not: a config"}),
+                _ => json!({}),
+            });
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+}
+
+async fn begin() -> Story {
+    let mut story = Story::prepare(Database::Postgres, RULES, "").await;
+    story.github.allow_callback(&format!("{PUBLIC}/login/callback"));
+    std::fs::write(story.path("client-secret"), CLIENT_SECRET).unwrap();
+    std::fs::write(story.path("key"), KEY).unwrap();
+    story.server = format!("  public_url: {PUBLIC}\n");
+    story.replace_more(&format!(
+        "  client_id: Iv1.0123456789abcdef\n  client_secret: {{file: client-secret}}\n\
+         login: {{keys: [{{file: key}}]}}\n{ACCESS}\n\
+         api: {{requests_an_hour: 1000000, burst_a_minute: 1000000}}"
+    ));
+    for (repository, prefix) in [(WEB, "web"), (API, "api")] {
+        for role in ["read", "triage", "admin"] {
+            story.github.change_role(repository, &format!("{prefix}-{role}"), Some(role), "alice");
+        }
+    }
+    story.write_rules(RULES);
+    story.start();
+    story
+}
+
+/// Signs in, and makes a key and a token of it: the same person in three ways.
+async fn in_three_ways(world: &World, login: &str) -> Vec<Who> {
+    world.story.github.sit_at_the_browser(Some(login));
+    let mut browser = Browser::at(&world.story.url());
+    assert_eq!(browser.sign_in("/account").await.status, 303, "{login}");
+    let (csrf, cookie) = (browser.csrf().await, browser.cookies["__Host-orchd"].clone());
+    let scopes: Vec<_> = Scope::ALL.iter().map(|scope| scope.word()).collect();
+    let request = browser.request(Method::POST, "/api/keys").header("x-csrf-token", &csrf).header("origin", PUBLIC);
+    let made = browser.send(request.json(&json!({"name": login, "scopes": scopes}))).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let key = serde_json::from_str::<Value>(&made.body).unwrap()["key"].as_str().unwrap().to_owned();
+    let token = world.client.post(format!("{}/api/auth/token", world.story.url())).bearer_auth(&key).send().await;
+    let token = token.unwrap().json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned();
+    let level = |prefix: &str| {
+        let role = login.strip_prefix(prefix)?;
+        let levels = [
+            ("read", Level::Viewer),
+            ("triage", Level::Operator),
+            ("viewer", Level::Viewer),
+            ("operator", Level::Operator),
+            ("admin", Level::Admin),
+        ];
+        levels.iter().find(|(word, _)| *word == role).map(|(_, level)| *level)
+    };
+    let who = |way: Way, how: &str| Who {
+        name: format!("{login} by {how}"),
+        way,
+        site: level("site-"),
+        web: level("web-"),
+        api: level("api-"),
+    };
+    vec![who(Way::Cookie { cookie, csrf }, "cookie"), who(Way::Key(key), "key"), who(Way::Token(token), "token")]
+}
+
+/// What the table of operations promises.
+#[derive(Debug, PartialEq)]
+enum Expected {
+    /// Whatever comes, it is no refusal. `about`: nor is the thing missing.
+    Allowed {
+        about: bool,
+    },
+    /// 200, and `acme/web` is in it or is not.
+    List {
+        shows_web: bool,
+    },
+    Refused(u16),
+}
+
+fn expected(operation: &Operation, who: &Who) -> Expected {
+    let is_list = matches!(
+        operation.op,
+        Op::EventsList
+            | Op::EventsTail
+            | Op::JobsList
+            | Op::EffectsList
+            | Op::InstallationsList
+            | Op::AuditList
+            | Op::GuardsList
+            | Op::RollbacksList
+            | Op::DecisionsList
+            | Op::RulesList
+            | Op::RepositoriesList
+            | Op::IssuesList
+    );
+    let nobodys = matches!(who.way, Way::Nothing);
+    match (operation.op, operation.needs) {
+        (_, Needs::Nothing) => Expected::Allowed { about: true },
+        _ if nobodys => Expected::Refused(401),
+        // A key makes tokens, and only people have sessions.
+        (Op::TokensCreate, _) if !matches!(who.way, Way::Key(_)) => Expected::Refused(403),
+        (Op::SessionsList | Op::SessionsEnd | Op::SessionsEndAll, _) if matches!(who.way, Way::Socket) => {
+            Expected::Refused(403)
+        }
+        (_, Needs::Oneself) => Expected::Allowed { about: false },
+        (_, Needs::Site(level)) if who.site >= Some(level) => Expected::Allowed { about: false },
+        (_, Needs::Site(_)) => Expected::Refused(403),
+        (_, Needs::Repository(_)) if is_list => Expected::List { shows_web: who.in_web().is_some() },
+        // The installation covers both repositories.
+        (Op::InstallationsShow, _) => Expected::Allowed { about: true },
+        (_, Needs::Repository(level)) => match (who.in_web(), who.highest()) {
+            (_, highest) if operation.writes() && highest < Some(level) => Expected::Refused(403),
+            (None, _) => Expected::Refused(404),
+            (Some(_), _) => Expected::Allowed { about: true },
+        },
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_open_to_whom_the_table_says_and_to_nobody_else() {
+    let world = World::build().await;
+    let mut all = vec![
+        Who { name: "nobody".to_owned(), way: Way::Nothing, site: None, web: None, api: None },
+        Who { name: "the socket".to_owned(), way: Way::Socket, site: Some(Level::Admin), web: None, api: None },
+    ];
+    for group in ["web", "api"] {
+        for role in ["read", "triage", "admin"] {
+            all.extend(in_three_ways(&world, &format!("{group}-{role}")).await);
+        }
+    }
+    for level in ["viewer", "operator", "admin"] {
+        all.extend(in_three_ways(&world, &format!("site-{level}")).await);
+    }
+    let mut wrong = Vec::new();
+    // What ends people's sessions comes last.
+    let (last, first): (Vec<_>, Vec<_>) = OPERATIONS.iter().partition(|operation| operation.op == Op::SessionsEndAll);
+    for operation in first.into_iter().chain(last) {
+        for who in &all {
+            let (status, body) = world.ask(who, operation).await;
+            let expected = expected(operation, who);
+            let fits = match expected {
+                Expected::Refused(code) => status == code,
+                Expected::List { shows_web } => {
+                    // An installation's row names no repository, and everybody here sees one that it covers.
+                    status == 200 && (body.contains(WEB) == shows_web || operation.op == Op::InstallationsList)
+                }
+                Expected::Allowed { about } => {
+                    !matches!(status.as_u16(), 401 | 403 | 500..) && (!about || status != 404)
+                }
+            };
+            // Whoever sees nothing of acme/web reads nothing of it, whatever is asked.
+            let leaks = who.in_web().is_none() && operation.op != Op::Me && status == 200 && body.contains(WEB);
+            if !fits || leaks {
+                let body: String = body.chars().take(300).collect();
+                wrong.push(format!("{} for {}: {expected:?}, and it was {status}: {body}", operation.name, who.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), OPERATIONS.len() * all.len(), wrong.join("\n"));
+}
