@@ -82,6 +82,10 @@ impl EventCounters {
 fn describe() {
     ::metrics::describe_counter!("orchd_events_total", "Deliveries by event and by what became of them");
     ::metrics::describe_counter!("orchd_guards_tripped_total", "Breakers that tripped, by what tripped them");
+    ::metrics::describe_counter!(
+        "orchd_sign_in_failures_total",
+        "People who came back from GitHub and were not signed in"
+    );
     ::metrics::describe_histogram!("orchd_ingest_seconds", "From a delivery's headers to its answer");
 }
 

@@ -83,7 +83,13 @@ impl Means {
 
 /// The means of the config in use: made once for each config, since TLS takes long to set up.
 #[derive(Debug, Default)]
-pub struct Desk(Mutex<Option<(Arc<Config>, Result<Means, NoMeans>)>>);
+pub struct Desk(Mutex<Option<Made>>);
+
+#[derive(Debug)]
+struct Made {
+    of: Arc<Config>,
+    means: Result<Means, NoMeans>,
+}
 
 impl Desk {
     /// # Errors
@@ -91,10 +97,10 @@ impl Desk {
     pub fn means(&self, config: &Arc<Config>) -> Result<Means, NoMeans> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
-            Some((of, means)) if Arc::ptr_eq(of, config) => means.clone(),
+            Some(made) if Arc::ptr_eq(&made.of, config) => made.means.clone(),
             _ => {
                 let means = Means::of(config);
-                *known = Some((Arc::clone(config), means.clone()));
+                *known = Some(Made { of: Arc::clone(config), means: means.clone() });
                 means
             }
         }

@@ -20,7 +20,7 @@ async function browser(name) {
     ignoreHTTPSErrors: true,
     viewport: { width: 900, height: 640 },
   });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   const page = context.pages()[0] ?? (await context.newPage());
   // What the policy of a page refuses, the browser tells here.
   page.on('console', (message) => {

@@ -91,3 +91,14 @@ async fn a_form_of_a_session_that_is_over_leads_to_the_sign_in() {
     here.post("/logout", &[("csrf", &csrf)]).await;
     assert_eq!(copy.post("/logout", &[("csrf", &csrf)]).await.location(), Some("/login"));
 }
+
+#[tokio::test]
+async fn an_address_that_the_client_made_up_is_not_kept() {
+    let stage = Stage::set().await;
+    let mut mona = stage.browser();
+    let back = mona.leave("/account").await;
+    let arriving = mona.request(reqwest::Method::GET, &back).header("x-forwarded-for", "203.0.113.9");
+    assert_eq!(mona.send(arriving).await.status, 303);
+    let page = mona.get("/account").await;
+    assert!(page.says("from 127.0.0.1") && !page.says("203.0.113.9"), "{page:?}");
+}
