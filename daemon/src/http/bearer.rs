@@ -51,12 +51,7 @@ pub(super) async fn caller(app: &App, arrival: &Arrival, headers: &HeaderMap) ->
         Peer::Network(peer) => Some(client_address(peer, headers, &config.server.trusted_proxies).unwrap_or(peer)),
         Peer::Local { .. } => None,
     };
-    if let Some(address) = address
-        && let Err(wait) = app.failures().admit(address)
-    {
-        let detail = "too many keys and logins from this address were refused".to_owned();
-        return Err(HttpError::TooMany { detail, retry_after: wait.retry_after });
-    }
+    app.failures().turn_away(address)?;
     let now = Utc::now();
     let bearer = match find(app, headers, now).await? {
         Ok(bearer) => bearer,

@@ -14,6 +14,7 @@ use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
+use super::error::HttpError;
 use super::limits::{Cells, MINUTE, TIDIED_EVERY, TooMany, cells, each, seconds};
 use crate::config::Rate;
 
@@ -66,6 +67,13 @@ impl<C: Clock + Clone> Failures<C> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// As [`Failures::admit`]; whoever has no address is let in.
+    pub(super) fn turn_away(&self, address: Option<IpAddr>) -> Result<(), HttpError> {
+        let Some(Err(wait)) = address.map(|address| self.admit(address)) else { return Ok(()) };
+        let detail = "too many keys and sign-ins from this address failed".to_owned();
+        Err(HttpError::TooMany { detail, retry_after: wait.retry_after })
     }
 
     /// Counts a failure. With another limit than before the count begins anew.

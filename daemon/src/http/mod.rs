@@ -100,6 +100,7 @@ struct Shared {
     large: LargeBodies,
     limits: Limits,
     failures: Failures,
+    departures: Failures,
     desk: Desk,
     depth: Mutex<Option<(Instant, Depth)>>,
     installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
@@ -139,6 +140,7 @@ impl App {
             events,
             large,
             limits,
+            departures: Failures::new(config.login.failures_a_minute),
             failures,
             desk,
             depth,
@@ -169,6 +171,11 @@ impl App {
     /// What keys asked.
     fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Who leaves for GitHub how often.
+    fn departures(&self) -> &Failures {
+        &self.0.departures
     }
 
     /// Keys and logins that were refused.

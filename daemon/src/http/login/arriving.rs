@@ -5,7 +5,7 @@ use http::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use warp::reply::Response;
 
-use super::failures::note_failure;
+use super::failures::{admit, note_failure};
 use super::page::{self, ProblemPage};
 use super::{Asked, LEAVING_COOKIE};
 use crate::core::text;
@@ -17,6 +17,7 @@ use crate::http::session::{self, COOKIE_NAME};
 
 /// Signs in, or says why not. Whatever it comes to, the browser is no longer on its way.
 pub(super) async fn arrive(asked: Asked) -> Result<Response, HttpError> {
+    admit(&asked)?;
     let now = Utc::now();
     let means = asked.app.means().map_err(|error| HttpError::NotYet(error.to_string()))?;
     let config = asked.app.config();

@@ -4,6 +4,7 @@ use chrono::Utc;
 use secrecy::ExposeSecret as _;
 use warp::reply::Response;
 
+use super::failures::depart;
 use super::page::{self, LoginPage};
 use super::return_to::ReturnTo;
 use super::{Asked, Form, LEAVING_COOKIE};
@@ -37,6 +38,7 @@ pub(super) async fn show(asked: Asked) -> Result<Response, HttpError> {
 /// Sends the browser to GitHub.
 pub(super) async fn leave(asked: Asked, form: Form) -> Result<Response, HttpError> {
     session::check_origin(&asked.headers, &asked.app.config())?;
+    depart(&asked)?;
     let means = asked.app.means().map_err(|error| HttpError::NotYet(error.to_string()))?;
     let return_to = ReturnTo::read(form.get("return_to"));
     let begun = login::begin(&asked.app.db, &means, return_to.as_str(), Utc::now()).await;
