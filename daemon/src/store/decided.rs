@@ -29,7 +29,7 @@ const LOOKED_THROUGH: u32 = 500;
 const A_ROW: u32 = 4;
 
 /// An item's events are counted up to here.
-pub const COUNTED: u64 = 200;
+pub const COUNTED: u64 = 50;
 
 /// Names a decision: `EVENT.ID`. Also where a page of decisions ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
