@@ -105,7 +105,8 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     };
     let github = Arc::clone(&engine.github);
     let allowlist = Arc::new(Allowlist::default());
-    let sights = Sights::new(Arc::clone(&live), Arc::clone(&github), ingest.sights(), system_clock());
+    let changes = ingest.sights();
+    let sights = Sights::new(Arc::clone(&live), Arc::clone(&github), changes.clone(), system_clock());
     let (recovery, orders) = recover::desk();
     let rollbacks = Arc::new(Notify::new());
     let (reload, reloads) = mpsc::channel(1);
@@ -138,6 +139,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     tasks.push(tokio::spawn(rollback::run(engine.clone(), rollbacks, stop.clone())));
     let side = [
         tokio::spawn(hear_other_daemons(engine.clone())),
+        tokio::spawn(changes.follow(db.clone())),
         tokio::spawn(installations::keep(engine.clone())),
         tokio::spawn(turns::keep(engine.clone())),
         tokio::spawn(ranges.clone().keep(engine.clone(), known)),

@@ -3,7 +3,8 @@
 //! (`schedule`), the audit chain is kept and proved (`audit`), and other rules are tried on the past (`backtest`).
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
-//! act (`installations`), which rules a repository has of its own (`repository_config`), whose turn it is (`turns`); and who people are (`login`). Refuses to know HTTP, and leaves
+//! act (`installations`), which rules a repository has of its own (`repository_config`), whose turn it is (`turns`), who
+//! people are (`login`) and what they see (`sight`). Refuses to know HTTP, and leaves
 //! every decision to `core` and every change of GitHub to `actions`.
 //!
 //! Invariants: nothing is acknowledged before it is stored (1); an effect's intent and before-state are stored before

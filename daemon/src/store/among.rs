@@ -210,14 +210,6 @@ impl Share<'_> {
         if self.oldest_first { "ASC" } else { "DESC" }
     }
 
-    /// One of what a subquery gives. PostgreSQL must not be led to walk along the order until it met them all.
-    fn one_of(&self) -> (&'static str, &'static str) {
-        match self.dialect {
-            Dialect::Sqlite => (" IN (", ")"),
-            Dialect::Postgres => (" = ANY(ARRAY(", "))"),
-        }
-    }
-
     fn push_walk<DB>(
         &self,
         query: &mut QueryBuilder<DB>,
@@ -229,7 +221,7 @@ impl Share<'_> {
     {
         let (Self { table, place, cursor, rows, .. }, order) = (self, self.order());
         let alias = table.rsplit(' ').next().unwrap_or(table);
-        let (head, tail) = self.one_of();
+        let (head, tail) = one_of(self.dialect);
         query.push(format_args!(" AND {cursor}{head}SELECT {cursor} FROM (SELECT * FROM {table} WHERE 1 = 1"));
         bounds(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {WALK}) {alias} WHERE {place} IN "));
@@ -247,7 +239,7 @@ impl Share<'_> {
     {
         let (Self { cursor, rows, .. }, order) = (self, self.order());
         let key = cursor.rsplit('.').next().unwrap_or(cursor);
-        let (head, tail) = self.one_of();
+        let (head, tail) = one_of(self.dialect);
         let members = i64::try_from(self.set.members).unwrap_or(i64::MAX).max(1);
         let sample = (rows * 2 / members).clamp(1, *rows);
         query
@@ -304,6 +296,15 @@ impl Share<'_> {
             (Dialect::Sqlite, _) => "x'ffffffffffffffffffffffffffffffff'",
             (Dialect::Postgres, _) => "CAST('ffffffff-ffff-ffff-ffff-ffffffffffff' AS UUID)",
         }
+    }
+}
+
+/// Around a subquery: one of what it gives. PostgreSQL must not be led to walk along the order, or along a table that is
+/// joined, until it met them all.
+pub(super) fn one_of(dialect: Dialect) -> (&'static str, &'static str) {
+    match dialect {
+        Dialect::Sqlite => (" IN (", ")"),
+        Dialect::Postgres => (" = ANY(ARRAY(", "))"),
     }
 }
 

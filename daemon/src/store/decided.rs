@@ -3,7 +3,7 @@
 //! Neither has a place of its own on disk. A page looks through a bounded number of events, newest first, so one may be
 //! short, or empty, though there is more: as long as it names a next page, that one looks further back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -23,13 +23,13 @@ use crate::core::event::{EventId, RepoName};
 use crate::core::rule::RuleName;
 
 /// Events that one page looks through.
-const LOOKED_THROUGH: u32 = 1_000;
+const LOOKED_THROUGH: u32 = 500;
 
 /// The same for a page of so many rows that is cut to some repositories, whose events are gathered one by one: times that.
 const A_ROW: u32 = 4;
 
 /// An item's events are counted up to here.
-pub const COUNTED: u64 = 200;
+pub const COUNTED: u64 = 50;
 
 /// Names a decision: `EVENT.ID`. Also where a page of decisions ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -162,13 +162,9 @@ impl Db {
         });
         let looked = self.looked(filter, after).await?;
         let ids: Vec<EventId> = looked.rows.iter().map(|event| event.id).collect();
-        let mut rows = Vec::new();
-        for decision in self.decided_on(&ids).await? {
-            let of = looked.rows.iter().find(|event| event.id == decision.event);
-            if let Some(event) = of.filter(|_| filter.takes(&decision)) {
-                rows.push(DecidedRow::new(event, decision));
-            }
-        }
+        let events: HashMap<EventId, &EventRow> = looked.rows.iter().map(|event| (event.id, event)).collect();
+        let taken = self.decided_on(&ids).await?.into_iter().filter(|decision| filter.takes(decision));
+        let rows = taken.filter_map(|decision| Some(DecidedRow::new(events.get(&decision.event)?, decision))).collect();
         let page = Page::cut(rows, limit, |row| row.key);
         let further = looked.next.map(|event| DecisionKey { event: EventId(event), id: Uuid::nil() });
         Ok(Page { next: page.next.or(further), rows: page.rows })
@@ -254,8 +250,8 @@ impl Db {
         let ids: Vec<EventId> = page.rows.iter().map(|item| item.last.id).collect();
         let counts = self.count_about(&ids).await?;
         for item in &mut page.rows {
-            let counted = counts.iter().find(|(id, _)| *id == item.last.id.0);
-            item.events = counted.map_or(Ok(0), |(_, count)| unsigned("count", *count))?;
+            let counted = counts.get(&item.last.id.0).copied().unwrap_or(0);
+            item.events = unsigned("count", counted)?;
         }
         Ok(Page { next: page.next.or(looked.next), rows: page.rows })
     }
@@ -286,7 +282,7 @@ impl Db {
     }
 
     /// How many events there are about the same items as these.
-    async fn count_about(&self, events: &[EventId]) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    async fn count_about(&self, events: &[EventId]) -> Result<HashMap<Uuid, i64>, StoreError> {
         // event_receipts: primary key; event_receipts_item.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| {
             let head = format!(
@@ -295,7 +291,7 @@ impl Db {
             );
             Bulk::new(&head, "#", ")")
         });
-        let mut counts = Vec::with_capacity(events.len());
+        let mut counts = HashMap::with_capacity(events.len());
         for (sql, chunk) in SQL.chunks(self.dialect(), events) {
             let found: Vec<(Uuid, i64)> = on_db!(self, conn => {
                 let mut query = sqlx::query_as(sql);

@@ -105,8 +105,9 @@ fn lock(database: &Path) -> Result<File, OpenError> {
 async fn open_postgres(url: &str) -> Result<Pools, OpenError> {
     // The parser's error is not shown: it could quote the password.
     let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl("not a PostgreSQL URL".to_owned()))?;
-    let options =
-        options.application_name("orchd").statement_cache_capacity(STATEMENTS).options([("lock_timeout", "5s")]);
+    // Compiling a statement takes longer than any here runs; the planner takes lists for longer than they are, and would.
+    let options = options.options([("lock_timeout", "5s"), ("jit", "off")]);
+    let options = options.application_name("orchd").statement_cache_capacity(STATEMENTS);
     let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).max_connections(16).connect_with(options).await;
     let pool = pool.map_err(StoreError::from)?;
     POSTGRES_TABLES.run(&pool).await.map_err(migration)?;

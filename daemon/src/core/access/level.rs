@@ -96,13 +96,6 @@ impl Sight {
         Self::new(None, seen)
     }
 
-    /// Where they hold at least this level, and nothing else.
-    pub fn at_least(&self, level: Level) -> Self {
-        let held = self.repositories.iter().filter(|(_, (_, own))| *own >= level);
-        let repositories = held.map(|(key, held)| (key.clone(), held.clone())).collect();
-        Self { site: self.site.filter(|own| *own >= level), repositories }
-    }
-
     /// No more than this level.
     pub fn at_most(mut self, level: Level) -> Self {
         self.site = self.site.map(|own| own.min(level));
@@ -148,7 +141,6 @@ mod tests {
         let cut = owner.cut_to(&[repo("acme/web"), repo("acme/api")]);
         assert_eq!((cut.site, cut.level_in(&repo("acme/web"))), (None, Some(Level::Admin)));
         assert_eq!(cut.level_in(&repo("acme/api")), Some(Level::Viewer));
-        assert_eq!(owner.at_least(Level::Operator), Sight::new(None, [(repo("acme/web"), Level::Admin)]));
         assert_eq!(owner.at_most(Level::Operator).level_in(&repo("acme/web")), Some(Level::Operator));
         assert_eq!(Sight::default().cut_to(&[repo("acme/web")]), Sight::default());
         assert_eq!(Sight::default().highest(), None);

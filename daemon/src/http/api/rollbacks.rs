@@ -73,7 +73,7 @@ pub(super) async fn plan(call: Call) -> Result<Reply, HttpError> {
         return Err(HttpError::BadRequest("`limit` must be at least 1".to_owned()));
     }
     may_plan(&call, &filter).await?;
-    let within = Among::of(&call.caller.sight.at_least(Level::Operator));
+    let within = Among::where_at_least(&call.caller.sight, Level::Operator);
     let id = app.db.begin_rollback(&filter, &within, most, by, chrono::Utc::now()).await?;
     app.rollbacks.notify_one();
     reply::json(&shown(id, &app).await?)

@@ -9,7 +9,7 @@ use crate::store::columns::{Micros, time, unsigned};
 use crate::store::{Among, Db, StoreError};
 
 /// Rows that are counted at most, the newest of the chain.
-const MOST: i64 = 20_000;
+const MOST: i64 = 10_000;
 
 /// What the chain holds since a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -24,7 +24,7 @@ pub struct AuditSummary {
 }
 
 impl Db {
-    /// Counts what whoever asks sees of the newest 20,000 rows since a time.
+    /// Counts what whoever asks sees of the newest 10,000 rows since a time.
     pub async fn audit_summary(&self, since: DateTime<Utc>, among: &Among) -> Result<AuditSummary, StoreError> {
         let (set, dialect) = (among.names(), self.dialect());
         // audit_at.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{EventRow, EventSql, EventStatus, SELECT, first_id};
 use crate::core::event::RepoName;
-use crate::store::among::{Among, Set, Share};
+use crate::store::among::{Among, Set, Share, one_of};
 use crate::store::columns::{Micros, signed};
 use crate::store::{Db, Page, StoreError, page_limit};
 
@@ -129,14 +129,15 @@ impl Db {
         rows: i64,
     ) -> Result<Vec<EventSql>, StoreError> {
         let order = if filter.newer_than.is_some() { "ASC" } else { "DESC" };
+        let (head, tail) = one_of(self.dialect());
         // By repository: event_receipts_repository, or _item with a number; failed ones: event_receipts_failed. Each
         // holds the ids in order, so a page costs its own rows. All else reads the primary key back through time until
         // the page is full.
         Ok(on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(SELECT);
-            query.push(" WHERE 1 = 1");
+            query.push(format_args!(" WHERE e.id{head}SELECT e.id FROM event_receipts e WHERE 1 = 1"));
             push_conditions!(query, filter, repository);
-            query.push(" ORDER BY e.id ").push(order).push(" LIMIT ").push_bind(rows);
+            query.push(format_args!(" ORDER BY e.id {order} LIMIT {rows}{tail} ORDER BY e.id {order}"));
             query.build_query_as().fetch_all(conn).await
         })?)
     }
