@@ -9,6 +9,7 @@
 pub mod allowlist;
 mod api;
 mod arrival;
+mod assets;
 mod bearer;
 mod bind;
 mod body;
@@ -22,7 +23,9 @@ pub mod limits;
 pub mod listen;
 mod login;
 mod metrics;
+mod page;
 mod person;
+mod reference;
 mod reply;
 pub mod routes;
 mod session;

@@ -6,6 +6,7 @@
 //! | both | `GET /health`, `GET /metrics` | for monitoring |
 //! | both | `GET /` | says what this is |
 //! | public | `/login…`, `/logout…`, `/account…`, `GET /assets/…` | signing in and out, one's own sessions |
+//! | public | `GET /api` | the API, to read |
 //! | both | `/api/…` | what [`OPERATIONS`](crate::core::access::OPERATIONS) lists |
 //!
 //! A rejection only ever means "not my URL, method or body"; everything else is an answer.
@@ -17,7 +18,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::error::HttpError;
-use super::{App, api, headers, health, login, metrics, reply, webhook};
+use super::{App, api, assets, headers, health, login, metrics, reference, reply, webhook};
 
 /// One area's routes, or all of them.
 pub type Routes = BoxedFilter<(Response,)>;
@@ -25,8 +26,17 @@ pub type Routes = BoxedFilter<(Response,)>;
 /// What the world sees. The webhook comes first: it is the one that must be fast.
 pub fn public(app: &App) -> Routes {
     let seen_by_all = health::routes(app).or(metrics::routes(app)).unify().or(front()).unify();
-    let areas =
-        webhook::routes(app).or(api::routes(app)).unify().or(seen_by_all).unify().or(login::routes(app)).unify();
+    let areas = webhook::routes(app)
+        .or(api::routes(app))
+        .unify()
+        .or(seen_by_all)
+        .unify()
+        .or(login::routes(app))
+        .unify()
+        .or(assets::routes())
+        .unify()
+        .or(reference::routes())
+        .unify();
     rooted(areas).map(headers::on_answers(app)).boxed()
 }
 

@@ -17,6 +17,7 @@ mod cli;
 mod commands;
 mod crash;
 mod dependencies;
+mod described;
 mod emulator;
 mod examples;
 mod generated;

@@ -47,6 +47,7 @@ use warp::path::FullPath;
 
 use self::call::Call;
 pub(super) use self::openapi::describe;
+pub(super) use self::params::Param;
 use self::query::Query;
 use super::arrival::Arrival;
 use super::body::{self, Share};
@@ -56,7 +57,7 @@ use super::reply::{Beside, Reply};
 use super::routes::{Routes, with};
 use super::session;
 use super::{App, error};
-use crate::core::access::{Needs, OPERATIONS, Operation};
+use crate::core::access::{Needs, OPERATIONS, Op, Operation};
 
 /// Largest body, in bytes: rules of a thousand lines are a tenth of it.
 const LARGEST_BODY: u64 = 4 << 20;
@@ -81,6 +82,11 @@ pub(super) fn routes(app: &App) -> Routes {
             response
         })
         .boxed()
+}
+
+/// What may stand in the query of an operation.
+pub(super) fn parameters(op: Op) -> &'static [Param] {
+    endpoints::endpoint(op).query
 }
 
 /// A request before anything was made of it.

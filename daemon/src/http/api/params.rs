@@ -2,10 +2,10 @@
 
 /// A query parameter.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Param {
-    pub(super) name: &'static str,
+pub(in crate::http) struct Param {
+    pub(in crate::http) name: &'static str,
     pub(super) kind: ParamKind,
-    pub(super) help: &'static str,
+    pub(in crate::http) help: &'static str,
 }
 
 #[derive(Clone, Copy, Debug)]

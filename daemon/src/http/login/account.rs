@@ -6,11 +6,12 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 use warp::reply::Response;
 
-use super::page::{self, AccountPage, SessionLine};
+use super::page::{AccountPage, SessionLine};
 use super::return_to::HOME;
 use super::{Asked, Form};
 use crate::core::audit::Actor;
 use crate::http::error::HttpError;
+use crate::http::page;
 use crate::http::session::{self, COOKIE_NAME, Session};
 
 const SIGN_IN: &str = "/login";

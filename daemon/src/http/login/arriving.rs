@@ -6,13 +6,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use warp::reply::Response;
 
 use super::failures::{admit, note_failure};
-use super::page::{self, ProblemPage};
+use super::page::ProblemPage;
 use super::{Asked, LEAVING_COOKIE};
 use crate::core::text;
 use crate::engine::login::token::Token;
 use crate::engine::login::{self, Return, SignInError, SignedIn, Terms};
 use crate::github::oauth::OAuthError;
 use crate::http::error::HttpError;
+use crate::http::page;
 use crate::http::session::{self, COOKIE_NAME};
 
 /// Signs in, or says why not. Whatever it comes to, the browser is no longer on its way.

@@ -5,11 +5,12 @@ use secrecy::ExposeSecret as _;
 use warp::reply::Response;
 
 use super::failures::depart;
-use super::page::{self, LoginPage};
+use super::page::LoginPage;
 use super::return_to::ReturnTo;
 use super::{Asked, Form, LEAVING_COOKIE};
 use crate::engine::login::{self, LOGIN_WITHIN, NoMeans, SignInError};
 use crate::http::error::HttpError;
+use crate::http::page;
 use crate::http::session;
 
 /// The button; or what the config lacks; or on, for whoever is signed in.

@@ -7,14 +7,12 @@
 //! | `GET /account` | one's own sessions |
 //! | `POST /account/sessions/ID/end` | ends one of them |
 //! | `POST /logout`, `POST /logout/everywhere` | signs out |
-//! | `GET /assets/…` | stylesheet and icon |
 //!
 //! Owns cookies and pages; who people are is `engine::login`'s affair. Whatever changes something takes a token of the
 //! session and an origin of ours; signing in, where there is no session yet, takes the origin, and a cookie on the way back.
 
 mod account;
 mod arriving;
-mod assets;
 mod failures;
 mod leaving;
 mod page;
@@ -54,7 +52,6 @@ pub(super) fn routes(app: &App) -> Routes {
     let arrive = warp::path!("login" / "callback").and(warp::get()).and(asked(app));
     let arrive = arrive.then(|asked| done(arriving::arrive(asked)));
     let account = warp::path!("account").and(warp::get()).and(asked(app)).then(|asked| done(account::show(asked)));
-    let file = warp::path!("assets" / String).and(warp::get()).map(|name: String| answer(assets::show(&name)));
 
     let leave = warp::path!("login").and(warp::post()).and(form(app)).then(|sent| taken(sent, leaving::leave));
     let out = warp::path!("logout").and(warp::post()).and(form(app)).then(|sent| taken(sent, account::sign_out));
@@ -63,7 +60,7 @@ pub(super) fn routes(app: &App) -> Routes {
     let end = warp::path!("account" / "sessions" / Uuid / "end").and(warp::post()).and(form(app));
     let end = end.then(|id, sent| taken(sent, move |asked, form| account::end(asked, form, id)));
 
-    let shown = show.or(arrive).unify().or(account).unify().or(file).unify();
+    let shown = show.or(arrive).unify().or(account).unify();
     shown.or(leave).unify().or(out).unify().or(everywhere).unify().or(end).unify().boxed()
 }
 

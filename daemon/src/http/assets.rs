@@ -4,16 +4,18 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
+use warp::Filter;
 use warp::reply::Response;
 
+use super::error::{HttpError, answer};
 use super::page;
-use crate::http::error::HttpError;
+use super::routes::Routes;
 
-const STYLESHEET: &str = include_str!("../../../assets/orchd.css");
-const ICON: &str = include_str!("../../../assets/orchd.svg");
+const STYLESHEET: &str = include_str!("../../assets/orchd.css");
+const ICON: &str = include_str!("../../assets/orchd.svg");
 
-pub(super) static STYLESHEET_URL: LazyLock<String> = LazyLock::new(|| url("css", STYLESHEET));
-pub(super) static ICON_URL: LazyLock<String> = LazyLock::new(|| url("svg", ICON));
+static STYLESHEET_URL: LazyLock<String> = LazyLock::new(|| url("css", STYLESHEET));
+static ICON_URL: LazyLock<String> = LazyLock::new(|| url("svg", ICON));
 
 fn url(ending: &str, content: &str) -> String {
     let digest = Sha256::digest(content.as_bytes());
@@ -25,8 +27,22 @@ fn url(ending: &str, content: &str) -> String {
     format!("/assets/orchd-{hash}.{ending}")
 }
 
+/// For templates: the URL of the stylesheet.
+pub(super) fn stylesheet() -> &'static str {
+    &STYLESHEET_URL
+}
+
+/// For templates: the URL of the icon.
+pub(super) fn icon() -> &'static str {
+    &ICON_URL
+}
+
+pub(super) fn routes() -> Routes {
+    warp::path!("assets" / String).and(warp::get()).map(|name: String| answer(show(&name))).boxed()
+}
+
 /// The file of that name below `/assets/`.
-pub(super) fn show(name: &str) -> Result<Response, HttpError> {
+fn show(name: &str) -> Result<Response, HttpError> {
     let is = |url: &str| url.strip_prefix("/assets/") == Some(name);
     if is(&STYLESHEET_URL) {
         Ok(page::asset("text/css; charset=utf-8", STYLESHEET))

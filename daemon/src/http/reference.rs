@@ -1,0 +1,65 @@
+//! `GET /api`: the API's description, to read.
+
+use askama::Template;
+use http::StatusCode;
+use warp::Filter;
+use warp::reply::Response;
+
+use super::api::{Param, parameters};
+use super::assets::{icon, stylesheet};
+use super::error::{HttpError, answer};
+use super::page;
+use super::routes::Routes;
+use crate::core::access::{Needs, OPERATIONS, Operation, Scope};
+
+#[derive(Template)]
+#[template(path = "api.html")]
+struct ReferencePage {
+    areas: Vec<Area>,
+    scopes: &'static [Scope],
+}
+
+/// Operations about one kind of thing.
+struct Area {
+    name: &'static str,
+    operations: Vec<Line>,
+}
+
+struct Line {
+    operation: &'static Operation,
+    /// As in the description: without the mark of a parameter that takes the rest of the path.
+    path: String,
+    needs: String,
+    query: &'static [Param],
+}
+
+pub(super) fn routes() -> Routes {
+    warp::path!("api").and(warp::get()).map(|| answer(show())).boxed()
+}
+
+fn show() -> Result<Response, HttpError> {
+    let mut areas: Vec<Area> = Vec::new();
+    for operation in OPERATIONS {
+        let name = operation.name.split('.').next().unwrap_or(operation.name);
+        let line = Line {
+            operation,
+            path: operation.path.replace("*}", "}"),
+            needs: needs(operation.needs),
+            query: parameters(operation.op),
+        };
+        match areas.iter_mut().find(|area| area.name == name) {
+            Some(area) => area.operations.push(line),
+            None => areas.push(Area { name, operations: vec![line] }),
+        }
+    }
+    page::html(StatusCode::OK, &ReferencePage { areas, scopes: Scope::ALL })
+}
+
+fn needs(needs: Needs) -> String {
+    match needs {
+        Needs::Nothing => "anybody".to_owned(),
+        Needs::Oneself => "whoever signed in".to_owned(),
+        Needs::Repository(level) => format!("{level} in the repository"),
+        Needs::Site(level) => format!("{level} of orchd"),
+    }
+}

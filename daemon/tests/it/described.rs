@@ -1,0 +1,86 @@
+//! The API's description is true: a tool that knows only `/api/openapi.json` asks everything in it in many ways, and no
+//! answer is a fault of ours, or one that the description does not tell of.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use orchd::core::access::{OPERATIONS, Scope};
+use orchd_fake::NewItem;
+use serde_json::Value;
+
+use crate::story::{Database, Story, WEB};
+
+const PACKAGE: &str = "schemathesis==4.32.5";
+
+const RULES: &str = "  - {name: label, on: issues.opened, then: [{label: {add: [new]}}]}
+  - {name: watch, mode: shadow, on: [\"*\"], then: [{label: {add: [seen]}}]}";
+
+/// Requests made up for each operation, beside those at the edges of what the description allows.
+const EXAMPLES: &str = "12";
+
+/// What an answer must not be, and where it must be as described.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+    response_headers_conformance,response_schema_conformance,unsupported_method";
+
+/// Installs the tool once below `target/`; gives the program. Fails the test when it cannot: nothing is skipped.
+fn install() -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python").join(PACKAGE.replace("==", "_"));
+    std::fs::create_dir_all(&dir).unwrap();
+    let lock = std::fs::File::create(dir.join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let program = dir.join("bin/schemathesis");
+    if !program.exists() {
+        let run = |command: &mut Command| {
+            let done = command.status().expect("python3 with venv is needed: `make test` installs it");
+            assert!(done.success(), "{PACKAGE} could not be installed");
+        };
+        run(Command::new("python3").args(["-m", "venv"]).arg(&dir));
+        run(Command::new(dir.join("bin/pip")).args(["install", "--quiet", PACKAGE]));
+    }
+    program
+}
+
+async fn begin() -> Story {
+    let mut story = Story::prepare(Database::Sqlite, RULES, "").await;
+    std::fs::write(story.path("login-key"), "00".repeat(32)).unwrap();
+    story.replace_more(
+        "login: {keys: [{file: login-key}], failures_a_minute: 10000}\n\
+         api: {requests_an_hour: 10000000, burst_a_minute: 10000000}",
+    );
+    story.write_rules(RULES);
+    story.start();
+    for title in ["One", "Two"] {
+        story.github.person("alice").opens_issue(WEB, NewItem::titled(title));
+    }
+    story.settles().await;
+    story
+}
+
+#[tokio::test]
+async fn no_answer_is_a_fault_or_one_that_the_description_does_not_tell_of() {
+    let (program, story) = (install(), begin().await);
+    let mut args = vec!["--json", "keys", "create", "tester", "--level", "admin"];
+    args.extend(Scope::ALL.iter().flat_map(|scope| ["--scope", scope.word()]));
+    let made: Value = serde_json::from_slice(&story.cli(&args).stdout).unwrap();
+    let header = format!("Authorization: Bearer {}", made["key"].as_str().unwrap());
+    let (url, report) = (story.url(), story.path("report"));
+    let mut command = Command::new(program);
+    command.args(["run", &format!("{url}/api/openapi.json"), "--url", &url, "--header", &header]);
+    command.args(["--checks", CHECKS]);
+    command.args(["--phases", "coverage,fuzzing", "--max-examples", EXAMPLES]);
+    command.args([
+        "--generation-database",
+        "none",
+        "--generation-deterministic",
+        "--workers",
+        "2",
+        "--continue-on-failure",
+        "--no-color",
+    ]);
+    command.args(["--report", "junit", "--report-junit-path"]).arg(&report).current_dir(story.dir.path());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    let tested = std::fs::read_to_string(report).unwrap().matches("<testcase ").count();
+    assert!(tested >= OPERATIONS.len(), "{tested} of {} operations were asked:\n{told}", OPERATIONS.len());
+}
