@@ -63,24 +63,18 @@ async fn no_answer_is_a_fault_or_one_that_the_description_does_not_tell_of() {
     args.extend(Scope::ALL.iter().flat_map(|scope| ["--scope", scope.word()]));
     let made: Value = serde_json::from_slice(&story.cli(&args).stdout).unwrap();
     let header = format!("Authorization: Bearer {}", made["key"].as_str().unwrap());
-    let (url, report) = (story.url(), story.path("report"));
+    let url = story.url();
+    // A long poll waits for what does not come.
+    std::fs::write(story.path("schemathesis.toml"), "[parameters]\nwait = 0\n").unwrap();
     let mut command = Command::new(program);
     command.args(["run", &format!("{url}/api/openapi.json"), "--url", &url, "--header", &header]);
     command.args(["--checks", CHECKS]);
     command.args(["--phases", "coverage,fuzzing", "--max-examples", EXAMPLES]);
-    command.args([
-        "--generation-database",
-        "none",
-        "--generation-deterministic",
-        "--workers",
-        "2",
-        "--continue-on-failure",
-        "--no-color",
-    ]);
-    command.args(["--report", "junit", "--report-junit-path"]).arg(&report).current_dir(story.dir.path());
+    command.args(["--generation-deterministic", "--workers", "1", "--continue-on-failure", "--no-color"]);
+    command.current_dir(story.dir.path());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
-    let tested = std::fs::read_to_string(report).unwrap().matches("<testcase ").count();
-    assert!(tested >= OPERATIONS.len(), "{tested} of {} operations were asked:\n{told}", OPERATIONS.len());
+    let tested = format!("Tested: {}", OPERATIONS.len());
+    assert!(told.contains(&tested), "not all of {} operations were asked:\n{told}", OPERATIONS.len());
 }

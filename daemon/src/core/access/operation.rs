@@ -76,7 +76,7 @@ macro_rules! operations {
             $(#[doc = $help] $op,)*
         }
 
-        /// In the order in which paths are compared: the first that fits is meant.
+        /// In the order in which paths are compared: the first that fits is meant, whatever the method.
         pub static OPERATIONS: &[Operation] = &[
             $(Operation {
                 op: Op::$op,
@@ -186,12 +186,11 @@ mod tests {
 
     /// `/api/events/tail` before `/api/events/{id}`: else it is an id.
     #[test]
-    fn no_operation_hides_behind_an_earlier_one() {
-        for (at, operation) in OPERATIONS.iter().enumerate() {
+    fn no_path_hides_behind_an_earlier_one() {
+        for operation in OPERATIONS {
             let path = operation.path.replace(['{', '}', '*'], "");
-            let first =
-                OPERATIONS.iter().position(|other| other.method == operation.method && other.fits(&path).is_some());
-            assert_eq!(first, Some(at), "{}", operation.name);
+            let first = OPERATIONS.iter().find(|other| other.fits(&path).is_some()).map(|other| other.path);
+            assert_eq!(first, Some(operation.path), "{}", operation.name);
         }
     }
 

@@ -156,25 +156,21 @@ async fn prepare(asked: &Asked<'_>, app: &App, beside: &mut Beside) -> Result<Pr
     Ok((operation, path, caller, once))
 }
 
-/// The first operation that fits, as the table's order has it.
+/// The first path of the table that fits is meant, whatever the method: `/api/keys/rotate` is never the key `rotate`.
 fn find(method: &Method, path: &str) -> Result<(&'static Operation, Vec<String>), HttpError> {
-    let mut allowed = Vec::new();
-    for operation in OPERATIONS {
-        let Some(parameters) = operation.fits(path) else { continue };
-        if operation.method == method.as_str() {
-            let decode = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
-            let decoded: Result<Vec<_>, _> = parameters.into_iter().map(decode).collect();
-            let decoded = decoded.map_err(|_| HttpError::BadRequest("the URL's path is not UTF-8".to_owned()))?;
-            return Ok((operation, decoded));
-        }
-        allowed.push(operation.method);
-    }
-    if allowed.is_empty() {
-        return Err(HttpError::NotFound("there is nothing at this URL".to_owned()));
-    }
-    // Methods are letters and commas.
-    let allowed = HeaderValue::from_str(&allowed.join(", ")).unwrap_or(HeaderValue::from_static("GET"));
-    Err(HttpError::MethodNotAllowed(allowed))
+    let meant = OPERATIONS.iter().find_map(|operation| Some((operation.path, operation.fits(path)?)));
+    let (meant, parameters) = meant.ok_or_else(|| HttpError::NotFound("there is nothing at this URL".to_owned()))?;
+    let there = || OPERATIONS.iter().filter(|operation| operation.path == meant);
+    let Some(operation) = there().find(|operation| operation.method == method.as_str()) else {
+        let allowed: Vec<&str> = there().map(|operation| operation.method).collect();
+        // Methods are letters.
+        let allowed = HeaderValue::from_str(&allowed.join(", ")).unwrap_or(HeaderValue::from_static("GET"));
+        return Err(HttpError::MethodNotAllowed(allowed));
+    };
+    let decode = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+    let decoded: Result<Vec<_>, _> = parameters.into_iter().map(decode).collect();
+    let decoded = decoded.map_err(|_| HttpError::BadRequest("the URL's path is not UTF-8".to_owned()))?;
+    Ok((operation, decoded))
 }
 
 /// Counts a request of a key; a token counts on its key.

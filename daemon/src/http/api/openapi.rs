@@ -114,7 +114,7 @@ fn operation_of(operation: &Operation, endpoint: &Endpoint, data: &mut SchemaGen
         .description(Some(terms(operation)));
     for name in operation.parameters() {
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
-        described = described.parameter(parameter.schema(schema(path_parameter(name))));
+        described = described.parameter(parameter.schema(schema(path_parameter(operation, name))));
     }
     for Param { name, kind, help } in endpoint.query {
         let parameter = ParameterBuilder::new().name(*name).parameter_in(ParameterIn::Query).description(Some(*help));
@@ -154,11 +154,17 @@ fn terms(operation: &Operation) -> String {
     }
 }
 
-fn path_parameter(name: &str) -> Value {
-    match name {
-        "seq" => json!({"type": "integer", "minimum": 1}),
-        "rule" => json!({"type": "string", "minLength": 1, "maxLength": LONGEST_RULE}),
-        _ => json!({"type": "string", "minLength": 1}),
+fn path_parameter(operation: &Operation, name: &str) -> Value {
+    const HALF: &str = "[A-Za-z0-9._-]{1,100}";
+    match (area(operation), name) {
+        (_, "seq") => json!({"type": "integer", "minimum": 1}),
+        ("installations", "id") => json!({"type": "integer"}),
+        ("decisions", "id") => json!({"type": "string", "pattern": "^[0-9a-f-]{36}\\.[0-9a-f-]{36}$"}),
+        (_, "id") => json!({"type": "string", "format": "uuid"}),
+        (_, "owner" | "name") => json!({"type": "string", "pattern": format!("^{HALF}$")}),
+        (_, "issue") => json!({"type": "string", "pattern": format!("^{HALF}/{HALF}#[0-9]{{1,9}}$")}),
+        (_, "revision") => json!({"type": "string", "pattern": "^[0-9a-f]{4,40}$"}),
+        _ => json!({"type": "string", "minLength": 1, "maxLength": LONGEST_RULE}),
     }
 }
 
