@@ -66,6 +66,19 @@ pub(super) async fn caller(app: &App, arrival: &Arrival, headers: &HeaderMap) ->
     Ok(Some(Caller { who, sight: Arc::new(sight), scopes, via: Via::Key(Box::new(bearer)) }))
 }
 
+/// The same key or token once more; `None`: it has ended.
+pub(super) async fn again(app: &App, bearer: &Bearer) -> Result<Option<Caller>, HttpError> {
+    let now = Utc::now();
+    let Some(key) = app.db.key(bearer.key.id).await?.filter(|key| key.ended(now).is_none()) else { return Ok(None) };
+    if bearer.terms.expires_at.is_some_and(|end| end <= now) {
+        return Ok(None);
+    }
+    let bearer = Bearer { key, ..bearer.clone() };
+    let sight = Arc::new(sight(app, &bearer).await?);
+    let (who, scopes) = (bearer.key.actor(), Some(bearer.terms.scopes.clone()));
+    Ok(Some(Caller { who, sight, scopes, via: Via::Key(Box::new(bearer)) }))
+}
+
 async fn find(app: &App, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Result<Bearer, Refusal>, HttpError> {
     let nobodys = |why: &str| Refusal { who: Actor::Orchd, why: why.to_owned() };
     let presented = match read(headers) {

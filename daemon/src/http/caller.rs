@@ -58,6 +58,25 @@ impl Caller {
         }
     }
 
+    /// As they stand now: while a long answer was waited for, a key may have been revoked, a session ended, a role changed.
+    ///
+    /// # Errors
+    /// As [`Caller::of`].
+    pub(super) async fn again(&self, app: &App) -> Result<Self, HttpError> {
+        let over = || HttpError::Unauthorised("the session or the key has ended meanwhile".to_owned());
+        match &self.via {
+            Via::Nothing | Via::Socket => Ok(self.clone()),
+            Via::Key(bearer) => bearer::again(app, bearer).await?.ok_or_else(over),
+            Via::Session(session) => {
+                let going_on = app.db.sessions_of(session.user.id, Utc::now()).await?;
+                if !going_on.iter().any(|row| row.id == session.row.id) {
+                    return Err(over());
+                }
+                Self::person(app, (**session).clone()).await
+            }
+        }
+    }
+
     /// The owner of the machine: whoever may open the socket may do everything.
     fn owner(who: Actor) -> Self {
         Self { who, sight: Arc::new(Sight::everything()), scopes: None, via: Via::Socket }
@@ -83,6 +102,11 @@ impl Caller {
             Via::Key(bearer) => Some(bearer),
             Via::Nothing | Via::Socket | Via::Session(_) => None,
         }
+    }
+
+    /// Whether it is a key for some repositories only: then its owner's own affairs are none of its.
+    pub(super) fn is_narrow_key(&self) -> bool {
+        self.key().is_some_and(|bearer| bearer.terms.repositories.is_some())
     }
 
     /// The session they came in.

@@ -25,7 +25,7 @@ mod login;
 mod metrics;
 mod page;
 mod person;
-mod reference;
+pub mod reference;
 mod reply;
 pub mod routes;
 mod session;

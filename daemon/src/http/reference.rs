@@ -1,4 +1,6 @@
-//! `GET /api`: the API's description, to read.
+//! The API's description, to read: `GET /api`, and the table of `docs/api.md`.
+
+use std::fmt::Write as _;
 
 use askama::Template;
 use http::StatusCode;
@@ -53,6 +55,23 @@ fn show() -> Result<Response, HttpError> {
         }
     }
     page::html(StatusCode::OK, &ReferencePage { areas, scopes: Scope::ALL })
+}
+
+/// The table of operations for `docs/api.md`.
+pub fn markdown() -> String {
+    let mut table = String::from("| Operation | Request | For | Scope | What |\n|---|---|---|---|---|\n");
+    for operation in OPERATIONS {
+        let Operation { name, method, help, .. } = operation;
+        let (path, needs) = (operation.path.replace("*}", "}"), needs(operation.needs));
+        let scope = operation.scope.map_or_else(String::new, |scope| format!("`{scope}`"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "| `{name}` | `{method} {path}` | {needs} | {scope} | {help} |");
+        let query: Vec<_> = parameters(operation.op).iter().map(|param| format!("`{}`", param.name)).collect();
+        if !query.is_empty() {
+            let _ = writeln!(table, "| | `?` {} | | | |", query.join(" "));
+        }
+    }
+    table
 }
 
 fn needs(needs: Needs) -> String {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -20,9 +20,6 @@ const JSON_LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson")
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-
-/// What may be kept is asked for anew each time, and is nobody else's.
-const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// What is told beside an answer or an error. Travels to the edge in the response's extensions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,7 +86,6 @@ fn unless_known(json: Bytes, asked: &HeaderMap) -> Response {
         true => with_type(StatusCode::NOT_MODIFIED, JSON, Bytes::new()),
         false => json_bytes(StatusCode::OK, json),
     };
-    response.headers_mut().insert(CACHE_CONTROL, ASK_AGAIN);
     // Hexadecimal digits in quotes are a value.
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);

@@ -29,6 +29,17 @@ fn generated_configuration_page_is_current() {
 }
 
 #[test]
+fn generated_table_of_operations_is_current() {
+    const BEGIN: &str = "<!-- operations: begin -->\n";
+    const END: &str = "<!-- operations: end -->\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
+    let page = fs::read_to_string(path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    current("docs/api.md", &format!("{before}{BEGIN}{}{END}{after}", orchd::http::reference::markdown()));
+}
+
+#[test]
 fn generated_payload_fields_are_current() {
     current("daemon/src/core/vocabulary/payload_fields.txt", &payload_fields::table());
 }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::query::{self, Query};
-use crate::core::access::{Level, Needs, Operation};
+use crate::core::access::{Level, Needs, Operation, level_to_see};
 use crate::core::audit::Actor;
 use crate::core::event::RepoName;
 use crate::http::App;
@@ -32,6 +32,14 @@ impl Call {
     /// The path's first parameter, which is an id.
     pub(super) fn id(&self) -> Result<Uuid, HttpError> {
         query::id(self.named())
+    }
+
+    /// Whether whoever asks may be told of an event of this kind there. Not all that happens in a repository is for all
+    /// who see it.
+    pub(super) fn is_told(&self, kind: &str, repository: Option<&RepoName>) -> bool {
+        let sight = &self.caller.sight;
+        let held = repository.map_or(sight.site, |repository| sight.level_in(repository));
+        held >= Some(level_to_see(kind))
     }
 
     /// For the audit chain.

@@ -6,7 +6,7 @@ use super::params::{EVENT, LIMIT, NUMBER, Param, REPO, RULE, SINCE, UNTIL, param
 use crate::core::event::EventId;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
-use crate::store::decided::{DecisionFilter, DecisionKey};
+use crate::store::decided::{DecidedRow, DecisionFilter, DecisionKey};
 
 pub(super) const LIST: &[Param] = &[
     REPO,
@@ -20,9 +20,9 @@ pub(super) const LIST: &[Param] = &[
     param("after", Text, "Where the page begins: `next` of the one before."),
 ];
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
     let among = call.among();
-    let Call { app, mut query, .. } = call;
+    let mut query = std::mem::take(&mut call.query);
     let filter = DecisionFilter {
         repository: query.repository("repo")?,
         number: query.parsed("number")?,
@@ -36,7 +36,14 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
         among,
     };
     query.finish()?;
-    reply::json(&app.db.decisions(&filter).await?)
+    let mut page = call.app.db.decisions(&filter).await?;
+    page.rows.retain(|row| is_told(&call, row));
+    reply::json(&page)
+}
+
+/// A decision tells what its rule saw of the event.
+fn is_told(call: &Call, row: &DecidedRow) -> bool {
+    call.is_told(row.on.split('.').next().unwrap_or(&row.on), row.repository.as_ref())
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
@@ -45,5 +52,8 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let missing = || HttpError::NotFound(format!("there is no decision {key}"));
     let row = call.app.db.decision(key).await?.ok_or_else(missing)?;
     call.check(row.repository.as_ref(), missing)?;
+    if !is_told(&call, &row) {
+        return Err(missing());
+    }
     reply::json(&row)
 }

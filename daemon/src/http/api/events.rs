@@ -94,8 +94,10 @@ impl Replayed {
 pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
     let after = call.query.parsed::<Uuid>("after")?;
     let filter = EventFilter { after, among: call.among(), ..filter(&mut call.query)? };
-    call.query.finish()?;
-    reply::json(&call.app.db.events(&filter).await?)
+    std::mem::take(&mut call.query).finish()?;
+    let mut page = call.app.db.events(&filter).await?;
+    page.rows.retain(|event| call.is_told(&event.event_type, event.repository.as_ref()));
+    reply::json(&page)
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
@@ -127,6 +129,9 @@ fn raw_json(payload: Bytes) -> Result<Box<RawValue>, HttpError> {
 pub(super) async fn seen(call: &Call, id: EventId) -> Result<EventRow, HttpError> {
     let event = call.app.db.event(id).await?.ok_or_else(|| no_event(id))?;
     call.check(event.repository.as_ref(), || no_event(id))?;
+    if !call.is_told(&event.event_type, event.repository.as_ref()) {
+        return Err(no_event(id));
+    }
     Ok(event)
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::call::Call;
 use super::params::{LIMIT, Param};
@@ -13,6 +14,8 @@ use crate::store::guards::TripRow;
 #[schemars(rename = "TrippedBreakers")]
 pub(super) struct Tripped {
     rows: Vec<TripRow>,
+    /// Those that are tripped are few: there is one page.
+    next: Option<Uuid>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -28,7 +31,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let Call { app, mut query, .. } = call;
     let limit = query.limit()?;
     query.finish()?;
-    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), &among, limit).await? })
+    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), &among, limit).await?, next: None })
 }
 
 pub(super) async fn reset_all(mut call: Call) -> Result<Reply, HttpError> {

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::call::Call;
-use super::params::{LIMIT, Param, ParamKind, param};
+use super::params::{AFTER, LIMIT, Param};
+use super::rules::config_for;
 use crate::actions;
 use crate::core::event::{InstallationId, RepoName};
 use crate::core::permission::{Missing, grants, missing};
 use crate::core::rule::RuleName;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
+use crate::store::Among;
 use crate::store::installations::InstallationRow;
 
 /// Repositories shown of one installation.
@@ -34,21 +36,33 @@ pub(super) struct Shown {
     missing: Vec<Missing>,
 }
 
-pub(super) const LIST: &[Param] = &[
-    LIMIT,
-    param(
-        "after",
-        ParamKind::Count { least: 0, most: i64::MAX as u64 },
-        "Where the page begins: `next` of the one before.",
-    ),
-];
+pub(super) const LIST: &[Param] = &[LIMIT, AFTER];
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
     let among = call.among();
-    let Call { app, mut query, .. } = call;
+    let mut query = std::mem::take(&mut call.query);
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
-    reply::json(&app.db.installations(&among, limit, after).await?)
+    let mut page = call.app.db.installations(&among, limit, after).await?;
+    for row in &mut page.rows {
+        if among != Among::All {
+            only_seen(row, covered(&call, row.id, &among).await?.len());
+        }
+    }
+    reply::json(&page)
+}
+
+/// Those of its repositories that whoever asks sees.
+async fn covered(call: &Call, id: InstallationId, among: &Among) -> Result<Vec<RepoName>, HttpError> {
+    let mut repositories = call.app.db.covered_repositories(id, MOST_REPOSITORIES).await?;
+    repositories.retain(|name| among.has(Some(name)));
+    Ok(repositories)
+}
+
+/// Tells nothing of the others.
+fn only_seen(row: &mut InstallationRow, seen: usize) {
+    row.repositories = seen as u64;
+    row.last_event_at = None;
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
@@ -58,14 +72,16 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let id = InstallationId(id.parse().map_err(not_a_number)?);
     let app = &call.app;
     let unknown = || HttpError::NotFound(format!("there is no installation {id}"));
-    let installation = app.db.installation(id).await?.ok_or_else(unknown)?;
+    let mut installation = app.db.installation(id).await?.ok_or_else(unknown)?;
     let among = call.among();
     if !app.db.is_installation_seen(id, &among).await? {
         return Err(unknown());
     }
-    let mut repositories = app.db.covered_repositories(id, MOST_REPOSITORIES).await?;
-    repositories.retain(|name| among.has(Some(name)));
-    let config = app.config();
+    let repositories = covered(&call, id, &among).await?;
+    if among != Among::All {
+        only_seen(&mut installation, repositories.len());
+    }
+    let config = config_for(&call).await?;
     let mut missing = missing(&config.rules, actions::kinds(), &installation.permissions);
     if config.repository_config.enabled {
         missing.extend(lacking_for_files(&installation.permissions));

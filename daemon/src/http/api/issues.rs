@@ -54,7 +54,8 @@ pub(super) async fn analyze(mut call: Call) -> Result<Reply, HttpError> {
     let missing = || HttpError::NotFound(format!("no event about {repository}#{number} is stored"));
     let filter =
         EventFilter { repository: Some(repository.clone()), number: Some(number), limit: 1, ..EventFilter::default() };
-    let last = call.app.db.events(&filter).await?.rows.into_iter().next().ok_or_else(missing)?;
+    let last = call.app.db.events(&filter).await?.rows.into_iter().next();
+    let last = last.filter(|last| call.is_told(&last.event_type, Some(&repository))).ok_or_else(missing)?;
     match call.app.db.replay(last.id, call.by(), Utc::now()).await? {
         Replay::Queued => {}
         Replay::NoEvent => return Err(missing()),

@@ -78,7 +78,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     if caller.holds(Level::Admin) {
         return reply::json(&app.db.keys(None, after, limit).await?);
     }
-    if let Some(user) = caller.user() {
+    if let Some(user) = caller.user().filter(|_| !caller.is_narrow_key()) {
         return reply::json(&app.db.keys(Some(user), after, limit).await?);
     }
     // A key that is nobody's knows itself.
@@ -107,8 +107,8 @@ pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
     let is_itself = caller.key().is_some_and(|bearer| bearer.key.id == id);
     let owner = match caller.user() {
         _ if caller.holds(Level::Admin) || is_itself => None,
-        Some(user) => Some(user),
-        None => return Err(missing()),
+        Some(user) if !caller.is_narrow_key() => Some(user),
+        _ => return Err(missing()),
     };
     let revoked = match call.app.db.revoke_key(id, owner, call.by(), Utc::now()).await? {
         Revoked::Now => true,

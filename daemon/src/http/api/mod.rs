@@ -39,7 +39,7 @@ use std::pin::pin;
 
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
-use http::header::HeaderValue;
+use http::header::{HeaderValue, VARY};
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use warp::Filter;
@@ -58,6 +58,9 @@ use super::routes::{Routes, with};
 use super::session;
 use super::{App, error};
 use crate::core::access::{Needs, OPERATIONS, Op, Operation};
+
+/// An answer is for whoever asked.
+const BY_WHO_ASKS: HeaderValue = HeaderValue::from_static("Authorization, Cookie");
 
 /// Largest body, in bytes: rules of a thousand lines are a tenth of it.
 const LARGEST_BODY: u64 = 4 << 20;
@@ -78,6 +81,7 @@ pub(super) fn routes(app: &App) -> Routes {
                 Ok((operation, reply)) => reply.into_response(!operation.writes(), &headers),
                 Err(error) => error::answer(Err(error)),
             };
+            response.headers_mut().insert(VARY, BY_WHO_ASKS);
             response.extensions_mut().insert(beside);
             response
         })

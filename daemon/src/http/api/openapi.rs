@@ -20,7 +20,7 @@ use utoipa::openapi::{
 use super::call::Call;
 use super::endpoints::{Answers, Endpoint, endpoint};
 use super::params::{Param, ParamKind};
-use crate::core::access::{Needs, OPERATIONS, Operation};
+use crate::core::access::{Needs, OPERATIONS, Op, Operation};
 
 use crate::http::error::{HttpError, Problem};
 use crate::http::reply::Reply;
@@ -120,7 +120,7 @@ fn operation_of(operation: &Operation, endpoint: &Endpoint, data: &mut SchemaGen
         let parameter = ParameterBuilder::new().name(*name).parameter_in(ParameterIn::Query).description(Some(*help));
         described = described.parameter(parameter.required(Required::False).schema(schema(query_parameter(*kind))));
     }
-    if operation.writes() {
+    if operation.writes() && operation.op != Op::TokensCreate {
         let help = "Of one's own choice: sent again with the same one, the request is not done twice.";
         let parameter = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
         let text = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
@@ -128,7 +128,11 @@ fn operation_of(operation: &Operation, endpoint: &Endpoint, data: &mut SchemaGen
     }
     if let Some(takes) = endpoint.takes {
         let content = ContentBuilder::new().schema(schema(takes(data).to_value())).build();
-        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
+        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(match operation.op {
+            // Without one the token may do all that its key may.
+            Op::TokensCreate => Required::False,
+            _ => Required::True,
+        }));
         described = described.request_body(Some(body.build()));
     }
     if operation.needs != Needs::Nothing {
@@ -231,8 +235,8 @@ fn refusals(operation: &Operation) -> Vec<(StatusCode, &'static str)> {
         (StatusCode::TOO_MANY_REQUESTS, "Too many requests; `Retry-After` says when to come back."),
         (StatusCode::SERVICE_UNAVAILABLE, "The store or GitHub does not answer now."),
     ];
+    all.push((StatusCode::UNAUTHORIZED, "Nobody is signed in, or the key is no good."));
     if operation.needs != Needs::Nothing {
-        all.push((StatusCode::UNAUTHORIZED, "Nobody is signed in, or the key is no good."));
         all.push((StatusCode::FORBIDDEN, "The level or the scope is not enough."));
         all.push((StatusCode::NOT_FOUND, "There is no such thing, or not for you."));
     }

@@ -10,6 +10,7 @@ use crate::core::rule::RuleName;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
 use crate::store::repositories::{RepositoryFilter, RepositoryRow};
+use crate::store::repository_configs::RepositoryConfigRow;
 
 pub(super) const LIST: &[Param] =
     &[LIMIT, param("after", ParamKind::Text, "Where the page begins: `next` of the one before.")];
@@ -23,6 +24,8 @@ pub(super) struct Shown {
     level: Level,
     /// Rules of the server's config that cover it.
     rules: Vec<RuleName>,
+    /// Its own config file, where it keeps one.
+    config: Option<RepositoryConfigRow>,
 }
 
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
@@ -41,7 +44,8 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     call.check(Some(&name), missing)?;
     let row = call.app.db.repository(&name).await?.ok_or_else(missing)?;
     let level = call.caller.sight.level_in(&name).ok_or_else(missing)?;
+    let own = call.app.db.repository_config(&name).await?;
     let config = call.app.config();
     let covering = config.rules.iter().filter(|rule| rule.repositories.includes(&row.name));
-    reply::json(&Shown { rules: covering.map(|rule| rule.name.clone()).collect(), row, level })
+    reply::json(&Shown { rules: covering.map(|rule| rule.name.clone()).collect(), row, level, config: own })
 }

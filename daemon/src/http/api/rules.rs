@@ -1,9 +1,12 @@
 //! `/api/rules`: the rules in use, and where they act.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::call::Call;
+use crate::config::Config;
 use crate::core::event::RepoName;
 use crate::core::rule::{Mode, Rule, RuleName};
 use crate::http::error::HttpError;
@@ -50,6 +53,18 @@ pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
         rule: written(&config.effective, &rule.name, sees_all),
     });
     reply::json(&Rules { revision: config.revision.hash.clone(), rows: rows.collect(), next: None })
+}
+
+/// The config in use, without rules that cover nothing that whoever asks sees: their names are for others.
+pub(super) async fn config_for(call: &Call) -> Result<Arc<Config>, HttpError> {
+    let config = call.app.config();
+    if call.caller.sight.site.is_some() {
+        return Ok(config);
+    }
+    let seen = seen(call).await?;
+    let covers = |rule: &&Rule| seen.iter().any(|name| rule.repositories.includes(name));
+    let rules = config.rules.iter().filter(covers).cloned().collect();
+    Ok(Arc::new(Config { rules, ..(*config).clone() }))
 }
 
 /// The repositories that whoever asks sees.

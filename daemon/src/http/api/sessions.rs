@@ -73,5 +73,8 @@ fn person(call: &Call) -> Result<Uuid, HttpError> {
     let nobody = || {
         HttpError::Forbidden("sessions are people's: neither the admin socket nor a key of nobody has one".to_owned())
     };
+    if call.caller.is_narrow_key() {
+        return Err(HttpError::Forbidden("a key that is cut to repositories is not for one's sessions".to_owned()));
+    }
     call.caller.user().ok_or_else(nobody)
 }

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::events;
-use crate::http::App;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
 use crate::store::events::{EventFilter, EventRow};
@@ -30,39 +29,58 @@ pub(super) struct Tail {
 }
 
 /// Without `newer_than`: no rows, and the newest event as the place to begin.
-pub(super) async fn tail(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn tail(mut call: Call) -> Result<Reply, HttpError> {
     let among = call.among();
-    let Call { app, mut query, .. } = call;
+    let mut query = std::mem::take(&mut call.query);
     let filter = events::filter(&mut query)?;
     let newer_than = query.parsed::<Uuid>("newer_than")?;
     let wait = query.parsed("wait")?.unwrap_or(USUAL_WAIT).min(LONGEST_WAIT);
     query.finish()?;
     let Some(newer_than) = newer_than else {
-        let newest = app.db.events(&EventFilter { limit: 1, among, ..EventFilter::default() }).await?;
+        let newest = call.app.db.events(&EventFilter { limit: 1, among, ..EventFilter::default() }).await?;
         let next = newest.rows.first().map_or(Uuid::nil(), |event| event.id.0);
         return reply::json(&Tail { rows: Vec::new(), next });
     };
-    let filter = EventFilter { newer_than: Some(newer_than), among, ..filter };
-    let rows = wait_for_rows(&app, &filter, Duration::from_secs(wait)).await?;
-    let next = rows.last().map_or(newer_than, |event| event.id.0);
-    reply::json(&Tail { rows, next })
+    let mut poll = Poll { call, filter, next: newer_than };
+    let rows = poll.wait_for_rows(Duration::from_secs(wait)).await?;
+    reply::json(&Tail { rows, next: poll.next })
 }
 
-/// Rows as soon as there are some; none when the time is over or the daemon stops.
-async fn wait_for_rows(app: &App, filter: &EventFilter, wait: Duration) -> Result<Vec<EventRow>, HttpError> {
-    let until = Instant::now() + wait;
-    // Subscribed before the first look: what is stored in between is not missed.
-    let mut stored = app.ingest.subscribe();
-    loop {
-        stored.mark_unchanged();
-        let rows = app.db.events(filter).await?.rows;
-        if !rows.is_empty() || Instant::now() >= until || app.stopping.is_cancelled() {
-            return Ok(rows);
+/// Somebody who waits for events, and how far they have come.
+struct Poll {
+    call: Call,
+    filter: EventFilter,
+    next: Uuid,
+}
+
+impl Poll {
+    /// Rows as soon as there are some; none when the time is over or the daemon stops.
+    async fn wait_for_rows(&mut self, wait: Duration) -> Result<Vec<EventRow>, HttpError> {
+        let until = Instant::now() + wait;
+        // Subscribed before the first look: what is stored in between is not missed.
+        let mut stored = self.call.app.ingest.subscribe();
+        loop {
+            stored.mark_unchanged();
+            let rows = self.look().await?;
+            if !rows.is_empty() || Instant::now() >= until || self.call.app.stopping.is_cancelled() {
+                return Ok(rows);
+            }
+            let stopping = self.call.app.stopping.clone();
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = tokio::time::sleep_until(until.min(Instant::now() + LOOK_AGAIN)) => {}
+                _ = stored.changed() => tokio::time::sleep(BREATH).await,
+            }
+            // What they may see can change while they wait.
+            self.call.caller = self.call.caller.again(&self.call.app).await?;
         }
-        tokio::select! {
-            () = app.stopping.cancelled() => {}
-            () = tokio::time::sleep_until(until.min(Instant::now() + LOOK_AGAIN)) => {}
-            _ = stored.changed() => tokio::time::sleep(BREATH).await,
-        }
+    }
+
+    async fn look(&mut self) -> Result<Vec<EventRow>, HttpError> {
+        let filter = EventFilter { newer_than: Some(self.next), among: self.call.among(), ..self.filter.clone() };
+        let mut rows = self.call.app.db.events(&filter).await?.rows;
+        self.next = rows.last().map_or(self.next, |event| event.id.0);
+        rows.retain(|event| self.call.is_told(&event.event_type, event.repository.as_ref()));
+        Ok(rows)
     }
 }

@@ -9,6 +9,7 @@ use super::call::Call;
 use super::events::seen;
 use super::params::ParamKind::{Count, Text};
 use super::params::{EVENT, Param, REPO, RULE, param};
+use super::rules::config_for;
 use crate::core::event::{EventId, RepoName};
 use crate::core::rule::RuleName;
 use crate::engine::why::{Asked, Story, ask, stories_of, story_of, tell};
@@ -70,7 +71,9 @@ pub(super) async fn why(call: Call) -> Result<Reply, HttpError> {
             let limit = latest.unwrap_or(LATEST).min(MOST_LATEST);
             let filter = EventFilter { repository, limit, among: among.clone(), ..EventFilter::default() };
             let mut events = Vec::new();
-            for event in app.db.events(&filter).await?.rows {
+            let mut found = app.db.events(&filter).await?.rows;
+            found.retain(|event| call.is_told(&event.event_type, event.repository.as_ref()));
+            for event in found {
                 events.push(story_of(&app.db, event).await?.cut_to(&among));
             }
             Why { events, why_not: None, text: None }
@@ -100,9 +103,10 @@ pub(super) async fn why(call: Call) -> Result<Reply, HttpError> {
 
 async fn of_rule(call: &Call, asked: Asked, rule: &RuleName) -> Result<Why, HttpError> {
     let (app, among) = (&call.app, call.among());
-    let told = ask(&app.db, (&app.config(), Utc::now()), &asked, rule, None).await?;
+    let told = ask(&app.db, (&*config_for(call).await?, Utc::now()), &asked, rule, None).await?;
     let mut told = told.map_err(|unknown| HttpError::NotFound(unknown.to_string()))?;
-    let stories = told.stories.drain(..).map(|story| story.cut_to(&among));
+    let is_told = |story: &Story| call.is_told(&story.event.event_type, story.event.repository.as_ref());
+    let stories = told.stories.drain(..).filter(is_told).map(|story| story.cut_to(&among));
     told.stories = stories.collect();
     let text = Some(told.text(usize::MAX));
     Ok(Why { why_not: (!told.why_not.is_empty()).then_some(told.why_not), events: told.stories, text })
@@ -113,7 +117,8 @@ async fn stories_of_item(call: &Call, repository: &RepoName, number: u64) -> Res
     if stories.is_empty() {
         return Err(nothing_about(repository, number));
     }
-    Ok(stories.into_iter().map(|story| story.cut_to(&among)).collect())
+    let told = |story: &Story| call.is_told(&story.event.event_type, story.event.repository.as_ref());
+    Ok(stories.into_iter().filter(told).map(|story| story.cut_to(&among)).collect())
 }
 
 fn nothing_about(repository: &RepoName, number: u64) -> HttpError {
