@@ -77,11 +77,12 @@ CREATE INDEX api_keys_ended ON api_keys (COALESCE(revoked_at, expires_at));
 CREATE TABLE idempotent_requests (
     caller TEXT NOT NULL,
     idempotency_key TEXT NOT NULL,
-    -- Of method, path, query and body.
+    -- Of what is asked, and of what the caller may see and do.
     request_hash TEXT NOT NULL,
-    -- NULL: it is still being answered.
+    -- NULL: it is still being answered, or how it ended is not known.
     status BIGINT,
     body BLOB,
+    -- Renewed while it is being answered.
     created_at BIGINT NOT NULL,
     PRIMARY KEY (caller, idempotency_key)
 );

@@ -34,6 +34,15 @@ pub fn load(path: &Path, actions: &[ActionKind], now: DateTime<Utc>) -> Result<C
     load_in(path, actions, now, &|name| std::env::var_os(name))
 }
 
+/// As [`load`], with `text` for what stands in the file at `path`: all that it names is looked for from there.
+///
+/// # Errors
+/// As [`load`].
+#[cfg(feature = "server")]
+pub fn load_text(path: &Path, text: &str, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Config, Problems> {
+    load_whole(path, Some(text), actions, now, &|name| std::env::var_os(name)).map(|(config, _)| config)
+}
+
 /// As [`load`], with the environment passed in.
 pub(super) fn load_in(
     path: &Path,
@@ -41,7 +50,7 @@ pub(super) fn load_in(
     now: DateTime<Utc>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Config, Problems> {
-    load_whole(path, actions, now, env).map(|(config, _)| config)
+    load_whole(path, None, actions, now, env).map(|(config, _)| config)
 }
 
 /// As [`load`], with where each value of its `effective` came from.
@@ -53,18 +62,20 @@ pub fn load_with_origins(
     actions: &[ActionKind],
     now: DateTime<Utc>,
 ) -> Result<(Config, Origins), Problems> {
-    load_whole(path, actions, now, &|name| std::env::var_os(name))
+    load_whole(path, None, actions, now, &|name| std::env::var_os(name))
 }
 
+/// `text`: what stands in the file at `path`; `None`: it is read.
 pub(super) fn load_whole(
     path: &Path,
+    text: Option<&str>,
     actions: &[ActionKind],
     now: DateTime<Utc>,
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<(Config, Origins), Problems> {
     let mut findings = Findings::default();
     let mut sources = Vec::new();
-    let Some(root) = read_root(path, &mut sources, &mut findings) else {
+    let Some(root) = read_root(path, text, &mut sources, &mut findings) else {
         return Err(findings.finish().err().unwrap_or_else(|| unexplained(path)));
     };
     let dir = directory_of(path);
@@ -97,7 +108,7 @@ pub struct Ruleset {
 pub fn load_rules(path: &Path, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Ruleset, Problems> {
     let mut findings = Findings::default();
     let mut sources = Vec::new();
-    let Some(root) = read_root(path, &mut sources, &mut findings) else {
+    let Some(root) = read_root(path, None, &mut sources, &mut findings) else {
         return Err(findings.finish().err().unwrap_or_else(|| unexplained(path)));
     };
     let mut top = Fields::open(&root, &ROOT, &mut findings);

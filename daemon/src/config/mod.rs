@@ -40,6 +40,8 @@ mod load;
 mod marked;
 mod origins;
 mod people;
+#[cfg(feature = "server")]
+pub mod reach;
 pub mod reference;
 pub mod repository;
 mod repository_table;
@@ -62,6 +64,8 @@ pub use cases::{Cases, NamedCase, read_cases};
 pub use commands::Commands;
 pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;
+#[cfg(feature = "server")]
+pub use load::load_text;
 pub use load::{Ruleset, load, load_rules, load_with_origins};
 pub use origins::Origins;
 pub use people::{Access, Api, Login, Named, Rate, SecretKey};

@@ -33,7 +33,7 @@ pub fn sources(path: &Path) -> Sources {
     let mut findings = Findings::default();
     let mut read = Vec::new();
     let mut found = Sources { files: vec![path.to_owned()], patterns: Vec::new() };
-    let Some(root) = read_root(path, &mut read, &mut findings) else { return found };
+    let Some(root) = read_root(path, None, &mut read, &mut findings) else { return found };
     let mut fields = Fields::open(&root, &ROOT, &mut findings);
     let here = directory(path);
     found.files.extend(files_extended(&root, here));
@@ -148,9 +148,20 @@ fn patterns(node: &Node, key: &Key, findings: &mut Findings) -> Option<Vec<(Plac
     Some(items.iter().filter_map(|item| Some((item.place, values::text(item, key, findings)?))).collect())
 }
 
-pub(super) fn read_root(path: &Path, sources: &mut Vec<Source>, findings: &mut Findings) -> Option<Node> {
+/// The config itself; `given` stands in for what the file holds.
+pub(super) fn read_root(
+    path: &Path,
+    given: Option<&str>,
+    sources: &mut Vec<Source>,
+    findings: &mut Findings,
+) -> Option<Node> {
     let file = findings.add_file(path);
-    match read_text(path) {
+    let read = match given {
+        Some(text) if text.len() as u64 > MAX_FILE => Err(too_large()),
+        Some(text) => Ok(text.to_owned()),
+        None => read_text(path),
+    };
+    match read {
         Ok(text) => {
             let root = marked::parse(&text, file, findings);
             sources.push(Source { path: path.to_owned(), text });
@@ -172,6 +183,10 @@ enum Unreadable {
     Content { line: usize, column: usize, message: String },
 }
 
+fn too_large() -> Unreadable {
+    Unreadable::File("it is larger than 1 MiB".to_owned())
+}
+
 fn read_text(path: &Path) -> Result<String, Unreadable> {
     let failed = |error: std::io::Error| Unreadable::File(error.to_string());
     // A FIFO would block for ever.
@@ -181,7 +196,7 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(Unreadable::File("it is larger than 1 MiB".to_owned()));
+        return Err(too_large());
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();

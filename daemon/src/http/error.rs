@@ -138,6 +138,11 @@ impl HttpError {
         }
     }
 
+    /// Whether nothing was done, for sure: what was asked was refused, or never begun.
+    pub(super) fn did_nothing(&self) -> bool {
+        self.status().is_client_error() || matches!(self, Self::NotYet(_))
+    }
+
     /// A response that carries the error to the edge.
     pub(super) fn into_response(self) -> Response {
         let mut response = Response::default();

@@ -42,7 +42,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -99,6 +99,8 @@ struct Shared {
     description: Bytes,
     /// One backtest at a time: each takes as much of the machine as is left over.
     backtest: Arc<Semaphore>,
+    /// One that changes which config runs at a time.
+    config_turn: Arc<Mutex<()>>,
     events: EventCounters,
     large: LargeBodies,
     limits: Limits,
@@ -140,6 +142,7 @@ impl App {
             site,
             description,
             backtest,
+            config_turn: Arc::default(),
             events,
             large,
             limits,
@@ -169,6 +172,11 @@ impl App {
     /// The turn at a backtest; `None`: one is under way.
     fn backtest(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.backtest).try_acquire_owned().ok()
+    }
+
+    /// The turn at writing the config, letting one in, or putting one back: what was looked at holds until it is done.
+    async fn config_turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.0.config_turn).lock_owned().await
     }
 
     /// What keys asked.

@@ -8,7 +8,7 @@ use super::{Db, StoreError};
 /// How long an answer is kept.
 pub const ANSWERS_ARE_KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
-/// After this nobody is answering a request any more: the daemon that began ended. Longer than any answer takes.
+/// A request that was not renewed for so long is carried out by nobody any more: the daemon that began it ended.
 pub const GIVEN_UP_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// Which request it is.
@@ -18,7 +18,7 @@ pub struct Once {
     pub caller: String,
     /// The header's value.
     pub key: String,
-    /// SHA-256 of method, path, query and body, as hexadecimal digits.
+    /// SHA-256 of what is asked and of what the caller may, as hexadecimal digits.
     pub request: String,
 }
 
@@ -39,7 +39,7 @@ pub enum Begun {
     UnderWay,
 }
 
-/// The right to finish a request: when it began, which a later one that took its place did not.
+/// The right to finish a request: when it began or was renewed, which a later one that took its place was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn(Micros);
 
@@ -100,6 +100,29 @@ impl Db {
         })
     }
 
+    /// Tells that the request is still being carried out, and gives the turn that counts from now on. `None`: another
+    /// took its place.
+    pub async fn renew_once(&self, once: &Once, turn: Turn, now: DateTime<Utc>) -> Result<Option<Turn>, StoreError> {
+        let renewed = Turn(now.into());
+        let mut tx = self.begin().await?;
+        // idempotent_requests: primary key.
+        let renewals = on_tx!(tx, conn => {
+            sqlx::query(
+                "UPDATE idempotent_requests SET created_at = $1
+                 WHERE caller = $2 AND idempotency_key = $3 AND created_at = $4 AND status IS NULL",
+            )
+            .bind(renewed.0)
+            .bind(&once.caller)
+            .bind(clean(&once.key))
+            .bind(turn.0)
+            .execute(&mut *conn)
+            .await?
+            .rows_affected()
+        });
+        tx.commit().await?;
+        Ok((renewals > 0).then_some(renewed))
+    }
+
     /// Keeps the answer; `None`: it held a secret.
     pub async fn finish_once(
         &self,
@@ -126,7 +149,7 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// Frees the key: nothing was done, or nobody knows.
+    /// Frees the key: nothing was done.
     pub async fn abandon_once(&self, once: &Once, turn: Turn) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         // idempotent_requests: primary key.

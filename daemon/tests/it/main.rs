@@ -15,6 +15,7 @@ mod backtest;
 mod busy;
 mod cli;
 mod commands;
+mod config_put;
 mod crash;
 mod dependencies;
 mod described;

@@ -10,7 +10,7 @@ fn origins(home: &Home, text: &str) -> (Value, Origins) {
     home.write("orchd.yaml", text);
     let credentials = home.path().join("credentials").into_os_string();
     let env = |name: &str| (name == "CREDENTIALS_DIRECTORY").then(|| credentials.clone());
-    let (config, origins) = load_whole(&home.path().join("orchd.yaml"), ACTIONS, now(), &env).unwrap();
+    let (config, origins) = load_whole(&home.path().join("orchd.yaml"), None, ACTIONS, now(), &env).unwrap();
     (config.effective, origins)
 }
 

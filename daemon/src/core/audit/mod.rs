@@ -84,10 +84,12 @@ kinds! {
     KeyRefused = "key_refused",
     /// People's GitHub tokens were encrypted with another key.
     SecretsRotated = "secrets_rotated",
-    /// The config's file was written over the API.
+    /// The config's file was written over the API, and the commit that it is in.
     ConfigWritten = "config_written",
     /// A person had a plan carried out. What its undos come to is told as of any effect.
     RollbackExecuted = "rollback_executed",
+    /// The config's file is about to be written over the API, and what that changes.
+    ConfigWriting = "config_writing",
 }
 
 impl Kind {

@@ -1,18 +1,20 @@
 //! `/api/github/automation`: run, config, status.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::OwnedMutexGuard;
 
 use super::call::Call;
 use super::params::ParamKind::{Flag, Time};
 use super::params::{Param, param};
 use crate::config::diff::{self, RuleChange, ValueChange};
-use crate::core::audit::{Entry, Kind};
-use crate::engine::config_file::{self, Author, Unwritten};
-use crate::engine::guards::reload::Asked;
+use crate::core::audit::{Cause, Entry, Kind};
+use crate::engine::config_file::{self, Author, Draft, Unwritten};
 use crate::engine::recover::{Order, Report};
+use crate::http::App;
 use crate::http::error::HttpError;
 use crate::http::health::{ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
 use crate::http::reply::{self, Reply};
@@ -30,7 +32,7 @@ pub(super) async fn run(mut call: Call) -> Result<Reply, HttpError> {
     call.app.db.audit(vec![entry]).await?;
     let report: Report = tokio::select! {
         report = call.app.recovery.look(order) => report?,
-        () = call.app.stopping.cancelled() => return Err(stopping()),
+        () = call.app.stopping.cancelled() => return Err(super::config::stopping()),
     };
     reply::json(&report)
 }
@@ -104,15 +106,23 @@ pub(super) struct Written {
 pub(super) async fn config(mut call: Call) -> Result<Reply, HttpError> {
     let dry_run = call.query.parsed::<bool>("dry_run")?.unwrap_or(false);
     call.no_query()?;
-    let new: NewConfig = call.document()?;
+    let NewConfig { text, base, message } = call.document()?;
+    // From the first look to the end: of two that were made from the same revision, one is written.
+    let turn = call.app.config_turn().await;
     let running = call.app.config();
-    if let Some(base) = new.base.as_ref().filter(|base| **base != running.revision.hash) {
+    if let Some(base) = base.as_ref().filter(|base| **base != running.revision.hash) {
         let detail = format!("it was made from revision {base}, and {} runs by now", running.revision.hash);
         return Err(HttpError::Conflict(detail));
     }
-    let (path, text) = (running.revision.path.clone(), new.text);
-    let draft = off_thread(move || config_file::draft(&path, &text, Utc::now())).await?.map_err(refused)?;
-    let mut told = Written {
+    let (runs, based) = (Arc::clone(&running), base.is_some());
+    let drafted = off_thread(move || config_file::draft(&runs, text, based, Utc::now())).await?;
+    let refused_for = drafted.as_ref().err().map(Unwritten::to_string);
+    if dry_run {
+        // Whoever tries many of them looks for something.
+        tracing::info!(by = ?call.by(), refused = refused_for, "a config was tried over the API");
+    }
+    let draft = drafted.map_err(|error| refused(error, &call.app))?;
+    let told = Written {
         rules: diff::rules(&running.effective["rules"], &draft.config.effective["rules"]),
         values: diff::values(&running.effective, &draft.config.effective),
         notes: draft.config.notes.iter().map(|note| note.message.clone()).collect(),
@@ -124,37 +134,75 @@ pub(super) async fn config(mut call: Call) -> Result<Reply, HttpError> {
     if dry_run {
         return reply::json(&told);
     }
-    let author = Author::of(&call.by());
-    let message = new.message.filter(|message| !message.trim().is_empty());
-    let placed = off_thread(move || draft.put_in_place(&author, message.as_deref())).await?.map_err(refused)?;
-    let (commit, not_committed) = match placed {
-        Some(Ok(commit)) => (Some(commit), None),
-        Some(Err(reason)) => (None, Some(reason)),
-        None => (None, None),
+    let message = message.filter(|message| !message.trim().is_empty());
+    // In a task of its own: whoever hangs up changes nothing from here on.
+    let done = tokio::spawn(write(call, draft, told, message, turn)).await;
+    done.map_err(|error| HttpError::Internal { cause: format!("it ended early: {error}") })?
+}
+
+/// The chain tells of it before the file is another, so that no crash in between goes untold, and then how it ended. What
+/// goes wrong after the file was replaced is no refusal: it is among the notes.
+async fn write(
+    call: Call,
+    draft: Draft,
+    mut told: Written,
+    message: Option<String>,
+    _turn: OwnedMutexGuard<()>,
+) -> Result<Reply, HttpError> {
+    let app = &call.app;
+    let cause = Cause { config_revision: Some(draft.config.revision.hash.clone()), ..Cause::default() };
+    let row = |kind, after| {
+        let entry = Entry::new(kind, call.by(), Utc::now()).states(None, Some(after));
+        vec![Entry { cause: cause.clone(), ..entry }]
     };
-    let after = json!({"rules": told.rules, "values": told.values, "commit": commit});
-    let entry = Entry::new(Kind::ConfigWritten, call.by(), Utc::now()).states(None, Some(after));
-    call.app.db.audit(vec![entry]).await?;
-    take_up(&call).await?;
-    (told.written, told.commit, told.not_committed) = (true, commit, not_committed);
-    told.config = ConfigHealth::of(&call.app);
+    let change = json!({"rules": told.rules, "values": told.values});
+    app.db.audit(row(Kind::ConfigWriting, change)).await?;
+    let placed = off_thread(move || draft.put_in_place()).await?.map_err(|error| refused(error, app))?;
+    told.written = true;
+    told.notes.extend(placed.notes.iter().cloned());
+    let author = Author::of(&call.by());
+    let committed = off_thread(move || placed.commit(&author, message.as_deref())).await;
+    match committed.unwrap_or_else(|error| Some(Err(format!("{error:?}")))) {
+        Some(Ok(commit)) => told.commit = Some(commit),
+        Some(Err(reason)) => told.not_committed = Some(reason),
+        None => {}
+    }
+    let why = told.not_committed.as_deref().or(told.commit.is_none().then_some("it lies in no git checkout"));
+    let after = json!({"commit": told.commit, "not_committed": why, "notes": told.notes});
+    if let Err(error) = app.db.audit(row(Kind::ConfigWritten, after)).await {
+        tracing::error!(%error, commit = told.commit, why, "the config was written, and the audit chain does not tell how it ended");
+        told.notes.push("the audit chain tells that it was to be written, and not how it ended".to_owned());
+    }
+    if super::config::take_up(app).await.is_err() {
+        told.notes.push("the daemon is stopping: it is taken up at the next start".to_owned());
+    }
+    told.config = ConfigHealth::of(app);
     reply::json(&told)
 }
 
-async fn take_up(call: &Call) -> Result<(), HttpError> {
-    let (asked, over) = oneshot::channel();
-    call.app.reload.send(Asked::Reload(asked)).await.map_err(|_| stopping())?;
-    over.await.map_err(|_| stopping())
-}
-
-fn stopping() -> HttpError {
-    HttpError::NotYet("the daemon is stopping".to_owned())
-}
-
-fn refused(error: Unwritten) -> HttpError {
+fn refused(error: Unwritten, app: &App) -> HttpError {
     match error {
         Unwritten::Invalid(problems) => HttpError::Unprocessable(format!("the config has errors:\n{problems}")),
+        Unwritten::Redirected(keys) => HttpError::Unprocessable(format!(
+            "{} says where secrets go: it is changed by an editor on the machine only",
+            keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+        )),
+        Unwritten::NotWhatRuns(revision) => HttpError::Conflict(astray(revision.as_deref(), app)),
+        Unwritten::Changed => HttpError::Conflict("the config file was changed meanwhile: look at it again".to_owned()),
         Unwritten::Disk(reason) => HttpError::Conflict(format!("the config file cannot be written: {reason}")),
+    }
+}
+
+/// Why what is on disk is not what runs.
+fn astray(on_disk: Option<&str>, app: &App) -> String {
+    let status = app.config.status();
+    let instead = "a config made from the one that runs would undo it. Leave `base` out to replace whatever is there";
+    match on_disk {
+        Some(revision) if status.held.as_ref().is_some_and(|held| held.revision == revision) => {
+            format!("revision {revision} on disk is held (`orchd config confirm {revision}` takes it up): {instead}")
+        }
+        Some(revision) => format!("revision {revision} is on disk and does not run yet: {instead}"),
+        None => format!("what is on disk does not validate: {instead}"),
     }
 }
 

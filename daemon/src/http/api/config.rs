@@ -100,6 +100,7 @@ pub(super) async fn revisions(call: Call) -> Result<Reply, HttpError> {
 pub(super) async fn confirm(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
     let (revision, app) = (call.named(), &call.app);
+    let _turn = app.config_turn().await;
     let held = app.config.status().held;
     if app.config().revision.hash == revision {
         return reply::json(&ConfigHealth::of(app));
@@ -112,9 +113,7 @@ pub(super) async fn confirm(mut call: Call) -> Result<Reply, HttpError> {
         None => return Err(HttpError::NotFound("no config is held".to_owned())),
     }
     app.db.confirm_config(revision, call.by(), Utc::now()).await?;
-    let (asked, over) = oneshot::channel();
-    app.reload.send(Asked::Reload(asked)).await.map_err(|_| stopping())?;
-    over.await.map_err(|_| stopping())?;
+    take_up(app).await?;
     if app.config().revision.hash != revision {
         let told = "it is confirmed, and not in use: the files have changed since, see `orchd status`";
         return Err(HttpError::Conflict(told.to_owned()));
@@ -122,7 +121,17 @@ pub(super) async fn confirm(mut call: Call) -> Result<Reply, HttpError> {
     reply::json(&ConfigHealth::of(app))
 }
 
-fn stopping() -> HttpError {
+/// Has what is on disk taken up, and waits until that is over.
+///
+/// # Errors
+/// When the daemon is stopping.
+pub(super) async fn take_up(app: &App) -> Result<(), HttpError> {
+    let (asked, over) = oneshot::channel();
+    app.reload.send(Asked::Reload(asked)).await.map_err(|_| stopping())?;
+    over.await.map_err(|_| stopping())
+}
+
+pub(super) fn stopping() -> HttpError {
     HttpError::NotYet("the daemon is stopping; what was decided counts at its next start".to_owned())
 }
 
@@ -130,6 +139,7 @@ fn stopping() -> HttpError {
 pub(super) async fn roll_back(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
     let (name, app) = (call.named(), &call.app);
+    let _turn = app.config_turn().await;
     let (running, now) = (app.config(), Utc::now());
     let row = find(name, app).await?;
     if row.revision == running.revision.hash {

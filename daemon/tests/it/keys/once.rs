@@ -21,7 +21,10 @@ async fn what_is_sent_twice_is_done_once(database: Database) {
     let other = sends_again(&story, &maker, "one", "/api/guards/reset", json!({"changed": true})).await;
     assert_eq!(
         (other.status, other.detail()),
-        (StatusCode::UNPROCESSABLE_ENTITY, "this `Idempotency-Key` was used for another request")
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "this `Idempotency-Key` was used for another request, or what you may see has changed since"
+        )
     );
     let elsewhere = sends_again(&story, &maker, "one", "/api/keys", json!({})).await;
     assert_eq!(elsewhere.status, StatusCode::UNPROCESSABLE_ENTITY);

@@ -179,6 +179,23 @@ on_both! {
         db.close().await;
     }
 
+    async fn a_request_that_takes_long_is_not_given_up_while_it_is_renewed(place) {
+        let (db, now) = (place.open().await, noon());
+        let request = once("key 1", "abc", "POST /x");
+        let begun = fresh(&db, &request, now).await;
+        let later = now + GIVEN_UP_AFTER - seconds(1);
+        let renewed = db.renew_once(&request, begun, later).await.unwrap().unwrap();
+        assert_eq!(db.begin_once(&request, now + GIVEN_UP_AFTER * 2 - seconds(2)).await.unwrap(), Begun::UnderWay);
+        // The turn that counts is the renewed one.
+        db.finish_once(&request, begun, 500, None).await.unwrap();
+        assert_eq!(db.renew_once(&request, begun, later).await.unwrap(), None);
+        db.finish_once(&request, renewed, 200, Some(b"done")).await.unwrap();
+        let replay = Begun::Replay { status: 200, body: Some(b"done".to_vec()) };
+        assert_eq!(db.begin_once(&request, later).await.unwrap(), replay);
+        assert_eq!(db.renew_once(&request, renewed, later).await.unwrap(), None, "it is answered");
+        db.close().await;
+    }
+
     async fn answers_are_kept_for_a_day(place) {
         let (db, now) = (place.open().await, noon());
         for key in ["a", "b", "c"] {
