@@ -11,6 +11,7 @@ use super::events;
 use crate::http::App;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
+use crate::store::Page;
 use crate::store::events::{EventFilter, EventRow};
 
 /// Seconds a poll waits when the client does not say, and at most.
@@ -43,21 +44,21 @@ pub(super) async fn tail(call: Call) -> Result<Reply, HttpError> {
         return reply::json(&Tail { rows: Vec::new(), next });
     };
     let filter = EventFilter { newer_than: Some(newer_than), among, ..filter };
-    let rows = wait_for_rows(&app, &filter, Duration::from_secs(wait)).await?;
-    let next = rows.last().map_or(newer_than, |event| event.id.0);
+    let Page { rows, next } = wait_for_rows(&app, &filter, Duration::from_secs(wait)).await?;
+    let next = rows.last().map(|event| event.id.0).or(next).unwrap_or(newer_than);
     reply::json(&Tail { rows, next })
 }
 
-/// Rows as soon as there are some; none when the time is over or the daemon stops.
-async fn wait_for_rows(app: &App, filter: &EventFilter, wait: Duration) -> Result<Vec<EventRow>, HttpError> {
+/// Rows as soon as there are some; none when the time is over, the daemon stops, or many that the filters hide were passed.
+async fn wait_for_rows(app: &App, filter: &EventFilter, wait: Duration) -> Result<Page<EventRow>, HttpError> {
     let until = Instant::now() + wait;
     // Subscribed before the first look: what is stored in between is not missed.
     let mut stored = app.ingest.subscribe();
     loop {
         stored.mark_unchanged();
-        let rows = app.db.events(filter).await?.rows;
-        if !rows.is_empty() || Instant::now() >= until || app.stopping.is_cancelled() {
-            return Ok(rows);
+        let page = app.db.events(filter).await?;
+        if !page.rows.is_empty() || page.next.is_some() || Instant::now() >= until || app.stopping.is_cancelled() {
+            return Ok(page);
         }
         tokio::select! {
             () = app.stopping.cancelled() => {}
