@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
+use orchd::core::audit::Actor;
 use orchd::core::decide::{Decision, Verdict};
 use orchd::core::event::{EventId, InstallationId, RepoName};
 use orchd::core::explain::Explanation;
@@ -14,13 +15,15 @@ use orchd::core::installation::CoveredRepository;
 use orchd::core::intent::{ActionSpec, Intent, Target};
 use orchd::core::rule::{Mode, RuleName};
 use orchd::core::subject::SubjectKind;
+use orchd::engine::why::{stories_of, story_of};
 use orchd::store::audit::AuditFilter;
 use orchd::store::decided::{DecisionFilter, ItemFilter};
 use orchd::store::decisions::Processed;
 use orchd::store::effects::EffectFilter;
-use orchd::store::events::{EventFilter, NewEvent, SeenInstallation, SeenRepository, Source};
+use orchd::store::events::{EventFilter, EventStatus, NewEvent, SeenInstallation, SeenRepository, Source};
 use orchd::store::jobs::{JobFilter, Terms, Work};
 use orchd::store::repositories::RepositoryFilter;
+use orchd::store::rollbacks::RollbackFilter;
 use orchd::store::{Among, Db, StoreOptions};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -140,6 +143,21 @@ async fn fill(db: &Db, events: usize) -> Result<()> {
     }
 }
 
+/// Asks for something [`TIMES`] times: milliseconds in the middle and of the slowest but one in a hundred.
+macro_rules! timed {
+    ($ask:expr) => {{
+        let mut took = Vec::new();
+        for _ in 0..TIMES {
+            let began = Instant::now();
+            $ask?;
+            took.push(began.elapsed().as_secs_f64() * 1_000.0);
+        }
+        took.sort_by(f64::total_cmp);
+        let at = |share: f64| took[((took.len() - 1) as f64 * share).round() as usize];
+        (at(0.5), at(0.99))
+    }};
+}
+
 /// Two rules looked at it; one in ten events had an effect.
 fn processed(job: &orchd::store::jobs::JobRow, repository: &RepoName) -> Result<Processed> {
     let Work::Process { event } = job.work else { bail!("not a process job") };
@@ -191,15 +209,8 @@ async fn measure(db: &Db, text: &mut String) -> Result<()> {
         ($name:literal, $among:ident => $ask:expr) => {{
             write!(text, "| {} |", $name)?;
             for (_, $among) in &people {
-                let mut took = Vec::new();
-                for _ in 0..TIMES {
-                    let began = Instant::now();
-                    $ask?;
-                    took.push(began.elapsed().as_secs_f64() * 1_000.0);
-                }
-                took.sort_by(f64::total_cmp);
-                let at = |share: f64| took[((took.len() - 1) as f64 * share).round() as usize];
-                write!(text, " {:.1} / {:.1} |", at(0.5), at(0.99))?;
+                let (middle, slow) = timed!($ask);
+                write!(text, " {middle:.1} / {slow:.1} |")?;
             }
             writeln!(text)?;
         }};
@@ -210,6 +221,17 @@ async fn measure(db: &Db, text: &mut String) -> Result<()> {
     let limit = PAGE;
     list!("events", it => db.events(&EventFilter { limit, among: it.clone(), ..Default::default() }).await);
     list!("events, half way back", it => db.events(&EventFilter { limit, after: middle, among: it.clone(), ..Default::default() }).await);
+    let events = || EventFilter { limit, ..Default::default() };
+    let never = || Some("never".to_owned());
+    list!("events of a type", it => db.events(&EventFilter { event_type: Some("push".to_owned()), among: it.clone(), ..events() }).await);
+    list!("events of a type that never came", it => db.events(&EventFilter { event_type: never(), among: it.clone(), ..events() }).await);
+    list!("events of an action that never came", it => db.events(&EventFilter { event_action: never(), among: it.clone(), ..events() }).await);
+    list!("events by an actor", it => db.events(&EventFilter { actor: Some("person7".to_owned()), among: it.clone(), ..events() }).await);
+    list!("events by an actor who never came", it => db.events(&EventFilter { actor: never(), among: it.clone(), ..events() }).await);
+    list!("events that are processed", it => db.events(&EventFilter { status: Some(EventStatus::Processed), among: it.clone(), ..events() }).await);
+    list!("events that failed", it => db.events(&EventFilter { status: Some(EventStatus::Failed), among: it.clone(), ..events() }).await);
+    list!("events of a number", it => db.events(&EventFilter { number: Some(7), among: it.clone(), ..events() }).await);
+    list!("new events by an actor who never came", it => db.events(&EventFilter { actor: never(), newer_than: middle, among: it.clone(), ..events() }).await);
     list!("new events", it => db.events(&EventFilter { limit, newer_than: middle, among: it.clone(), ..Default::default() }).await);
     list!("jobs", it => db.jobs(&JobFilter { limit, among: it.clone(), ..Default::default() }).await);
     list!("effects", it => db.effects(&EffectFilter { limit, among: it.clone(), ..Default::default() }).await);
@@ -217,10 +239,43 @@ async fn measure(db: &Db, text: &mut String) -> Result<()> {
     list!("decisions that matched", it => db.decisions(&DecisionFilter { limit, matched: Some(true), among: it.clone(), ..Default::default() }).await);
     list!("issues and pull requests", it => db.items(&ItemFilter { limit, among: it.clone(), ..Default::default() }).await);
     list!("audit rows", it => db.audit_rows(&AuditFilter { limit, among: it.clone(), ..Default::default() }).await);
+    list!("audit rows by an actor who did nothing", it => db.audit_rows(&AuditFilter { limit, actor: never(), among: it.clone(), ..Default::default() }).await);
     list!("audit summary", it => db.audit_summary(Utc::now() - TimeDelta::days(30), it).await);
     list!("repositories", it => db.repositories_seen(&RepositoryFilter { limit, after: None, among: it.clone() }).await);
     list!("installations", it => db.installations(it, limit, None).await);
     list!("rollbacks", it => db.rollbacks(it, limit, None).await);
     list!("tripped breakers", it => db.tripped(Utc::now(), it, limit).await);
+    measure_single(db, text).await
+}
+
+/// What is not cut: things by their id, and what tells of the whole.
+async fn measure_single(db: &Db, text: &mut String) -> Result<()> {
+    writeln!(text, "\n| one thing | |\n|---|---|")?;
+    macro_rules! one {
+        ($name:literal, $ask:expr) => {{
+            let (middle, slow) = timed!($ask);
+            writeln!(text, "| {} | {middle:.1} / {slow:.1} |", $name)?;
+        }};
+    }
+    let decided = db.decisions(&DecisionFilter { limit: 1, matched: Some(true), ..Default::default() }).await?;
+    let Some(decided) = decided.rows.into_iter().next() else { bail!("nothing matched") };
+    let Some(event) = db.event(decided.key.event).await? else { bail!("no event") };
+    let Some(place) = event.repository.clone() else { bail!("an event of no repository") };
+    let filter = RollbackFilter { rule: Some(RuleName::parse("bugs")?), ..Default::default() };
+    let rollback = db.begin_rollback(&filter, &Among::All, 1_000, Actor::Operator(None), Utc::now()).await?;
+    let since = Utc::now() - TimeDelta::days(30);
+    one!("an event and its story", story_of(db, event.clone()).await);
+    one!("an event's payload", db.payload(event.id).await);
+    one!("why of an item", stories_of(db, &place, 1, (None, 100)).await);
+    one!("a decision", db.decision(decided.key).await);
+    one!("a repository", db.repository(&place).await);
+    one!("how many repositories", db.count_repositories().await);
+    one!("how many installations", db.count_installations().await);
+    one!("how deep the queue is", db.queue_depth().await);
+    one!("metrics summary", db.audit_summary(since, &Among::All).await);
+    one!("a rollback's effects", db.rollback_items(rollback, 1_000, None).await);
+    one!("how a rollback stands", db.rollback_counts(rollback).await);
+    one!("sessions", db.sessions_of(Uuid::nil(), Utc::now()).await);
+    one!("keys", db.keys(None, None, PAGE).await);
     Ok(())
 }

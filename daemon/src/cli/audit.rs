@@ -92,15 +92,13 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    fn parameters(&self, limit: u32, after: Option<i64>) -> Parameters<'_> {
+    fn parameters(&self) -> Parameters<'_> {
         vec![
             ("since", self.since.map(|time| time.to_rfc3339())),
             ("until", self.until.map(|time| time.to_rfc3339())),
             ("repo", self.repo.as_ref().map(ToString::to_string)),
             ("actor", self.actor.clone()),
             ("kind", self.kind.clone()),
-            ("limit", Some(limit.to_string())),
-            ("after", after.map(|seq| seq.to_string())),
         ]
     }
 }
@@ -109,7 +107,8 @@ impl Command {
     pub(super) async fn run(&self, daemon: &Daemon, json: bool) -> Result<(), Failure> {
         match self {
             Self::List { filters, limit, after } => {
-                let page = daemon.get("/api/audit", filters.parameters(*limit, *after)).await?;
+                let after = after.map(|seq| seq.to_string());
+                let page = daemon.get_page("/api/audit", *limit, after, || filters.parameters()).await?;
                 output::print_page(page, json, table)
             }
             Self::Show { number } => show(daemon.get(&format!("/api/audit/{number}"), vec![]).await?, json),
@@ -263,7 +262,9 @@ async fn export(
     }
     loop {
         let limit = u32::try_from(left).unwrap_or(u32::MAX).min(EXPORT_PAGE);
-        let mut parameters = filters.parameters(limit, after);
+        let mut parameters = filters.parameters();
+        parameters.push(("limit", Some(limit.to_string())));
+        parameters.push(("after", after.map(|seq| seq.to_string())));
         parameters.push(("oldest_first", Some("true".to_owned())));
         let page: Page = output::read(daemon.get("/api/audit", parameters).await?)?;
         left -= page.rows.len() as u64;

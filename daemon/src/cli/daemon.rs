@@ -7,11 +7,12 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Global;
 use super::connection::{Connection, Question, Remote, Whole};
 use super::failure::{Code, Failure};
+use super::output::{Page, read};
 
 /// Longer than any answer takes, a long poll included.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
@@ -72,6 +73,28 @@ impl Daemon {
     pub(super) async fn get(&self, path: &str, parameters: Parameters<'_>) -> Result<Value, Failure> {
         let target = with_parameters(path, parameters);
         self.ask(Question { method: Method::GET, target: &target, body: Bytes::new() }, ANSWERS_WITHIN).await
+    }
+
+    /// A page of a list whose pages may be short though there is more: goes on until there are `limit` rows, or no more.
+    pub(super) async fn get_page(
+        &self,
+        path: &str,
+        limit: u32,
+        after: Option<String>,
+        parameters: impl Fn() -> Parameters<'static>,
+    ) -> Result<Value, Failure> {
+        let (wanted, mut rows, mut next) = (usize::try_from(limit).unwrap_or(usize::MAX), Vec::new(), after);
+        loop {
+            let mut asked = parameters();
+            asked.push(("limit", Some((wanted - rows.len()).to_string())));
+            asked.push(("after", next));
+            let page: Page = read(self.get(path, asked).await?)?;
+            rows.extend(page.rows.into_iter().take(wanted - rows.len()));
+            if page.next.is_none() || rows.len() == wanted {
+                return Ok(json!({"rows": rows, "next": page.next}));
+            }
+            next = page.next.map(|next| next.as_str().map_or_else(|| next.to_string(), str::to_owned));
+        }
     }
 
     pub(super) async fn post(&self, path: &str) -> Result<Value, Failure> {

@@ -96,10 +96,9 @@ impl Command {
     pub(super) async fn run(&self, daemon: &Daemon, json: bool) -> Result<(), Failure> {
         match self {
             Self::List { filters, limit, after } => {
-                let mut parameters = filters.parameters();
-                parameters.push(("limit", Some(limit.to_string())));
-                parameters.push(("after", after.map(|id| id.to_string())));
-                output::print_page(daemon.get("/api/events", parameters).await?, json, table)
+                let after = after.map(|id| id.to_string());
+                let page = daemon.get_page("/api/events", *limit, after, || filters.parameters()).await?;
+                output::print_page(page, json, table)
             }
             Self::Show { id, payload } => show(daemon, *id, *payload, json).await,
             Self::Tail { filters } => tail(daemon, filters, json).await,

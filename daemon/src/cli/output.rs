@@ -129,10 +129,11 @@ where
     Ok(())
 }
 
+/// A page of a list, and where the next one begins.
 #[derive(serde::Deserialize)]
-struct Page {
-    rows: Vec<Value>,
-    next: Option<Value>,
+pub(super) struct Page {
+    pub(super) rows: Vec<Value>,
+    pub(super) next: Option<Value>,
 }
 
 /// What the daemon answered, as the type it should be.

@@ -5,13 +5,14 @@
 //! other rows within it. Whoever sees many repositories mostly sees much of what arrived last: then a
 //! short walk back through all of it fills the page sooner, and is tried first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
 use super::dialect::Dialect;
+use super::repositories::HEARD_OF;
 use super::{Db, StoreError};
 use crate::core::access::{Level, Sight};
 use crate::core::event::RepoName;
@@ -102,6 +103,10 @@ pub(super) struct Set {
 }
 
 impl Set {
+    pub(super) fn is_empty(&self) -> bool {
+        self.members == 0
+    }
+
     /// A table with the one column `place`.
     pub(super) fn push<DB>(&self, query: &mut QueryBuilder<DB>, dialect: Dialect)
     where
@@ -309,18 +314,26 @@ pub(super) fn one_of(dialect: Dialect) -> (&'static str, &'static str) {
 }
 
 impl Db {
-    /// The row ids of the repositories that have these names now; deleted ones keep theirs.
+    /// The row ids of the repositories that have these names now. A deleted one keeps its name, and whoever sees the one
+    /// that has it after it sees nothing of it.
     pub(super) async fn ids_among(&self, among: &Among) -> Result<Option<Set>, StoreError> {
         let Some(names) = among.names() else { return Ok(None) };
         let dialect = self.dialect();
         // repositories_full_name.
-        let ids: Vec<Uuid> = on_db!(self, conn => {
-            let mut query = QueryBuilder::new("SELECT id FROM repositories WHERE lower(full_name) IN ");
+        let found: Vec<(Uuid, String, i64)> = on_db!(self, conn => {
+            let mut query = QueryBuilder::new(format!(
+                "SELECT r.id, lower(r.full_name), {HEARD_OF} FROM repositories r WHERE lower(r.full_name) IN "
+            ));
             names.push(&mut query, dialect);
-            query.build_query_scalar().fetch_all(conn).await
+            query.build_query_as().fetch_all(conn).await
         })?;
-        let quoted: Vec<_> = ids.iter().map(|id| format!("\"{}\"", id.simple())).collect();
-        Ok(Some(Set { list: format!("[{}]", quoted.join(",")), members: ids.len(), kind: Kind::Ids }))
+        let mut named_now: HashMap<String, (i64, Uuid)> = HashMap::with_capacity(found.len());
+        for (id, name, heard_of) in found {
+            let latest = named_now.entry(name).or_insert((heard_of, id));
+            *latest = (*latest).max((heard_of, id));
+        }
+        let quoted: Vec<_> = named_now.values().map(|(_, id)| format!("\"{}\"", id.simple())).collect();
+        Ok(Some(Set { list: format!("[{}]", quoted.join(",")), members: quoted.len(), kind: Kind::Ids }))
     }
 }
 

@@ -34,9 +34,13 @@ type Found = (i64, String, bool, String, Option<Micros>, i64);
 
 const COLUMNS: &str = "r.github_id, r.full_name, r.is_private, r.default_branch, r.last_event_at, r.event_count";
 
-/// A deleted repository keeps its name: of several with one name the one with the latest event counts.
+/// When `r` was heard of last under its name, by an event or from GitHub's lists.
+pub(super) const HEARD_OF: &str = "CASE WHEN r.last_event_at > r.updated_at THEN r.last_event_at ELSE r.updated_at END";
+
+/// A deleted repository keeps its name: of several with one name the one counts that was heard of last.
 const NAMED_NOW: &str = "NOT EXISTS (SELECT 1 FROM repositories o WHERE lower(o.full_name) = lower(r.full_name)
-    AND (COALESCE(o.last_event_at, 0), o.id) > (COALESCE(r.last_event_at, 0), r.id))";
+    AND (CASE WHEN o.last_event_at > o.updated_at THEN o.last_event_at ELSE o.updated_at END, o.id)
+        > (CASE WHEN r.last_event_at > r.updated_at THEN r.last_event_at ELSE r.updated_at END, r.id))";
 
 fn row((github_id, name, is_private, default_branch, last, count): Found) -> Result<RepositoryRow, StoreError> {
     Ok(RepositoryRow {
@@ -50,7 +54,7 @@ fn row((github_id, name, is_private, default_branch, last, count): Found) -> Res
 }
 
 impl Db {
-    /// By name.
+    /// By name, those too whose name another has now.
     pub async fn repositories(&self) -> Result<Vec<RepositoryRow>, StoreError> {
         // repositories_full_name.
         let found: Vec<Found> = on_db!(self, conn => {
@@ -58,6 +62,15 @@ impl Db {
             sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(conn).await
         })?;
         found.into_iter().map(row).collect()
+    }
+
+    /// As many as [`Db::repositories`] gives.
+    pub async fn count_repositories(&self) -> Result<u64, StoreError> {
+        // All of some index.
+        let count: i64 = on_db!(self, conn => {
+            sqlx::query_scalar("SELECT COUNT(*) FROM repositories").fetch_one(conn).await
+        })?;
+        unsigned("count", count)
     }
 
     /// Those that have a name now, by name.
@@ -91,17 +104,15 @@ impl Db {
     }
 
     /// The row of the repository that has this name now, in any spelling of case. A deleted repository keeps its name:
-    /// the one with the latest event counts.
+    /// the one counts that was heard of last.
     pub async fn repository_id(&self, name: &RepoName) -> Result<Option<Uuid>, StoreError> {
         // repositories_full_name.
         Ok(on_db!(self, conn => {
-            sqlx::query_scalar(
-                "SELECT id FROM repositories WHERE lower(full_name) = $1
-                 ORDER BY COALESCE(last_event_at, 0) DESC, id DESC LIMIT 1",
-            )
-            .bind(name.as_str().to_ascii_lowercase())
-            .fetch_optional(conn)
-            .await
+            let sql = format!("SELECT r.id FROM repositories r WHERE lower(r.full_name) = $1 AND {NAMED_NOW}");
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+                .bind(name.as_str().to_ascii_lowercase())
+                .fetch_optional(conn)
+                .await
         })?)
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Status {
     queue: Queue,
     github: GitHubHealth,
     recovery: RecoveryHealth,
-    repositories: usize,
+    repositories: u64,
     installations: InstallationCount,
     /// Rules that are stopped on an item.
     guards: Vec<TripRow>,
@@ -51,7 +51,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
     let app = &call.app;
     let queue = Queue::of(app.db.queue_depth().await?);
-    let repositories = app.db.repositories().await?.len();
+    let repositories = app.db.count_repositories().await?;
     let installations = app.db.count_installations().await?;
     let config = app.config();
     let repository_configs = match config.repository_config.enabled {

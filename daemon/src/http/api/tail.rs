@@ -10,6 +10,7 @@ use super::call::Call;
 use super::events;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
+use crate::store::Page;
 use crate::store::events::{EventFilter, EventRow};
 
 /// Seconds a poll waits when the client does not say, and at most.
@@ -61,9 +62,12 @@ impl Poll {
         let mut stored = self.call.app.ingest.subscribe();
         loop {
             stored.mark_unchanged();
-            let rows = self.look().await?;
+            let (rows, has_more) = self.look().await?;
             if !rows.is_empty() || Instant::now() >= until || self.call.app.stopping.is_cancelled() {
                 return Ok(rows);
+            }
+            if has_more {
+                continue;
             }
             let stopping = self.call.app.stopping.clone();
             tokio::select! {
@@ -76,11 +80,12 @@ impl Poll {
         }
     }
 
-    async fn look(&mut self) -> Result<Vec<EventRow>, HttpError> {
+    /// Rows, and whether there are more behind them: a look ends early when the filters hide many.
+    async fn look(&mut self) -> Result<(Vec<EventRow>, bool), HttpError> {
         let filter = EventFilter { newer_than: Some(self.next), among: self.call.among(), ..self.filter.clone() };
-        let mut rows = self.call.app.db.events(&filter).await?.rows;
-        self.next = rows.last().map_or(self.next, |event| event.id.0);
+        let Page { mut rows, next } = self.call.app.db.events(&filter).await?;
+        self.next = rows.last().map(|event| event.id.0).or(next).unwrap_or(self.next);
         rows.retain(|event| self.call.is_told(&event.event_type, event.repository.as_ref()));
-        Ok(rows)
+        Ok((rows, next.is_some()))
     }
 }

@@ -50,6 +50,13 @@ pub struct AuditRow {
     pub hash: Digest,
 }
 
+/// Rows that a page looks at, when what is asked for may be rare: no index has them by actor.
+const LOOKED_AT: i64 = 20_000;
+
+/// Filters of a list; `None` filters nothing.
+///
+/// A page by actor looks at a bounded number of rows, so it may be short, or empty, though there is more: as long as it
+/// names a next page, that one looks further.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
     pub since: Option<DateTime<Utc>>,
@@ -65,6 +72,12 @@ pub struct AuditFilter {
     pub oldest_first: bool,
     /// What whoever asks sees.
     pub among: Among,
+}
+
+impl AuditFilter {
+    fn order(&self) -> &'static str {
+        if self.oldest_first { " ORDER BY seq LIMIT " } else { " ORDER BY seq DESC LIMIT " }
+    }
 }
 
 /// The newest rows that say something about the chain itself.
@@ -178,9 +191,12 @@ impl TryFrom<AuditSql> for AuditRow {
     }
 }
 
-/// Where in the chain a page lies.
+/// Where in the chain a page lies; `$end` is the last row that it looks at.
 macro_rules! push_bounds {
-    ($query:ident, $filter:ident) => {
+    ($query:ident, $filter:ident, $end:ident) => {
+        if let Some(end) = $end {
+            $query.push(if $filter.oldest_first { " AND seq <= " } else { " AND seq >= " }).push_bind(end);
+        }
         if let Some(after) = $filter.after {
             $query.push(if $filter.oldest_first { " AND seq > " } else { " AND seq < " }).push_bind(after);
         }
@@ -189,7 +205,7 @@ macro_rules! push_bounds {
 
 /// The conditions of a filter, for either database's builder.
 macro_rules! push_conditions {
-    ($query:ident, $filter:ident) => {
+    ($query:ident, $filter:ident, $end:ident) => {
         if let Some(since) = $filter.since {
             $query.push(" AND at >= ").push_bind(Micros::from(since));
         }
@@ -206,7 +222,7 @@ macro_rules! push_conditions {
         if let Some(kind) = $filter.kind {
             $query.push(" AND kind = ").push_bind(kind.word());
         }
-        push_bounds!($query, $filter);
+        push_bounds!($query, $filter, $end);
     };
 }
 
@@ -223,30 +239,50 @@ impl Db {
     pub async fn audit_rows(&self, filter: &AuditFilter) -> Result<Page<AuditRow, i64>, StoreError> {
         let limit = page_limit(filter.limit);
         let among = filter.among.narrowed(filter.repository.as_ref());
-        let order = if filter.oldest_first { " ORDER BY seq LIMIT " } else { " ORDER BY seq DESC LIMIT " };
+        let end = if filter.actor.is_some() { self.end_of_audit_look(filter).await? } else { None };
         let found = match among.names() {
-            Some(set) => self.audit_among(filter, &set, order, limit + 1).await?,
-            // audit_repository, audit_kind; times: audit_at; else the primary key. An actor alone reads along the chain.
+            Some(set) if set.is_empty() => return Ok(Page { rows: Vec::new(), next: None }),
+            Some(set) => self.audit_among(filter, &set, end, limit + 1).await?,
+            // audit_repository, audit_kind; times: audit_at; else the primary key: an actor reads along the chain.
             None => on_db!(self, conn => {
                 let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
-                push_conditions!(query, filter);
-                query.push(order).push_bind(limit + 1);
+                push_conditions!(query, filter, end);
+                query.push(filter.order()).push_bind(limit + 1);
                 query.build_query_as::<AuditSql>().fetch_all(conn).await
             })?,
         };
         let page = Page::cut(found, limit, |row: &AuditSql| row.seq);
         let rows = page.rows.into_iter().map(AuditRow::try_from).collect::<Result<_, _>>()?;
-        Ok(Page { rows, next: page.next })
+        Ok(Page { rows, next: page.next.or(end) })
+    }
+
+    /// The last row that a page looks at; `None`: it comes to the end of the chain.
+    async fn end_of_audit_look(&self, filter: &AuditFilter) -> Result<Option<i64>, StoreError> {
+        // audit: primary key. Rows are numbered one by one, so nothing needs to be counted.
+        let sql = match filter.oldest_first {
+            true => {
+                "SELECT seq FROM audit WHERE seq >= COALESCE($1, (SELECT MIN(seq) - 1 FROM audit)) + $2
+                 ORDER BY seq LIMIT 1"
+            }
+            false => {
+                "SELECT seq FROM audit WHERE seq <= COALESCE($1, (SELECT MAX(seq) + 1 FROM audit)) - $2
+                 ORDER BY seq DESC LIMIT 1"
+            }
+        };
+        Ok(on_db!(self, conn => {
+            sqlx::query_scalar(sql).bind(filter.after).bind(LOOKED_AT).fetch_optional(conn).await
+        })?)
     }
 
     async fn audit_among(
         &self,
         filter: &AuditFilter,
         set: &Set,
-        order: &str,
+        end: Option<i64>,
         rows: i64,
     ) -> Result<Vec<AuditSql>, StoreError> {
         let (dialect, oldest_first) = (self.dialect(), filter.oldest_first);
+        let order = filter.order();
         let share =
             Share { set, dialect, table: "audit audit", place: "lower(repository)", cursor: "seq", oldest_first, rows };
         let mut found = Vec::new();
@@ -254,8 +290,8 @@ impl Db {
             // audit_repository, then the primary key; a walk: primary key.
             found = on_db!(self, conn => {
                 let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE 1 = 1"));
-                let bounds = |query: &mut sqlx::QueryBuilder<_>| { push_bounds!(query, filter); };
-                let conditions = |query: &mut sqlx::QueryBuilder<_>| { push_conditions!(query, filter); };
+                let bounds = |query: &mut sqlx::QueryBuilder<_>| { push_bounds!(query, filter, end); };
+                let conditions = |query: &mut sqlx::QueryBuilder<_>| { push_conditions!(query, filter, end); };
                 share.push(&mut query, *way, bounds, conditions);
                 query.push(order).push_bind(rows);
                 query.build_query_as::<AuditSql>().fetch_all(conn).await
