@@ -92,7 +92,13 @@ impl Command {
                     return output::print_json(&answer);
                 }
                 let people = answer.get("rotated").and_then(Value::as_u64).unwrap_or(0);
-                output::print(&format!("the tokens of {people} people are encrypted anew\n"))
+                output::print(&format!("the tokens of {people} people are encrypted anew\n"))?;
+                let unopened = answer.get("unopened").and_then(Value::as_array).into_iter().flatten();
+                let unopened: Vec<_> = unopened.filter_map(Value::as_str).collect();
+                if unopened.is_empty() {
+                    return Ok(());
+                }
+                output::print(&format!("no key opens those of {}: they have to sign in again\n", unopened.join(", ")))
             }
         }
     }

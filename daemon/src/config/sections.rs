@@ -28,6 +28,9 @@ const MAX_SOCKET_PATH: usize = 107;
 /// Of the file that repositories keep; git's own limits are far above.
 const MAX_REPOSITORY_PATH: usize = 255;
 
+/// With a public URL and only this machine listened to, whoever comes from outside comes through a proxy.
+const ALL_ONE_ADDRESS: &str = "`server.public_url` is set and `listen` is this machine alone, so everybody comes through a proxy and counts as its address: one stranger who shows bad keys locks all others out. List the proxy: `trusted_proxies: [127.0.0.1]`";
+
 pub(super) fn server(fields: &mut Fields<'_>, dir: &Path, findings: &mut Findings) -> Option<Server> {
     let listen = fields.read("listen", findings, address);
     let public_url = fields.read("public_url", findings, url);
@@ -43,6 +46,10 @@ pub(super) fn server(fields: &mut Fields<'_>, dir: &Path, findings: &mut Finding
     let max_body = fields.read("max_body", findings, size);
     let read_timeout = fields.read("read_timeout", findings, duration);
     let max_pending = fields.read("max_pending", findings, count);
+    let is_local = listen.is_some_and(|listen| listen.ip().is_loopback());
+    if is_local && public_url.is_some() && trusted_proxies.as_ref().is_some_and(Vec::is_empty) {
+        findings.note(fields.place, ALL_ONE_ADDRESS);
+    }
     Some(Server {
         listen: listen?,
         public_url: public_url.map(|url| url.to_string().trim_end_matches('/').to_owned()),

@@ -124,7 +124,7 @@ impl GitHub {
         self.reader(None).app_slug().await
     }
 
-    /// What is wrong between orchd and GitHub right now: open breakers, budgets that are used up.
+    /// What is wrong between orchd and GitHub right now: open breakers, budgets that are used up. No person's.
     pub fn troubles(&self) -> Vec<PartyState> {
         self.transport.limits.troubles()
     }

@@ -207,6 +207,11 @@ impl OAuth {
         &self.0.web_origin
     }
 
+    /// Longest time that one request takes.
+    pub fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
     /// Where a person goes to sign in. They come back with `state`, which nobody must be able to guess.
     pub fn depart(&self, state: &SecretString) -> Departure {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();

@@ -89,6 +89,23 @@ pub async fn shown_to(person: &Reader) -> Result<Shown, GitHubError> {
     Ok(shown)
 }
 
+/// Whose token it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Whose {
+    pub id: i64,
+    /// Theirs now: people rename themselves, and others may take the name.
+    pub login: String,
+}
+
+/// Whose token the person reads with.
+/// <https://docs.github.com/en/rest/users/users#get-the-authenticated-user>
+///
+/// # Errors
+/// As the request fails; `Refused` with status 401 when the token is not good any more.
+pub async fn whose(person: &Reader) -> Result<Whose, GitHubError> {
+    person.get("/user").await
+}
+
 /// What GitHub says of somebody in a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Membership {

@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
+use super::arrival::Peer;
 use crate::config::Allow;
 
 /// Entries of `X-Forwarded-For` that are looked at, from the right. A longer chain of own proxies is a mistake.
@@ -67,8 +68,10 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet
     let lines: Vec<&HeaderValue> = headers.get_all("x-forwarded-for").iter().collect();
     let mut looked_at = 0;
     for line in lines.iter().rev() {
-        for entry in line.to_str().ok()?.rsplit(',') {
+        // By bytes: what the client wrote, further left, may be no text.
+        for entry in line.as_bytes().rsplit(|byte| *byte == b',') {
             looked_at += 1;
+            let entry = std::str::from_utf8(entry).ok()?;
             client = parse_entry(entry.trim()).filter(|_| looked_at <= LONGEST_CHAIN)?;
             if !is_trusted(&client) {
                 return Some(client);
@@ -76,6 +79,15 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet
         }
     }
     Some(client)
+}
+
+/// Whose address counts in limits and records: as [`client_address`], and the peer's own where that cannot be told. Nobody
+/// over the network gets around a limit by an unreadable header. `None`: a process of this machine.
+pub(super) fn counted_address(peer: Peer, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    match peer {
+        Peer::Network(peer) => Some(client_address(peer, headers, trusted).unwrap_or(peer.to_canonical())),
+        Peer::Local { .. } => None,
+    }
 }
 
 /// `1.2.3.4`, `1.2.3.4:5678`, `2001:db8::1`, `[2001:db8::1]:443`.
@@ -118,23 +130,28 @@ mod tests {
     #[test]
     fn only_what_trusted_proxies_wrote_is_believed() {
         let trusted = [net("127.0.0.0/8"), net("10.0.0.0/8")];
-        let cases: [(&str, &[&'static str], Option<&str>); 9] = [
-            ("203.0.113.9", &["140.82.115.1"], Some("203.0.113.9")),
-            ("127.0.0.1", &["140.82.115.1"], Some("140.82.115.1")),
-            ("127.0.0.1", &["140.82.115.1, 203.0.113.9"], Some("203.0.113.9")),
-            ("127.0.0.1", &["140.82.115.1, 203.0.113.9, 10.0.0.7"], Some("203.0.113.9")),
-            ("127.0.0.1", &["140.82.115.1", "203.0.113.9"], Some("203.0.113.9")),
-            ("127.0.0.1", &["[2001:db8::1]:443"], Some("2001:db8::1")),
-            ("127.0.0.1", &["140.82.115.1, unknown"], None),
-            ("127.0.0.1", &["140.82.115.1,"], None),
+        type Lines = &'static [&'static [u8]];
+        let cases: [(&str, Lines, Option<&str>); 11] = [
+            ("203.0.113.9", &[b"140.82.115.1"], Some("203.0.113.9")),
+            ("127.0.0.1", &[b"140.82.115.1"], Some("140.82.115.1")),
+            ("127.0.0.1", &[b"140.82.115.1, 203.0.113.9"], Some("203.0.113.9")),
+            ("127.0.0.1", &[b"140.82.115.1, 203.0.113.9, 10.0.0.7"], Some("203.0.113.9")),
+            ("127.0.0.1", &[b"140.82.115.1", b"203.0.113.9"], Some("203.0.113.9")),
+            ("127.0.0.1", &[b"[2001:db8::1]:443"], Some("2001:db8::1")),
+            ("127.0.0.1", &[b"140.82.115.1, unknown"], None),
+            ("127.0.0.1", &[b"140.82.115.1,"], None),
             ("127.0.0.1", &[], Some("127.0.0.1")),
+            ("127.0.0.1", &[b"\xff, 203.0.113.9"], Some("203.0.113.9")),
+            ("127.0.0.1", &[b"203.0.113.9, \xff"], None),
         ];
         for (peer, lines, expected) in cases {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers.append("x-forwarded-for", HeaderValue::from_static(line));
+                headers.append("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
             }
             assert_eq!(client_address(ip(peer), &headers, &trusted), expected.map(ip), "{peer} {lines:?}");
+            let counted = counted_address(Peer::Network(ip(peer)), &headers, &trusted);
+            assert_eq!(counted, Some(ip(expected.unwrap_or(peer))), "{peer} {lines:?}");
         }
     }
 }

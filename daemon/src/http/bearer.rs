@@ -12,10 +12,11 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::App;
-use super::allowlist::client_address;
-use super::arrival::{Arrival, Peer};
+use super::allowlist::counted_address;
+use super::arrival::Arrival;
 use super::caller::{Caller, Via};
 use super::error::HttpError;
+use super::failures::Failed;
 use super::person;
 use super::token::{self, LONGEST_TOKEN, TokenTerms};
 use crate::core::access::{Presented, Sight};
@@ -46,14 +47,10 @@ pub(super) async fn caller(app: &App, arrival: &Arrival, headers: &HeaderMap) ->
         return Ok(None);
     }
     let config = app.config();
-    let address = match arrival.peer {
-        // A list of proxies that cannot be read is its sender's: the peer itself then counts.
-        Peer::Network(peer) => Some(client_address(peer, headers, &config.server.trusted_proxies).unwrap_or(peer)),
-        Peer::Local { .. } => None,
-    };
+    let address = counted_address(arrival.peer, headers, &config.server.trusted_proxies);
     app.failures().turn_away(address)?;
     let now = Utc::now();
-    let bearer = match find(app, headers, now).await? {
+    let mut bearer = match find(app, headers, now).await? {
         Ok(bearer) => bearer,
         Err(refusal) => return Err(refused(app, address, refusal, now).await),
     };
@@ -61,7 +58,7 @@ pub(super) async fn caller(app: &App, arrival: &Arrival, headers: &HeaderMap) ->
         // To know when a key was used is not worth a request.
         tracing::warn!(%error, "the last use of a key was not noted");
     }
-    let sight = sight(app, &bearer).await?;
+    let sight = sight(app, &mut bearer).await?;
     let (who, scopes) = (bearer.key.actor(), Some(bearer.terms.scopes.clone()));
     Ok(Some(Caller { who, sight: Arc::new(sight), scopes, via: Via::Key(Box::new(bearer)) }))
 }
@@ -143,9 +140,9 @@ pub(super) fn is_among(names: &[crate::core::event::RepoName], name: &crate::cor
     names.iter().any(|known| known.as_str().eq_ignore_ascii_case(name.as_str()))
 }
 
-/// What its owner sees, cut to what the key is for.
-async fn sight(app: &App, bearer: &Bearer) -> Result<Sight, HttpError> {
-    let whole = match &bearer.key.owner {
+/// What its owner sees, cut to what the key is for. The owner goes by the name they have now.
+async fn sight(app: &App, bearer: &mut Bearer) -> Result<Sight, HttpError> {
+    let whole = match &mut bearer.key.owner {
         Some(owner) => sight_of(app, owner).await?,
         None => Sight::everything(),
     };
@@ -157,9 +154,12 @@ async fn sight(app: &App, bearer: &Bearer) -> Result<Sight, HttpError> {
 }
 
 /// What the owner of a key sees now.
-async fn sight_of(app: &App, owner: &KeyOwner) -> Result<Sight, HttpError> {
+async fn sight_of(app: &App, owner: &mut KeyOwner) -> Result<Sight, HttpError> {
     let user = app.db.user(owner.id).await?;
-    person::sight_of(app, &user.ok_or_else(|| HttpError::Unauthorised("the key's owner is gone".to_owned()))?).await
+    let user = user.ok_or_else(|| HttpError::Unauthorised("the key's owner is gone".to_owned()))?;
+    let sighted = person::sight_of(app, &user).await?;
+    owner.login = sighted.login;
+    Ok(sighted.sight)
 }
 
 /// Counts a refusal, and tells the audit chain: not of each one of a flood.
@@ -168,7 +168,7 @@ async fn refused(app: &App, address: Option<IpAddr>, refusal: Refusal, now: Date
     if let Some(address) = address {
         app.failures().note(app.config().login.failures_a_minute, address);
     }
-    if let Some(untold) = app.failures().to_be_told() {
+    if let Some(untold) = app.failures().to_be_told(Failed::Key) {
         let from = address.map(|address| format!(" from {address}")).unwrap_or_default();
         let more = if untold > 0 { format!("; {untold} more were refused before, untold") } else { String::new() };
         let entry = Entry { note: Some(format!("{why}{from}{more}")), ..Entry::new(Kind::KeyRefused, who, now) };

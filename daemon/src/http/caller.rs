@@ -82,8 +82,10 @@ impl Caller {
         Self { who, sight: Arc::new(Sight::everything()), scopes: None, via: Via::Socket }
     }
 
-    async fn person(app: &App, session: Session) -> Result<Self, HttpError> {
-        let sight = Arc::new(person::sight_of(app, &session.user).await?);
+    async fn person(app: &App, mut session: Session) -> Result<Self, HttpError> {
+        let sighted = person::sight_of(app, &session.user).await?;
+        session.user.login = sighted.login;
+        let sight = Arc::new(sighted.sight);
         let who = Actor::Person(session.user.login.clone());
         Ok(Self { who, sight, scopes: None, via: Via::Session(Box::new(session)) })
     }

@@ -22,7 +22,7 @@ use crate::config::Rate;
 /// those are not counted, since 256 bits are not guessed and everybody else must still get in.
 const MOST_NETWORKS: usize = 65_536;
 
-/// Refused keys that are written to the audit chain in a minute. A flood must not fill the disk.
+/// Failures of one kind that are written to the audit chain in a minute. A flood must not fill the disk.
 const TOLD_A_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
 /// What failed: refused keys and tokens, and attempts to sign in.
@@ -32,6 +32,20 @@ pub struct Failures<C: Clock = DefaultClock> {
     /// Networks that are told to wait, and until when.
     waits: Mutex<HashMap<IpAddr, C::Instant>>,
     noted: AtomicU64,
+    keys: Telling<C>,
+    sign_ins: Telling<C>,
+}
+
+/// What failed. Each kind is told by itself: a flood of bad keys must not hide who tries to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// A key, or a token of one.
+    Key,
+    SignIn,
+}
+
+/// How many failures of a kind have been written down.
+struct Telling<C: Clock> {
     told: RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>,
     untold: AtomicU64,
 }
@@ -51,9 +65,9 @@ impl Failures {
 impl<C: Clock + Clone> Failures<C> {
     fn by_clock(a_minute: u32, clock: C) -> Self {
         let in_use = ArcSwap::from_pointee(Counted::new(a_minute, &clock));
-        let told = RateLimiter::new(Quota::per_minute(TOLD_A_MINUTE), InMemoryState::default(), clock.clone());
-        let (waits, noted, untold) = Default::default();
-        Self { clock, in_use, waits, noted, told, untold }
+        let (keys, sign_ins) = (Telling::by_clock(&clock), Telling::by_clock(&clock));
+        let (waits, noted) = Default::default();
+        Self { clock, in_use, waits, noted, keys, sign_ins }
     }
 
     /// To be asked before anything is looked up.
@@ -100,8 +114,22 @@ impl<C: Clock + Clone> Failures<C> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).insert(network, until);
     }
 
-    /// Whether to write a failure to the audit chain; and how many before it were not.
-    pub fn to_be_told(&self) -> Option<u64> {
+    /// Whether to write a failure to the audit chain; and how many of its kind before it were not.
+    pub fn to_be_told(&self, failed: Failed) -> Option<u64> {
+        match failed {
+            Failed::Key => self.keys.next(),
+            Failed::SignIn => self.sign_ins.next(),
+        }
+    }
+}
+
+impl<C: Clock + Clone> Telling<C> {
+    fn by_clock(clock: &C) -> Self {
+        let told = RateLimiter::new(Quota::per_minute(TOLD_A_MINUTE), InMemoryState::default(), clock.clone());
+        Self { told, untold: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> Option<u64> {
         if self.told.check().is_ok() {
             return Some(self.untold.swap(0, Ordering::Relaxed));
         }
@@ -194,8 +222,10 @@ mod tests {
     #[test]
     fn a_flood_of_refusals_fills_no_audit_chain() {
         let (failures, clock) = failures(3);
-        assert_eq!((0..100).filter(|_| failures.to_be_told().is_some()).count(), 10);
+        assert_eq!((0..100).filter(|_| failures.to_be_told(Failed::Key).is_some()).count(), 10);
+        assert_eq!(failures.to_be_told(Failed::SignIn), Some(0), "bad keys hide no failed sign-in");
         clock.advance(MINUTE);
-        assert_eq!(failures.to_be_told(), Some(90), "how many were not told is");
+        assert_eq!(failures.to_be_told(Failed::Key), Some(90), "how many were not told is");
+        assert_eq!(failures.to_be_told(Failed::SignIn), Some(0));
     }
 }

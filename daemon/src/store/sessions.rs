@@ -91,7 +91,7 @@ impl TryFrom<SessionSql> for SessionRow {
 
 impl Db {
     /// The session of a cookie and whose it is; `None`: there is none, or it has ended. Its use puts its end off, to
-    /// `lasting` from now, and never beyond [`SessionRow::ends_at`].
+    /// `lasting` from now, and never beyond [`SessionRow::ends_at`]; while the store takes no writes its end stays.
     pub async fn use_session(
         &self,
         token_hash: &str,
@@ -108,11 +108,18 @@ impl Db {
             sqlx::query_as(sql).bind(token_hash).bind(Micros::from(now)).fetch_optional(conn).await
         })?;
         let Some(found) = found else { return Ok(None) };
-        let (mut session, user) = (SessionRow::try_from(found.session)?, UserRow::try_from(found.user)?);
+        let (session, user) = (SessionRow::try_from(found.session)?, UserRow::try_from(found.user)?);
         if session.last_activity_at + NOTED_EVERY <= now {
-            session.expires_at = slide(lasting, session.ends_at, now);
-            session.last_activity_at = now;
-            self.note_use(&session).await?;
+            let used = SessionRow {
+                expires_at: slide(lasting, session.ends_at, now),
+                last_activity_at: now,
+                ..session.clone()
+            };
+            match self.note_use(&used).await {
+                Ok(()) => return Ok(Some((used, user))),
+                // To put its end off is not worth a request: what can be read can still be shown.
+                Err(error) => tracing::warn!(%error, "the last use of a session was not noted"),
+            }
         }
         Ok(Some((session, user)))
     }

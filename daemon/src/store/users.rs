@@ -156,14 +156,18 @@ impl Db {
         found.map(UserRow::try_from).transpose()
     }
 
-    /// Whose login that is, whatever its case. Somebody else may have had it before: the one who signed in last counts.
-    pub async fn user_by_login(&self, login: &str) -> Result<Option<UserRow>, StoreError> {
-        // users_username.
-        let found: Option<UserSql> = on_db!(self, conn => {
-            let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE lower(username) = $1 ORDER BY updated_at DESC LIMIT 1"));
-            sqlx::query_as(sql).bind(login.to_ascii_lowercase()).fetch_optional(conn).await
-        })?;
-        found.map(UserRow::try_from).transpose()
+    /// The person has this login on GitHub now.
+    pub async fn rename_user(&self, id: Uuid, login: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        // users: primary key. When they consented is told by `updated_at`, which stays.
+        on_tx!(tx, conn => {
+            sqlx::query("UPDATE users SET username = $1 WHERE id = $2")
+                .bind(clean(login))
+                .bind(id)
+                .execute(&mut *conn)
+                .await?;
+        });
+        Ok(tx.commit().await?)
     }
 
     /// `None`: there are none any more, or never were.

@@ -26,12 +26,11 @@ use tokio::sync::Notify;
 
 use crate::store::Place;
 
-/// GitHub's id of whoever asks: which one is the same for all that is asked here.
-const ALICE: i64 = 7;
-
 /// A daemon's middle, with a GitHub to ask and a clock that stands.
 struct Scene {
     fake: Fake,
+    /// GitHub's id of alice.
+    alice: i64,
     token: String,
     sights: Sights,
     ingest: Ingest,
@@ -73,12 +72,12 @@ impl Scene {
         let clock: Clock =
             Arc::new(move || -> DateTime<Utc> { began + TimeDelta::seconds(seconds.load(Ordering::SeqCst)) });
         let sights = Sights::new(Arc::clone(&live), Arc::clone(&github), ingest.sights(), Arc::clone(&clock));
-        let token = fake.user_token("alice");
-        Self { fake, token, sights, ingest, live, github, clock, later, place, db }
+        let (alice, token) = (fake.id_of("alice"), fake.user_token("alice"));
+        Self { fake, alice, token, sights, ingest, live, github, clock, later, place, db }
     }
 
     async fn ask(&self) -> Result<Sighted, SightError<Infallible>> {
-        self.sights.of("alice", ALICE, ready(Ok(SecretString::from(self.token.clone())))).await
+        self.sights.of(self.alice, ready(Ok(SecretString::from(self.token.clone())))).await
     }
 
     async fn level(&self, repository: &str) -> Option<Level> {
@@ -216,6 +215,39 @@ async fn the_config_names_people_and_teams_and_a_reload_counts_at_once() {
 }
 
 #[tokio::test]
+async fn a_renamed_person_takes_nothing_along_and_leaves_nothing_to_whoever_takes_the_name() {
+    let scene = Scene::begin("access: {viewers: [alice], admins: [acme/core]}").await;
+    scene.fake.add_team("acme", "core", &["alice"]);
+    scene.fake.grant(scene.fake.installation_of("acme/web"), "bob", &serde_json::json!({"members": "read"}));
+    assert_eq!(scene.ask().await.unwrap().sight.site, Some(Level::Admin));
+    scene.fake.rename_person("alice", "alison");
+    scene.later.store(299, Ordering::SeqCst);
+    assert_eq!(scene.ask().await.unwrap().login, "alice", "no event tells of it");
+
+    scene.later.store(300, Ordering::SeqCst);
+    scene.fake.leave_team("acme", "core", "alison");
+    let sighted = scene.ask().await.unwrap();
+    assert_eq!((sighted.login.as_str(), sighted.sight.site), ("alison", None), "the config knows no alison");
+    assert_eq!(scene.level("acme/web").await, Some(Level::Operator), "what GitHub gives her she has");
+
+    scene.fake.rename_person("mallory", "alice");
+    let (mallory, token) = (scene.fake.id_of("alice"), scene.fake.user_token("alice"));
+    assert_ne!(mallory, scene.alice);
+    let token = || ready(Ok::<_, Infallible>(SecretString::from(token.clone())));
+    let sighted = scene.sights.of(mallory, token()).await.unwrap();
+    assert_eq!(
+        (sighted.login.as_str(), sighted.sight.site),
+        ("alice", Some(Level::Viewer)),
+        "what the config gives it"
+    );
+    assert_eq!(sighted.sight.level_in(&RepoName::parse("acme/web").unwrap()), Some(Level::Viewer));
+
+    scene.later.store(600, Ordering::SeqCst);
+    let error = scene.sights.of(scene.alice, token()).await.unwrap_err();
+    assert!(matches!(error, SightError::SignedOut), "the token is another's: {error}");
+}
+
+#[tokio::test]
 async fn while_github_does_not_answer_nobody_is_told_that_they_see_nothing() {
     let scene = Scene::begin("access: {viewers: [alice]}").await;
     scene.ask().await.unwrap();
@@ -247,7 +279,7 @@ async fn a_token_that_github_refuses_means_to_sign_in_again() {
     assert_eq!(scene.level("acme/web").await, Some(Level::Operator));
 
     scene.later.store(300, Ordering::SeqCst);
-    let nobody = scene.sights.of("alice", ALICE, ready(Err("the key is gone"))).await.unwrap_err();
+    let nobody = scene.sights.of(scene.alice, ready(Err("the key is gone"))).await.unwrap_err();
     assert!(matches!(nobody, SightError::Token("the key is gone")));
 }
 
@@ -256,7 +288,7 @@ async fn however_many_ask_github_is_asked_once() {
     let scene = Scene::begin("").await;
     let tokens = AtomicUsize::new(0);
     let ask = || {
-        scene.sights.of("alice", ALICE, async {
+        scene.sights.of(scene.alice, async {
             tokens.fetch_add(1, Ordering::SeqCst);
             Ok::<_, Infallible>(SecretString::from(scene.token.clone()))
         })
@@ -301,7 +333,7 @@ async fn another_daemon_on_the_same_database_hears_of_it_too() {
     let listening = tokio::spawn(changes.follow(scene.place.open().await));
     let level = async || {
         let token = ready(Ok::<_, Infallible>(SecretString::from(scene.token.clone())));
-        other.of("alice", ALICE, token).await.unwrap().sight.level_in(&RepoName::parse("acme/web").unwrap())
+        other.of(scene.alice, token).await.unwrap().sight.level_in(&RepoName::parse("acme/web").unwrap())
     };
     assert_eq!(level().await, Some(Level::Operator));
     scene.fake.change_role("acme/web", "alice", Some("read"), "bob");

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::GitHub;
 use super::call::{Answer, Call};
 use super::world::World;
-use crate::model::{Time, UserKind};
+use crate::model::{Time, User, UserKind};
 use crate::payload::objects::{user, with};
 
 /// Below this the people's side of GitHub is, not the API.
@@ -197,6 +197,32 @@ impl GitHub {
         let expires_at = Utc::now() + Duration::hours(8);
         world.logins.tokens.insert(token.clone(), UserToken { login: login.to_owned(), expires_at });
         token
+    }
+
+    /// GitHub's id of a person.
+    pub fn id_of(&self, login: &str) -> i64 {
+        self.inner.world().user(login, UserKind::User).id
+    }
+
+    /// A person has another login from now on, and all that they had. As on GitHub, no event tells of it.
+    pub fn rename_person(&self, from: &str, to: &str) {
+        let mut world = self.inner.world();
+        let world = &mut *world;
+        let person = world.user(from, UserKind::User);
+        world.users.remove(from);
+        world.users.insert(to.to_owned(), User { login: to.to_owned(), ..person });
+        for repository in world.repositories.values_mut() {
+            if repository.collaborators.remove(from) {
+                repository.collaborators.insert(to.to_owned());
+            }
+            if let Some(role) = repository.roles.remove(from) {
+                repository.roles.insert(to.to_owned(), role);
+            }
+        }
+        let members = world.teams.values_mut().flat_map(|team| &mut team.members);
+        let logins = &mut world.logins;
+        let owners = logins.tokens.values_mut().map(|token| &mut token.login).chain(logins.refresh_tokens.values_mut());
+        members.chain(owners).filter(|login| *login == from).for_each(|login| to.clone_into(login));
     }
 
     /// Nobody's token is taken any more. Nothing is delivered.

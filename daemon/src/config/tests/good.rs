@@ -33,6 +33,22 @@ fn a_webhook_secret_alone_is_a_config() {
 }
 
 #[test]
+fn a_proxy_that_is_not_listed_is_told() {
+    let home = Home::new();
+    let notes = |server: &str| home.load(format!("{APP}server: {{{server}}}")).unwrap().notes;
+    let told = notes("public_url: 'https://orchd.example.com'");
+    assert!(told.iter().any(|note| note.message.contains("`trusted_proxies: [127.0.0.1]`")), "{told:?}");
+    for fine in [
+        "public_url: 'https://orchd.example.com', trusted_proxies: [127.0.0.1]",
+        "public_url: 'https://orchd.example.com', listen: '0.0.0.0:8080'",
+        "max_pending: 7",
+    ] {
+        let told = notes(fine);
+        assert!(!told.iter().any(|note| note.message.contains("trusted_proxies")), "{fine}: {told:?}");
+    }
+}
+
+#[test]
 fn every_section_is_read_as_written() {
     let home = Home::new();
     let text = format!(

@@ -5,6 +5,7 @@
 //! them no longer. Refuses to know HTTP: cookies and pages are others' affair.
 
 mod refresh;
+mod rotate;
 pub mod seal;
 pub mod token;
 
@@ -31,7 +32,8 @@ use crate::store::{Db, StoreError};
 use self::seal::{Keyring, Place, SealError};
 use self::token::Token;
 
-pub use refresh::{TokenError, fresh_token, rotate};
+pub use refresh::{TokenError, Turns, can_ask, fresh_token, give_up};
+pub use rotate::{Rotation, rotate};
 
 /// How long somebody may take at GitHub.
 pub const LOGIN_WITHIN: TimeDelta = TimeDelta::minutes(10);
@@ -44,6 +46,7 @@ const BATCH: u32 = 500;
 pub struct Means {
     pub keyring: Keyring,
     pub oauth: OAuth,
+    pub turns: Turns,
 }
 
 /// Why nobody can sign in.
@@ -77,13 +80,17 @@ impl Means {
             timeout: github.timeout,
         };
         let oauth = OAuth::new(settings).map_err(|error| NoMeans::Broken(error.to_string()))?;
-        Ok(Self { keyring: Keyring::of(&config.login.keys), oauth })
+        Ok(Self { keyring: Keyring::of(&config.login.keys), oauth, turns: Turns::default() })
     }
 }
 
 /// The means of the config in use: made once for each config, since TLS takes long to set up.
 #[derive(Debug, Default)]
-pub struct Desk(Mutex<Option<Made>>);
+pub struct Desk {
+    made: Mutex<Option<Made>>,
+    /// The same with every config: what one renews another must not renew after a reload.
+    turns: Turns,
+}
 
 #[derive(Debug)]
 struct Made {
@@ -95,11 +102,11 @@ impl Desk {
     /// # Errors
     /// As [`Means::of`].
     pub fn means(&self, config: &Arc<Config>) -> Result<Means, NoMeans> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
             Some(made) if Arc::ptr_eq(&made.of, config) => made.means.clone(),
             _ => {
-                let means = Means::of(config);
+                let means = Means::of(config).map(|means| Means { turns: self.turns.clone(), ..means });
                 *known = Some(Made { of: Arc::clone(config), means: means.clone() });
                 means
             }

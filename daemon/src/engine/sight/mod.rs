@@ -24,7 +24,7 @@ use crate::core::access::{Level, Sight};
 use crate::core::event::RepoName;
 use crate::github::GitHubError;
 use crate::github::client::{GitHub, Reader};
-use crate::github::sight::{Membership, membership, shown_to};
+use crate::github::sight::{Membership, membership, shown_to, whose};
 
 /// People whose answers are kept. One more only means that GitHub is asked again.
 const MOST_PEOPLE: u64 = 10_000;
@@ -51,6 +51,8 @@ struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighted {
     pub sight: Sight,
+    /// As GitHub told it: they may have renamed themselves since they signed in.
+    pub login: String,
     /// They have more on GitHub than is looked at.
     pub left_out: bool,
 }
@@ -61,7 +63,7 @@ pub enum SightError<E> {
     /// As whoever keeps the tokens says.
     #[error("{0}")]
     Token(E),
-    /// GitHub does not take the person's token any more: they have to sign in again.
+    /// GitHub does not take the person's token any more, or it is another's: they have to sign in again.
     #[error("GitHub does not accept the sign-in any more")]
     SignedOut,
     #[error("GitHub does not say what the person may see: {0}")]
@@ -89,14 +91,13 @@ impl Sights {
         Self { answers, config, github, changes, clock, untold: Arc::default() }
     }
 
-    /// What the person sees whom GitHub knows under this login and id. `token` gives their own token, and is asked for
-    /// it only when GitHub has to be asked.
+    /// What the person sees whom GitHub knows under this id. `token` gives their own token, and is asked for it only when
+    /// GitHub has to be asked.
     ///
     /// # Errors
     /// When GitHub has to be asked and does not answer. Never an old answer, and never "nothing" instead of an error.
     pub async fn of<E>(
         &self,
-        login: &str,
         github_id: i64,
         token: impl Future<Output = Result<SecretString, E>>,
     ) -> Result<Sighted, SightError<E>>
@@ -108,7 +109,7 @@ impl Sights {
         for _ in 0..TRIES {
             let known = self.answers.get(&github_id).await;
             if let Some(known) = known {
-                if self.holds(&known, login) {
+                if self.holds(&known) {
                     return Ok(self.sighted(&known));
                 }
                 self.drop_answer(github_id, &known).await;
@@ -121,16 +122,16 @@ impl Sights {
                 given = Some(token.clone());
                 Ok(token)
             };
-            let asked = self.answers.try_get_with(github_id, self.ask(login, github_id, token)).await;
+            let asked = self.answers.try_get_with(github_id, self.ask(github_id, token)).await;
             let asked = asked.map_err(|error| (*error).clone())?;
-            if self.holds(&asked, login) {
+            if self.holds(&asked) {
                 return Ok(self.sighted(&asked));
             }
         }
         Err(SightError::Unsettled)
     }
 
-    /// Ends what is known of a person: they signed out, or in again.
+    /// Ends what is known of a person: they signed in again, maybe under another name.
     pub async fn forget(&self, github_id: i64) {
         self.answers.invalidate(&github_id).await;
     }
@@ -146,14 +147,14 @@ impl Sights {
     }
 
     /// Whether the answer can be taken for what GitHub would say now.
-    fn holds(&self, answer: &Answer, login: &str) -> bool {
+    fn holds(&self, answer: &Answer) -> bool {
         let access = &self.config.current().access;
         let age = (self.clock)() - answer.asked_at;
         let lasts = TimeDelta::from_std(access.cache).unwrap_or(TimeDelta::MAX);
         let young = age >= TimeDelta::zero() && age < lasts;
         // A team that the config names since was not asked for.
         let whole = self.teams().iter().all(|team| answer.teams.contains_key(&key(team)));
-        young && whole && answer.login == login && answer.heard >= self.changes.last(login, &answer.owners)
+        young && whole && answer.heard >= self.changes.last(&answer.login, &answer.owners)
     }
 
     /// Organisation and team of all that the config names.
@@ -175,12 +176,12 @@ impl Sights {
             }
         });
         let site = named.map(|(_, level)| level).max();
-        Sighted { sight: Sight::new(site, answer.repositories.iter().cloned()), left_out: answer.left_out }
+        let sight = Sight::new(site, answer.repositories.iter().cloned());
+        Sighted { sight, login: answer.login.clone(), left_out: answer.left_out }
     }
 
     async fn ask<E>(
         &self,
-        login: &str,
         github_id: i64,
         token: impl Future<Output = Result<SecretString, SightError<E>>>,
     ) -> Result<Arc<Answer>, SightError<E>> {
@@ -191,10 +192,15 @@ impl Sights {
             GitHubError::Refused { status: 401, .. } => SightError::SignedOut,
             error => SightError::GitHub(error),
         };
+        let whose = whose(&person).await.map_err(refused)?;
+        if whose.id != github_id {
+            return Err(SightError::SignedOut);
+        }
+        let login = whose.login;
         let shown = shown_to(&person).await.map_err(refused)?;
         let mut teams = BTreeMap::new();
         for team in self.teams() {
-            let is_member = self.is_member(&person, &team, login).await.map_err(refused)?;
+            let is_member = self.is_member(&person, &team, &login).await.map_err(refused)?;
             teams.insert(key(&team), is_member);
         }
         if let Some(left_out) = &shown.left_out {
@@ -204,7 +210,7 @@ impl Sights {
         let repositories: Vec<_> = levels.collect();
         let owners = repositories.iter().map(|(name, _)| name.owner().to_ascii_lowercase());
         let owners = owners.chain(shown.owners.iter().map(|owner| owner.to_ascii_lowercase())).collect();
-        let (login, left_out) = (login.to_owned(), shown.left_out.is_some());
+        let left_out = shown.left_out.is_some();
         Ok(Arc::new(Answer { asked_at, heard, login, repositories, owners, teams, left_out }))
     }
 

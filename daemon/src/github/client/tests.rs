@@ -230,6 +230,11 @@ async fn a_quota_that_is_used_up_is_waited_for_and_shown_and_github_is_not_asked
     assert_eq!(server.seen().len(), 1);
     let shown = serde_json::to_value(github.troubles()).unwrap();
     assert_eq!((&shown[0]["who"], &shown[0]["trouble"]), (&json!("anonymous"), &json!("exhausted")));
+    // A person's is their own affair: anybody may read the list.
+    let person = github.user(4_711, "ghu_x".to_owned().into());
+    person.get::<u8>("/x").await.unwrap();
+    assert!(matches!(person.get::<u8>("/x").await.unwrap_err(), GitHubError::Limited { .. }));
+    assert_eq!(github.troubles().len(), 1, "{:?}", github.troubles());
     // Another identity has a quota of its own.
     let other = github.open_gate(None, WriteTerms::of(Mode::Active)).unwrap();
     other.send::<u8>(http::Method::PATCH, "/y", &json!({})).await.unwrap();

@@ -24,7 +24,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const MOST_AT_ONCE: u32 = 16;
 /// So long may a granted read wait to be sent. The windows are counted at a tenth less than GitHub's, which covers it.
 const POCKET_LIFE: Duration = Duration::from_secs(1);
-/// Identities remembered. One that is forgotten while nothing is under way loses its breaker only.
+/// Identities remembered, people among them. One that is forgotten while nothing is under way loses its breaker, and what
+/// its budget was not told yet.
 const MOST_PARTIES: usize = 10_000;
 
 /// Everybody's budgets and breakers at one host.
@@ -82,7 +83,7 @@ pub(in crate::github) struct Admitted {
 /// What is wrong between orchd and GitHub for one identity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PartyState {
-    /// `installation 5`, `app`, `anonymous`.
+    /// `installation 5`, `app`, `anonymous`; never a person.
     pub who: String,
     pub trouble: Trouble,
     pub seconds_left: u64,
@@ -230,7 +231,7 @@ impl Limits {
         let answered = if proof { Breaker::proved_alive } else { Breaker::answered };
         if answered(&mut lock(&party.breaker)) {
             tracing::info!(budget = party.name, "GitHub answers again: the circuit breaker is closed");
-            breaker_gauge(&party.name, false);
+            breaker_gauge(who, &party.name, false);
         }
         party.probed.notify_waiters();
     }
@@ -246,7 +247,7 @@ impl Limits {
                 cause,
                 "GitHub does not answer: the circuit breaker is open"
             );
-            breaker_gauge(&party.name, true);
+            breaker_gauge(who, &party.name, true);
         }
         party.probed.notify_waiters();
     }
@@ -258,10 +259,14 @@ impl Limits {
         down(&party, open.unwrap_or(self.breaker_terms.open).max(LOOK_AGAIN.min(self.breaker_terms.open)))
     }
 
-    /// What is wrong now.
+    /// What is wrong now. People are left out: anybody may read it, and what one of them used up stops nobody else.
     pub(in crate::github) fn troubles(&self) -> Vec<PartyState> {
         let now = Utc::now();
-        let parties: Vec<_> = lock(&self.parties).iter().map(|(who, party)| (*who, Arc::clone(party))).collect();
+        let parties: Vec<_> = lock(&self.parties)
+            .iter()
+            .filter(|(who, _)| !is_person(**who))
+            .map(|(who, party)| (*who, Arc::clone(party)))
+            .collect();
         let mut states = Vec::new();
         for (who, party) in parties {
             let mut tell = |trouble, left: Duration| {
@@ -293,7 +298,15 @@ fn down(party: &Party, left: Duration) -> GitHubError {
     GitHubError::Down { retry_after: left, cause: lock(&party.failure).clone() }
 }
 
-fn breaker_gauge(name: &str, open: bool) {
+fn is_person(who: Identity) -> bool {
+    matches!(who, Identity::User(_))
+}
+
+/// Of none that is a person's: metrics are no list of people.
+fn breaker_gauge(who: Identity, name: &str, open: bool) {
+    if is_person(who) {
+        return;
+    }
     metrics::gauge!("orchd_github_breaker_open", "budget" => name.to_owned()).set(f64::from(u8::from(open)));
 }
 

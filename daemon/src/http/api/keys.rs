@@ -124,19 +124,20 @@ pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
 pub(super) struct Rotated {
     /// People whose tokens are encrypted anew.
     rotated: u64,
+    /// Logins of people whose tokens no key of `login.keys` opens: they have to sign in again.
+    unopened: Vec<String>,
 }
 
 /// May be asked again: what is done is done.
 pub(super) async fn rotate(mut call: Call) -> Result<Reply, HttpError> {
     call.no_query()?;
     let keyring = Keyring::of(&call.app.config().login.keys);
-    let rotated = login::rotate(&call.app.db, &keyring, call.by(), Utc::now()).await.map_err(|error| match error {
+    let rotation = login::rotate(&call.app.db, &keyring, call.by(), Utc::now()).await.map_err(|error| match error {
         TokenError::Seal(SealError::NoKey) => HttpError::Unprocessable("`login.keys` is not set".to_owned()),
-        TokenError::Seal(error) => HttpError::Conflict(format!("not all could be encrypted anew: {error}")),
         TokenError::Store(error) => error.into(),
         other => HttpError::Internal { cause: other.to_string() },
     })?;
-    reply::json(&Rotated { rotated })
+    reply::json(&Rotated { rotated: rotation.rotated, unopened: rotation.unopened })
 }
 
 fn name(written: &str) -> Result<String, HttpError> {

@@ -12,6 +12,7 @@ use super::{Asked, Form};
 use crate::core::audit::Actor;
 use crate::http::error::HttpError;
 use crate::http::page;
+use crate::http::person;
 use crate::http::session::{self, COOKIE_NAME, Session};
 
 const SIGN_IN: &str = "/login";
@@ -23,7 +24,8 @@ pub(super) async fn show(asked: Asked) -> Result<Response, HttpError> {
     let rows = asked.app.db.sessions_of(session.user.id, now).await?;
     let sessions: Vec<_> = rows.iter().map(|row| SessionLine::of(row, row.id == session.row.id)).collect();
     let csrf = session.csrf.expose_secret();
-    page::html(StatusCode::OK, &AccountPage { login: &session.user.login, csrf, sessions: &sessions })
+    let can_ask = person::can_ask(&asked.app, &session.user).await?;
+    page::html(StatusCode::OK, &AccountPage { login: &session.user.login, csrf, can_ask, sessions: &sessions })
 }
 
 pub(super) async fn sign_out(asked: Asked, form: Form) -> Result<Response, HttpError> {

@@ -32,7 +32,10 @@ pub(super) async fn arrive(asked: Asked) -> Result<Response, HttpError> {
         agent: asked.agent(),
     };
     let mut response = match login::finish(&asked.app.db, &means, back, terms, now).await {
-        Ok(signed_in) => welcome(&signed_in, now)?,
+        Ok(signed_in) => {
+            asked.app.sights.forget(signed_in.user.github_id).await;
+            welcome(&signed_in, now)?
+        }
         Err(SignInError::Store(error)) => return Err(error.into()),
         Err(SignInError::Seal(error)) => return Err(HttpError::Internal { cause: error.to_string() }),
         Err(error) => {

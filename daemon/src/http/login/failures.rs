@@ -8,6 +8,7 @@ use super::Asked;
 use crate::core::audit::{Actor, Entry, Kind};
 use crate::http::App;
 use crate::http::error::HttpError;
+use crate::http::failures::Failed;
 
 /// Departures to GitHub that an address may make for each failure that it may have: each is a row until it is over.
 const DEPARTURES: u32 = 3;
@@ -49,7 +50,7 @@ pub(super) async fn note_failure(
     if let Some(address) = address {
         app.failures().note(app.config().login.failures_a_minute, address);
     }
-    let Some(untold) = app.failures().to_be_told() else { return Ok(()) };
+    let Some(untold) = app.failures().to_be_told(Failed::SignIn) else { return Ok(()) };
     let from = address.map_or_else(|| "an unknown address".to_owned(), |address| address.to_string());
     let more = if untold > 0 { format!("; {untold} more failed before, untold") } else { String::new() };
     let note = Some(format!("from {from}: {why}{more}"));

@@ -11,12 +11,15 @@ use super::{Asked, Form, LEAVING_COOKIE};
 use crate::engine::login::{self, LOGIN_WITHIN, NoMeans, SignInError};
 use crate::http::error::HttpError;
 use crate::http::page;
+use crate::http::person;
 use crate::http::session;
 
-/// The button; or what the config lacks; or on, for whoever is signed in.
+/// The button; or what the config lacks; or on, for whoever is signed in with a token that can be asked with.
 pub(super) async fn show(asked: Asked) -> Result<Response, HttpError> {
     let return_to = ReturnTo::read(asked.query.get("return_to"));
-    if session::of(&asked.app, &asked.headers, Utc::now()).await?.is_some() {
+    if let Some(session) = session::of(&asked.app, &asked.headers, Utc::now()).await?
+        && person::can_ask(&asked.app, &session.user).await?
+    {
         return page::see_other(return_to.as_str());
     }
     let shown = LoginPage {

@@ -32,8 +32,8 @@ use warp::Filter;
 use warp::reply::Response;
 
 use super::App;
-use super::allowlist::client_address;
-use super::arrival::{Arrival, Peer};
+use super::allowlist::counted_address;
+use super::arrival::Arrival;
 use super::body::{self, Share};
 use super::error::{HttpError, answer};
 use super::routes::{Routes, with};
@@ -69,7 +69,7 @@ struct Asked {
     app: App,
     headers: HeaderMap,
     query: Form,
-    /// The client's, as far as it is known.
+    /// The client's, or the peer's where that cannot be told.
     address: Option<IpAddr>,
 }
 
@@ -91,10 +91,8 @@ impl Form {
 
 impl Asked {
     fn new(arrival: Option<Arrival>, headers: HeaderMap, query: &str, app: App) -> Self {
-        let address = match arrival.map(|arrival| arrival.peer) {
-            Some(Peer::Network(peer)) => client_address(peer, &headers, &app.config().server.trusted_proxies),
-            _ => None,
-        };
+        let counted = |arrival: Arrival| counted_address(arrival.peer, &headers, &app.config().server.trusted_proxies);
+        let address = arrival.and_then(counted);
         Self { app, headers, query: Form::read(query.as_bytes()), address }
     }
 

@@ -32,6 +32,8 @@ pub(super) struct ProblemPage<'a> {
 pub(super) struct AccountPage<'a> {
     pub(super) login: &'a str,
     pub(super) csrf: &'a str,
+    /// Whether GitHub can be asked as them.
+    pub(super) can_ask: bool,
     pub(super) sessions: &'a [SessionLine],
 }
 

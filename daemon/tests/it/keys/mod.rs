@@ -2,6 +2,7 @@
 
 mod afar;
 mod limits;
+mod lookup;
 mod once;
 mod tokens;
 

@@ -3,6 +3,8 @@
 mod attacks;
 mod browser;
 mod daemon;
+mod forwarded;
+mod refused;
 mod sessions;
 mod signing_in;
 mod tokens;
@@ -32,6 +34,11 @@ impl Stage {
 
     /// With these lines more in `login:`.
     pub(crate) async fn set_with(login: &str) -> Self {
+        Self::set_behind(&[], login).await
+    }
+
+    /// As [`Stage::set_with`], and these lines more in `server:`.
+    pub(crate) async fn set_behind(server: &[&str], login: &str) -> Self {
         let github = GitHub::start().await.unwrap();
         github.allow_callback(&format!("{PUBLIC}/login/callback"));
         github.sit_at_the_browser(Some("mona"));
@@ -39,7 +46,7 @@ impl Stage {
         let secret = write(&secrets, "client-secret", CLIENT_SECRET);
         let key = write(&secrets, "key", KEY);
         let site = spawn_site_signing_in(
-            &[&format!("public_url: {PUBLIC}")],
+            &[&[format!("public_url: {PUBLIC}").as_str()], server].concat(),
             &format!(
                 "  client_id: Iv1.0123456789abcdef\n  client_secret: {{file: {secret}}}\n  api_url: {}\n",
                 github.url()

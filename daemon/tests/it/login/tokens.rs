@@ -7,7 +7,8 @@ use chrono::{TimeDelta, Utc};
 use orchd::config::SecretKey;
 use orchd::core::audit::Actor;
 use orchd::engine::login::seal::{Keyring, Place};
-use orchd::engine::login::{Means, TokenError, fresh_token, rotate};
+use orchd::engine::login::token::Token;
+use orchd::engine::login::{Means, Rotation, TokenError, fresh_token, rotate};
 use orchd::store::users::SealedTokens;
 use orchd_fake::Fault;
 use secrecy::{ExposeSecret as _, SecretBox, SecretString};
@@ -31,13 +32,20 @@ async fn mona(lasts: Duration) -> Signed {
     let browser = stage.signed_in("mona").await;
     stage.github.user_tokens_last(HOURS);
     let means = Means::of(&stage.site.config.current()).unwrap();
-    let user = stage.site.db.user_by_login("mona").await.unwrap().unwrap().id;
+    let user = user_of(&stage, &browser).await;
     Signed { stage, browser, means, user }
+}
+
+/// Whose session a browser has.
+pub(super) async fn user_of(stage: &Stage, browser: &Browser) -> Uuid {
+    let token = Token::parse(&browser.cookies["__Host-orchd"]).unwrap();
+    let found = stage.site.db.use_session(&token.hash(), HOURS, Utc::now()).await.unwrap();
+    found.unwrap().1.id
 }
 
 impl Signed {
     async fn token(&self) -> Result<String, TokenError> {
-        let token = fresh_token(&self.stage.site.db, &self.means.keyring, &self.means.oauth, self.user, Utc::now());
+        let token = fresh_token(&self.stage.site.db, &self.means, self.user, Utc::now());
         token.await.map(|token| token.expose_secret().to_owned())
     }
 }
@@ -132,16 +140,69 @@ async fn keys_are_rotated_while_people_are_signed_in() {
     let mut keys = vec![key(7)];
     keys.extend(mona.stage.site.config.current().login.keys.iter().cloned());
     let both = Keyring::of(&keys);
-    assert_eq!(rotate(db, &both, Actor::Operator(Some(0)), Utc::now()).await.unwrap(), 1);
-    assert_eq!(rotate(db, &both, Actor::Operator(Some(0)), Utc::now()).await.unwrap(), 0, "nothing is left to do");
-
-    let only_new = Keyring::of(&keys[..1]);
-    let after = fresh_token(db, &only_new, &mona.means.oauth, mona.user, Utc::now()).await.unwrap();
-    assert_eq!(after.expose_secret(), before);
-    let refused = mona.token().await;
-    assert!(
-        matches!(&refused, Err(TokenError::Seal(error)) if error.to_string().contains("login.keys")),
-        "{refused:?}"
+    let done = |rotated| Rotation { rotated, unopened: Vec::new() };
+    assert_eq!(rotate(db, &both, Actor::Operator(Some(0)), Utc::now()).await.unwrap(), done(1));
+    assert_eq!(
+        rotate(db, &both, Actor::Operator(Some(0)), Utc::now()).await.unwrap(),
+        done(0),
+        "nothing is left to do"
     );
+
+    let only_new = Means { keyring: Keyring::of(&keys[..1]), ..mona.means.clone() };
+    let after = fresh_token(db, &only_new, mona.user, Utc::now()).await.unwrap();
+    assert_eq!(after.expose_secret(), before);
+    assert!(matches!(mona.token().await, Err(TokenError::SignInAgain)), "the daemon has not the new key");
     assert!(mona.browser.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_open_stops_no_rotation() {
+    let stage = Stage::set().await;
+    let db = &stage.site.db;
+    let mut users = Vec::new();
+    for login in ["ada", "bob", "eve"] {
+        let browser = stage.signed_in(login).await;
+        users.push((user_of(&stage, &browser).await, login));
+    }
+    // Whoever stands first.
+    users.sort_unstable();
+    let (broken, login) = users[0];
+    let old = db.tokens_of(broken).await.unwrap().unwrap();
+    let spoilt = SealedTokens { access: "v1.00000000.AAAA".to_owned(), ..old.clone() };
+    assert!(db.replace_tokens(broken, &old, &spoilt, None).await.unwrap());
+
+    let mut keys = vec![key(7)];
+    keys.extend(stage.site.config.current().login.keys.iter().cloned());
+    let both = Keyring::of(&keys);
+    let rotated = rotate(db, &both, Actor::Operator(Some(0)), Utc::now()).await.unwrap();
+    assert_eq!(rotated, Rotation { rotated: 2, unopened: vec![login.to_owned()] });
+    let again = rotate(db, &both, Actor::Operator(Some(0)), Utc::now()).await.unwrap();
+    assert_eq!(again, Rotation { rotated: 0, unopened: vec![login.to_owned()] }, "the others need the old key no more");
+    let only_new = Means { keyring: Keyring::of(&keys[..1]), ..Means::of(&stage.site.config.current()).unwrap() };
+    fresh_token(db, &only_new, users[1].0, Utc::now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_daemon_that_waits_long_for_github_keeps_its_turn() {
+    let mut mona = mona(Duration::from_secs(1)).await;
+    let mut config = (*mona.stage.site.config.current()).clone();
+    config.github.timeout = Duration::from_secs(300);
+    mona.means = Means::of(&config).unwrap();
+    let db = mona.stage.site.db.clone();
+    let old = db.tokens_of(mona.user).await.unwrap().unwrap();
+    mona.stage.github.pause();
+    let (user, now) = (mona.user, Utc::now());
+    let (token, ()) = tokio::join!(mona.token(), async {
+        let is_asked =
+            || mona.stage.github.requests().iter().filter(|each| each.path.ends_with("/access_token")).count();
+        while is_asked() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let later = now + TimeDelta::seconds(300);
+        let taken = db.take_refresh_turn(user, &old, later + TimeDelta::seconds(60), later).await.unwrap();
+        assert!(!taken, "another daemon would use the refresh token a second time");
+        mona.stage.github.resume();
+    });
+    token.unwrap();
+    assert_eq!(mona.stage.github.refreshes(), 1);
 }

@@ -9,6 +9,8 @@ use orchd::store::pending_logins::PendingLogin;
 use orchd::store::sessions::NewSession;
 use orchd::store::users::{Person, SealedTokens, UserRow};
 use orchd::store::{Db, StoreError};
+use secrecy::ExposeSecret as _;
+use sqlx::{Connection as _, SqliteConnection};
 use uuid::Uuid;
 
 use super::{Place, noon, on_both, seconds};
@@ -58,19 +60,20 @@ on_both! {
         let again = sign_in(&db, &renamed, "two", now + seconds(5)).await;
         assert_eq!((again.id, again.login.as_str(), again.email), (first.id, "mona-lisa", None));
         assert_eq!((again.created_at, again.updated_at), (now, now + seconds(5)));
-        assert_eq!(db.user_by_login("MONA-lisa").await.unwrap().map(|user| user.id), Some(first.id));
-        assert_eq!(db.user_by_login("mona").await.unwrap(), None);
         assert_eq!(db.user(first.id).await.unwrap().map(|user| user.login), Some("mona-lisa".to_owned()));
         assert_eq!(db.tokens_of(first.id).await.unwrap(), Some(tokens("two", now + seconds(5))));
         assert_eq!(db.sessions_of(first.id, now).await.unwrap().len(), 2);
         assert_eq!(told(&db, Kind::SignedIn).await, ["person from 192.0.2.7", "person from 192.0.2.7"]);
+        db.rename_user(first.id, "lisa").await.unwrap();
+        let renamed = db.user(first.id).await.unwrap().unwrap();
+        assert_eq!((renamed.login.as_str(), renamed.updated_at), ("lisa", now + seconds(5)), "that is no new consent");
     }
 
     async fn tokens_that_are_not_sealed_sign_nobody_in(place) {
         let (db, now) = (place.open().await, noon());
         let refused = |_| Err(StoreError::Failed("no key".to_owned()));
         assert!(db.sign_in(&mona(), refused, &session("one", now), None, now).await.is_err());
-        assert_eq!(db.user_by_login("mona").await.unwrap(), None);
+        assert_eq!(db.use_session("one", DAY, now).await.unwrap(), None);
     }
 
     async fn a_session_slides_while_it_is_used_and_ends_at_its_cap(place) {
@@ -200,4 +203,19 @@ on_both! {
         assert_eq!(db.drop_late_logins(now + seconds(599), 10).await.unwrap(), 0);
         assert_eq!(db.drop_late_logins(now + seconds(600), 10).await.unwrap(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_session_is_good_while_the_store_takes_no_writes() {
+    let place = Place::sqlite().await;
+    let (db, now) = (place.open().await, noon());
+    sign_in(&db, &mona(), "one", now).await;
+    let mut other = SqliteConnection::connect(place.options.url.expose_secret()).await.unwrap();
+    let refuse = "CREATE TRIGGER full BEFORE UPDATE ON user_sessions BEGIN SELECT RAISE(FAIL, 'disk is full'); END";
+    sqlx::query(refuse).execute(&mut other).await.unwrap();
+    let later = now + seconds(600);
+    let (row, user) = db.use_session("one", DAY, later).await.unwrap().unwrap();
+    assert_eq!((row.last_activity_at, user.login.as_str()), (now, "mona"), "told as it is stored");
+    sqlx::query("DROP TRIGGER full").execute(&mut other).await.unwrap();
+    assert_eq!(db.use_session("one", DAY, later).await.unwrap().unwrap().0.last_activity_at, later);
 }
