@@ -103,10 +103,11 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
 const REDACTED: &[u8] = b"[redacted]";
 
 /// GitHub's tokens: `ghp_`, `gho_`, `ghu_`, `ghs_`, `ghr_` and what may follow, up to some 520 characters; and
-/// fine-grained personal ones. No word boundary is asked for before them: in JSON a line end stands as `\n`, whose `n`
+/// fine-grained personal ones. Our own keys, and tokens of the form that JWTs have. No word boundary is asked for before them: in JSON a line end stands as `\n`, whose `n`
 /// would be part of the word.
-static TOKENS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?-u)(?:gh[a-z]_[A-Za-z0-9._-]{36,}|github_pat_[A-Za-z0-9_]{36,})").ok());
+static TOKENS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?-u)(?:gh[a-z]_[A-Za-z0-9._-]{36,}|github_pat_[A-Za-z0-9_]{36,}|orchd_[0-9A-Za-z]{40,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})").ok()
+});
 
 /// The text without tokens.
 fn redact(text: &[u8]) -> Cow<'_, [u8]> {
@@ -301,6 +302,14 @@ mod tests {
         assert_eq!(written.matches("[redacted]").count(), 4, "{written}");
         assert!(!written.contains("0123456789abc") && !written.contains("0aB_"), "{written}");
         serde_json::from_str::<serde_json::Value>(&written).unwrap();
+    }
+
+    #[test]
+    fn our_own_keys_and_tokens_are_taken_out_too() {
+        let key = crate::core::access::KeyText::new([7; 32]).expose().to_owned();
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJvcmNoZCJ9.c2lnbmF0dXJlLW9m";
+        assert_eq!(redact_text(&format!("a {key} b {token} c")), "a [redacted] b [redacted] c");
+        assert_eq!(redact_text("the header orchd_events_total is none"), "the header orchd_events_total is none");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) async fn caller(app: &App, arrival: &Arrival, headers: &HeaderMap) ->
     let address = counted_address(arrival.peer, headers, &config.server.trusted_proxies);
     app.failures().turn_away(address)?;
     let now = Utc::now();
-    let mut bearer = match find(app, headers, now).await? {
+    let bearer = match find(app, headers, now).await? {
         Ok(bearer) => bearer,
         Err(refusal) => return Err(refused(app, address, refusal, now).await),
     };
@@ -58,9 +58,13 @@ pub(super) async fn caller(app: &App, arrival: &Arrival, headers: &HeaderMap) ->
         // To know when a key was used is not worth a request.
         tracing::warn!(%error, "the last use of a key was not noted");
     }
-    let sight = sight(app, &mut bearer).await?;
+    whoever_shows(app, bearer).await.map(Some)
+}
+
+async fn whoever_shows(app: &App, mut bearer: Bearer) -> Result<Caller, HttpError> {
+    let sight = Arc::new(sight(app, &mut bearer).await?);
     let (who, scopes) = (bearer.key.actor(), Some(bearer.terms.scopes.clone()));
-    Ok(Some(Caller { who, sight: Arc::new(sight), scopes, via: Via::Key(Box::new(bearer)) }))
+    Ok(Caller { who, sight, scopes, via: Via::Key(Box::new(bearer)) })
 }
 
 /// The same key or token once more; `None`: it has ended.
@@ -70,10 +74,7 @@ pub(super) async fn again(app: &App, bearer: &Bearer) -> Result<Option<Caller>, 
     if bearer.terms.expires_at.is_some_and(|end| end <= now) {
         return Ok(None);
     }
-    let bearer = Bearer { key, ..bearer.clone() };
-    let sight = Arc::new(sight(app, &bearer).await?);
-    let (who, scopes) = (bearer.key.actor(), Some(bearer.terms.scopes.clone()));
-    Ok(Some(Caller { who, sight, scopes, via: Via::Key(Box::new(bearer)) }))
+    whoever_shows(app, Bearer { key, ..bearer.clone() }).await.map(Some)
 }
 
 async fn find(app: &App, headers: &HeaderMap, now: DateTime<Utc>) -> Result<Result<Bearer, Refusal>, HttpError> {
