@@ -1,8 +1,9 @@
 //! `Idempotency-Key`: what is sent twice is done once.
 
-use orchd_fake::Fault;
+use orchd_fake::{CLIENT_SECRET, Fault};
 
 use super::*;
+use crate::login::{Browser, PUBLIC};
 
 async fn sends_again(story: &Story, key: &str, once: &str, path: &str, body: Value) -> Answer {
     let bearer = format!("Bearer {key}");
@@ -54,6 +55,47 @@ async fn what_is_sent_twice_is_done_once(database: Database) {
     assert_eq!(mended.status, StatusCode::CREATED, "{mended:?}");
 }
 on_both_databases!(a_request_that_is_sent_twice_is_done_once, what_is_sent_twice_is_done_once);
+
+#[tokio::test]
+async fn whoever_lost_a_repository_is_not_told_what_was_answered_before() {
+    let mut story = Story::prepare(Database::Sqlite, RULES, "").await;
+    story.github.allow_callback(&format!("{PUBLIC}/login/callback"));
+    story.github.sit_at_the_browser(Some("mona"));
+    std::fs::write(story.path("client-secret"), CLIENT_SECRET).unwrap();
+    std::fs::write(story.path("login-key"), STANDARD.encode(LOGIN_KEY)).unwrap();
+    story.server = format!("  public_url: {PUBLIC}\n");
+    story.replace_more(
+        "  client_id: Iv1.0123456789abcdef\n  client_secret: {file: client-secret}\nlogin: {keys: [{file: login-key}]}",
+    );
+    for repository in [WEB, "acme/api"] {
+        story.github.change_role(repository, "mona", Some("write"), "alice");
+    }
+    story.write_rules(RULES);
+    story.start();
+    story.github.person("alice").opens_issue(WEB, NewItem::titled("One"));
+    story.settles().await;
+
+    let mut mona = Browser::at(&story.url());
+    assert_eq!(mona.sign_in("/account").await.status, 303);
+    let csrf = mona.csrf().await;
+    let opened = &story.json_lines(&["events", "list", "--number", "1"])[0]["id"];
+    let path = format!("/api/events/{}/replay", opened.as_str().unwrap());
+    let replay = |mona: &Browser| {
+        let request = mona.request(Method::POST, &path).header("origin", PUBLIC);
+        request.header("x-csrf-token", &csrf).header("Idempotency-Key", "one")
+    };
+    for replayed in [None, Some("true")] {
+        let request = replay(&mona);
+        let page = mona.send(request).await;
+        assert_eq!((page.status, page.header("idempotency-replayed")), (200, replayed), "{page:?}");
+    }
+    story.github.change_role(WEB, "mona", None, "alice");
+    story.settles().await;
+    let request = replay(&mona);
+    let page = mona.send(request).await;
+    assert!(page.status == 422 && page.says("what you may see has changed"), "{page:?}");
+    assert_eq!(page.header("idempotency-replayed"), None);
+}
 
 /// Runs a statement while no daemon does.
 async fn on_disk(story: &Story, sql: &'static str) {
