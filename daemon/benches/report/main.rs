@@ -71,7 +71,7 @@ fn main() -> Result<()> {
     if only("reads") {
         let database = std::env::var("ORCHD_BENCH_POSTGRES").context("run this through `make bench`")?;
         let events = if quick { 20_000 } else { 1_000_000 };
-        writeln!(report, "\n## Lists on {events} events\n\n{READS}")?;
+        writeln!(report, "\n## Reads\n\nWhat the API asks of a database of {events} events. {READS}")?;
         report += &reads::run(dir.path(), &database, events)?;
     }
     println!("{report}");
@@ -112,8 +112,9 @@ The rules look at what payloads tell; events of kinds that no rule waits for are
 
 ";
 
-const READS: &str = "Pages of 50, each asked for a hundred times, of a database with a fifth as many decided events, two decisions each, in 2,000
-repositories of 20 installations, few of which have most of the events: by who asks, that is, which repositories they see.
+const READS: &str = "Pages of 50, each asked for a hundred times; a fifth of the events is
+decided, two decisions each, in 2,000 repositories of 20 installations, few of which have most of the events. Lists by who asks, that
+is, which repositories they see. This section alone: `packaging/dev/bench.sh --only=reads`.
 ";
 
 fn machine() -> Result<String> {

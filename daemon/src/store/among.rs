@@ -4,13 +4,21 @@
 //! together, which bounds how far back the page reaches; then of those repositories that have a row within the bound, the
 //! other rows within it. Whoever sees many repositories mostly sees much of what arrived last: then a
 //! short walk back through all of it fills the page sooner, and is tried first.
+//!
+//! A name that was freed goes to whoever takes it, and so does the sight of it. Events are of a repository's row: those of
+//! the one that had the name before are seen by nobody but who sees the site. Rows that hold the name as text are told
+//! apart by time: those from before the youngest repository of that name was heard of are not seen either. What that
+//! leaves open: when a repository that was known under another name is renamed to a freed one, the rows of the one
+//! before it are seen under that name.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
+use super::columns::Micros;
 use super::dialect::Dialect;
 use super::repositories::HEARD_OF;
 use super::{Db, StoreError};
@@ -155,6 +163,17 @@ pub(super) struct Share<'a> {
     pub(super) oldest_first: bool,
     /// Rows to read.
     pub(super) rows: i64,
+    /// When a row was made, where `place` is a name; `None`: it is a repository's id.
+    pub(super) made_at: Option<&'static str>,
+}
+
+/// The condition that a row is not from before the repository that has its name now: `place` is the name in small letters,
+/// `made_at` when the row was made.
+pub(super) fn since_named(place: &str, made_at: &str) -> String {
+    // repositories_full_name.
+    format!(
+        " AND {made_at} >= COALESCE((SELECT MAX(h.created_at) FROM repositories h WHERE lower(h.full_name) = {place}), 0)"
+    )
 }
 
 impl Share<'_> {
@@ -204,11 +223,20 @@ impl Share<'_> {
             Way::Test => {
                 query.push(format_args!(" AND {} IN ", self.place));
                 self.set.push(query, self.dialect);
+                self.push_since(query);
                 conditions(query);
             }
             Way::Walk => self.push_walk(query, bounds, conditions),
             Way::Merge => self.push_merge(query, conditions),
         }
+    }
+
+    fn push_since<DB: Database>(&self, query: &mut QueryBuilder<DB>) {
+        let Some(made_at) = self.made_at else { return };
+        query.push(match (self.dialect, self.set.kind) {
+            (Dialect::Postgres, Kind::Lanes) => since_named(&format!("({} COLLATE \"default\")", self.place), made_at),
+            _ => since_named(self.place, made_at),
+        });
     }
 
     fn order(&self) -> &'static str {
@@ -231,6 +259,7 @@ impl Share<'_> {
         bounds(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {WALK}) {alias} WHERE {place} IN "));
         self.set.push(query, self.dialect);
+        self.push_since(query);
         conditions(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows}{tail}"));
     }
@@ -281,6 +310,7 @@ impl Share<'_> {
             Dialect::Postgres => ("LATERAL (".to_owned(), ") x"),
         };
         query.push(format_args!("{head}SELECT {cursor} FROM {table} WHERE {place} = {of}{bound}"));
+        self.push_since(query);
         conditions(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows}{tail}"));
     }
@@ -334,6 +364,20 @@ impl Db {
         }
         let quoted: Vec<_> = named_now.values().map(|(_, id)| format!("\"{}\"", id.simple())).collect();
         Ok(Some(Set { list: format!("[{}]", quoted.join(",")), members: quoted.len(), kind: Kind::Ids }))
+    }
+}
+
+impl Db {
+    /// Whether something made at this time in a repository of this name is of the one that has the name now. See above.
+    pub async fn is_since_named(&self, repository: &RepoName, made_at: DateTime<Utc>) -> Result<bool, StoreError> {
+        // repositories_full_name.
+        Ok(on_db!(self, conn => {
+            sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM repositories WHERE lower(full_name) = $1 AND created_at > $2)")
+                .bind(small(repository))
+                .bind(Micros::from(made_at))
+                .fetch_one(conn)
+                .await
+        })?)
     }
 }
 

@@ -179,7 +179,10 @@ impl Db {
                     && (asked.is_none() || asked == found)
                     && filter.number.is_none_or(|number| event.number == Some(number))
             };
-            let rows = self.event(id).await?.into_iter().filter(fits).collect();
+            let mut rows: Vec<EventRow> = self.event(id).await?.into_iter().filter(fits).collect();
+            if filter.among != Among::All && !self.is_of_named_now(id).await? {
+                rows.clear();
+            }
             return Ok(Page { rows, next: None });
         }
         let wanted = EventFilter {

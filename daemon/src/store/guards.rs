@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::among::Among;
+use super::among::{Among, since_named};
 use super::audit::append;
 use super::columns::{Micros, clean, from_word, repo_name, signed, time, unsigned, word};
 use super::{Db, StoreError};
@@ -158,6 +158,7 @@ impl Db {
             if let Some(set) = &set {
                 query.push(" AND lower(repository) IN ");
                 set.push(&mut query, dialect);
+                query.push(since_named("lower(repository)", "tripped_at"));
             }
             query.push(" ORDER BY tripped_at DESC, id LIMIT ").push_bind(i64::from(limit));
             query.build_query_as().fetch_all(conn).await

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::among::Among;
 use super::columns::{Micros, repo_name, time, unsigned};
 use super::{Db, Page, StoreError, page_limit};
-use crate::core::event::RepoName;
+use crate::core::event::{EventId, RepoName};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RepositoryRow {
@@ -101,6 +101,18 @@ impl Db {
     pub async fn repository(&self, name: &RepoName) -> Result<Option<RepositoryRow>, StoreError> {
         let filter = RepositoryFilter { limit: 1, after: None, among: Among::only([name]) };
         Ok(self.repositories_seen(&filter).await?.rows.pop())
+    }
+
+    /// Whether an event is of a repository that has its name now, or of none.
+    pub async fn is_of_named_now(&self, event: EventId) -> Result<bool, StoreError> {
+        // event_receipts, repositories: primary keys; repositories_full_name.
+        Ok(on_db!(self, conn => {
+            let sql = format!(
+                "SELECT NOT EXISTS (SELECT 1 FROM event_receipts e JOIN repositories r ON r.id = e.repository_id
+                    WHERE e.id = $1 AND NOT ({NAMED_NOW}))"
+            );
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(event.0).fetch_one(conn).await
+        })?)
     }
 
     /// The row of the repository that has this name now, in any spelling of case. A deleted repository keeps its name:

@@ -77,7 +77,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let seq: i64 = seq.parse().map_err(not_a_number)?;
     let missing = || HttpError::NotFound(format!("there is no audit row {seq}"));
     let row = call.app.db.audit_row(seq).await?.ok_or_else(missing)?;
-    call.check(row.repository().as_ref(), missing)?;
+    call.check_made(row.repository().as_ref(), row.at, missing).await?;
     reply::json(&row)
 }
 

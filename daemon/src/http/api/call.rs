@@ -1,13 +1,14 @@
 //! One request to the API, as a handler sees it: who asks was found out, and may.
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::query::{self, Query};
 use crate::core::access::{Level, Needs, Operation, level_to_see};
 use crate::core::audit::Actor;
-use crate::core::event::RepoName;
+use crate::core::event::{EventId, RepoName};
 use crate::http::App;
 use crate::http::caller::Caller;
 use crate::http::error::HttpError;
@@ -63,6 +64,35 @@ impl Call {
                 repository.map_or("orchd as a whole", RepoName::as_str)
             ))),
             (Some(_), _) => Ok(()),
+        }
+    }
+
+    /// The same of something that was made at `made_at` and holds the repository's name: one that was freed since goes with
+    /// nothing of who had it before.
+    pub(super) async fn check_made(
+        &self,
+        repository: Option<&RepoName>,
+        made_at: DateTime<Utc>,
+        missing: impl Fn() -> HttpError,
+    ) -> Result<(), HttpError> {
+        self.check(repository, &missing)?;
+        match (self.among(), repository) {
+            (Among::Only(_), Some(name)) if !self.app.db.is_since_named(name, made_at).await? => Err(missing()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same of an event, which is of a repository and not only of its name.
+    pub(super) async fn check_event(
+        &self,
+        event: EventId,
+        repository: Option<&RepoName>,
+        missing: impl Fn() -> HttpError,
+    ) -> Result<(), HttpError> {
+        self.check(repository, &missing)?;
+        match self.among() {
+            Among::Only(_) if !self.app.db.is_of_named_now(event).await? => Err(missing()),
+            _ => Ok(()),
         }
     }
 

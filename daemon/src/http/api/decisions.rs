@@ -51,7 +51,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let key: DecisionKey = call.named().parse().map_err(|error| HttpError::BadRequest(format!("{error}")))?;
     let missing = || HttpError::NotFound(format!("there is no decision {key}"));
     let row = call.app.db.decision(key).await?.ok_or_else(missing)?;
-    call.check(row.repository.as_ref(), missing)?;
+    call.check_event(key.event, row.repository.as_ref(), missing).await?;
     if !is_told(&call, &row) {
         return Err(missing());
     }

@@ -50,6 +50,6 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let id = IntentId(call.id()?);
     let missing = || HttpError::NotFound(format!("there is no effect {id}"));
     let effect = call.app.db.effect(id).await?.ok_or_else(missing)?;
-    call.check(Some(&effect.intent.target.repository), missing)?;
+    call.check_made(Some(&effect.intent.target.repository), effect.created_at, missing).await?;
     reply::json(&effect)
 }

@@ -128,7 +128,7 @@ fn raw_json(payload: Bytes) -> Result<Box<RawValue>, HttpError> {
 /// The event, if whoever asks may do this with it.
 pub(super) async fn seen(call: &Call, id: EventId) -> Result<EventRow, HttpError> {
     let event = call.app.db.event(id).await?.ok_or_else(|| no_event(id))?;
-    call.check(event.repository.as_ref(), || no_event(id))?;
+    call.check_event(id, event.repository.as_ref(), || no_event(id)).await?;
     if !call.is_told(&event.event_type, event.repository.as_ref()) {
         return Err(no_event(id));
     }

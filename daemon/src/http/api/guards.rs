@@ -44,7 +44,7 @@ pub(super) async fn reset(mut call: Call) -> Result<Reply, HttpError> {
     let id = call.id()?;
     let missing = || HttpError::NotFound(format!("no breaker {id} is tripped: `orchd guards list` tells which are"));
     let trip = call.app.db.trip_row(id).await?.ok_or_else(missing)?;
-    call.check(Some(&trip.repository), missing)?;
+    call.check_made(Some(&trip.repository), trip.tripped_at, missing).await?;
     match call.app.db.reset_trips(Some(id), call.by(), Utc::now()).await? {
         0 => Err(missing()),
         reset => reply::json(&Reset { reset }),

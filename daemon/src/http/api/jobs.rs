@@ -70,6 +70,6 @@ async fn seen(call: &Call) -> Result<JobRow, HttpError> {
     let id = JobId(call.id()?);
     let missing = || HttpError::NotFound(format!("there is no job {}", id.0));
     let job = call.app.db.job(id).await?.ok_or_else(missing)?;
-    call.check(job.repository().as_ref(), missing)?;
+    call.check_made(job.repository().as_ref(), job.created_at, missing).await?;
     Ok(job)
 }

@@ -126,7 +126,7 @@ async fn may_plan(call: &Call, filter: &RollbackFilter) -> Result<(), HttpError>
     if let Some(id) = filter.effect {
         let missing = || HttpError::NotFound(format!("there is no effect {id}"));
         let effect = db.effect(id).await?.ok_or_else(missing)?;
-        return call.check(Some(&effect.intent.target.repository), missing);
+        return call.check_made(Some(&effect.intent.target.repository), effect.created_at, missing).await;
     }
     if let Some(repository) = &filter.repo {
         return call.check(Some(repository), || HttpError::NotFound(format!("nothing of {repository} is stored")));
@@ -137,12 +137,15 @@ async fn may_plan(call: &Call, filter: &RollbackFilter) -> Result<(), HttpError>
 /// Refuses whoever may not do this in every repository that the rollback touches.
 async fn may_touch(call: &Call, id: RollbackId) -> Result<(), HttpError> {
     let missing = || no_rollback(id);
-    call.app.db.rollback(id).await?.ok_or_else(missing)?;
+    let rollback = call.app.db.rollback(id).await?.ok_or_else(missing)?;
     let touched = call.app.db.rollback_repositories(id).await?;
     if touched.is_empty() {
         return call.check(None, missing);
     }
-    touched.iter().try_for_each(|repository| call.check(Some(repository), missing))
+    for repository in &touched {
+        call.check_made(Some(repository), rollback.created_at, missing).await?;
+    }
+    Ok(())
 }
 
 fn no_rollback(id: RollbackId) -> HttpError {

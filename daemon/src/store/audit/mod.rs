@@ -283,8 +283,8 @@ impl Db {
     ) -> Result<Vec<AuditSql>, StoreError> {
         let (dialect, oldest_first) = (self.dialect(), filter.oldest_first);
         let order = filter.order();
-        let share =
-            Share { set, dialect, table: "audit audit", place: "lower(repository)", cursor: "seq", oldest_first, rows };
+        let (table, place, cursor, made_at) = ("audit audit", "lower(repository)", "seq", Some("at"));
+        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, made_at };
         let mut found = Vec::new();
         for way in share.ways(filter.repository.is_some()) {
             // audit_repository, then the primary key; a walk: primary key.

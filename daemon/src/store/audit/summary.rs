@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::store::among::since_named;
 use crate::store::columns::{Micros, time, unsigned};
 use crate::store::{Among, Db, StoreError};
 
@@ -30,12 +31,13 @@ impl Db {
         // audit_at.
         let found: Vec<(String, String, i64)> = on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(
-                "SELECT a.kind, a.actor, COUNT(*) FROM (SELECT kind, actor, repository FROM audit WHERE at >= ",
+                "SELECT a.kind, a.actor, COUNT(*) FROM (SELECT kind, actor, repository, at FROM audit WHERE at >= ",
             );
             query.push_bind(Micros::from(since)).push(" ORDER BY at DESC, seq DESC LIMIT ").push_bind(MOST).push(") a");
             if let Some(set) = &set {
                 query.push(" WHERE lower(a.repository) IN ");
                 set.push(&mut query, dialect);
+                query.push(since_named("lower(a.repository)", "a.at"));
             }
             query.push(" GROUP BY a.kind, a.actor");
             query.build_query_as().fetch_all(conn).await

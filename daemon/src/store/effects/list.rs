@@ -83,7 +83,8 @@ impl Db {
     ) -> Result<Vec<EffectSql>, StoreError> {
         let (dialect, oldest_first) = (self.dialect(), false);
         let (table, place, cursor) = ("effects effects", "lower(repository)", "cursor");
-        let share = Share { set, dialect, table, place, cursor, oldest_first, rows };
+        let made_at = Some("created_at");
+        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, made_at };
         let few = filter.event.is_some() || filter.repository.is_some();
         let mut found = Vec::new();
         for way in share.ways(few) {

@@ -226,7 +226,7 @@ impl Db {
     ) -> Result<Page<RollbackRow>, StoreError> {
         let limit = page_limit(limit);
         let (set, dialect) = (among.names(), self.dialect());
-        // rollbacks, rollback_repositories: primary keys. People make them: they are few.
+        // rollbacks, rollback_repositories: primary keys; repositories_full_name. People make them: they are few.
         let found: Vec<RollbackSql> = on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(format!("{SELECT} WHERE id < "));
             query.push_bind(after.unwrap_or(Uuid::max()));
@@ -235,7 +235,9 @@ impl Db {
                     AND NOT EXISTS (SELECT 1 FROM rollback_repositories t WHERE t.rollback_id = rollbacks.id
                         AND t.repository NOT IN ");
                 set.push(&mut query, dialect);
-                query.push(")");
+                query.push(")").push(" AND NOT EXISTS (SELECT 1 FROM rollback_repositories t
+                    JOIN repositories h ON lower(h.full_name) = t.repository
+                    WHERE t.rollback_id = rollbacks.id AND h.created_at > rollbacks.created_at)");
             }
             query.push(" ORDER BY id DESC LIMIT ").push_bind(limit + 1);
             query.build_query_as().fetch_all(conn).await

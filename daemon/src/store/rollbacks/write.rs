@@ -10,7 +10,7 @@ use super::{Judgement, RollbackFilter, RollbackId};
 use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::core::intent::IntentId;
 use crate::core::rule::RuleName;
-use crate::store::among::Among;
+use crate::store::among::{Among, since_named};
 use crate::store::audit::{EFFECT_COLUMNS, EndedEffect, append};
 use crate::store::columns::{Micros, clean, from_json, to_json, word};
 use crate::store::dialect::Tx;
@@ -110,6 +110,7 @@ impl Db {
             if let Some(set) = &set {
                 query.push(" AND lower(repository) IN ");
                 set.push(&mut query, dialect);
+                query.push(since_named("lower(repository)", "created_at"));
             }
             query.push(" ORDER BY cursor DESC LIMIT ").push_bind(limit);
             query.build_query_scalar::<Uuid>().fetch_all(conn).await

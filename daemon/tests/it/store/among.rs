@@ -1,7 +1,9 @@
 //! A list that is cut to what somebody sees is the whole list without what they do not see, page by page.
 
+use orchd::core::audit::{Entry, Kind};
 use orchd::core::decide::{Decision, Verdict};
 use orchd::core::explain::Explanation;
+use orchd::core::installation::CoveredRepository;
 use orchd::core::intent::{ActionSpec, Intent, Target};
 use orchd::core::rule::{Mode, RuleName};
 use orchd::core::subject::SubjectKind;
@@ -337,5 +339,102 @@ on_both! {
             let rows = audit.iter().filter(|row| among.has(row.repository().as_ref())).count() as u64;
             assert_eq!((summary.rows, summary.kinds.values().sum(), summary.actors.values().sum()), (rows, rows, rows));
         }
+    }
+
+    async fn who_takes_a_freed_name_sees_nothing_of_who_had_it(place) {
+        let db = place.open().await;
+        let web = name("acme/web");
+        let of = |github_id| NewEvent {
+            repository: Some(repository(github_id, "acme/web")),
+            installation: Some(installation(1, Some("acme"))),
+            ..event("acme/web", 1)
+        };
+        let old = store(&db, vec![of(1)]).await[0];
+        let job = claim(&db, "me", noon()).await[0].job.id;
+        let processed = Processed {
+            job,
+            event: old,
+            decisions: vec![decision(old, &web, "bugs")],
+            config_revision: "r1".to_owned(),
+            hand_changes: Vec::new(),
+            cause: None,
+            facts: None,
+        };
+        db.finish_processed("me", &[processed], noon()).await.unwrap();
+        let trip = TripRow {
+            id: Uuid::now_v7(),
+            rule: RuleName::parse("bugs").unwrap(),
+            repository: web.clone(),
+            number: 1,
+            guard: Guard::Depth,
+            note: "again and again".to_owned(),
+            tripped_at: noon(),
+            ends_at: None,
+            reset_at: None,
+        };
+        db.trip(&trip).await.unwrap();
+        let told = Entry { repository: Some("acme/web".to_owned()), ..Entry::new(Kind::GuardReset, OPERATOR, noon()) };
+        db.audit(vec![told]).await.unwrap();
+        let of_web = RollbackFilter { repo: Some(web.clone()), ..Default::default() };
+        db.begin_rollback(&of_web, &Among::All, 1_000, OPERATOR, noon()).await.unwrap();
+
+        let seen = async |among: Among| {
+            let events = db.events(&EventFilter { limit: 9, among: among.clone(), ..Default::default() }).await.unwrap();
+            let named = EventFilter { limit: 9, repository: Some(web.clone()), among: among.clone(), ..Default::default() };
+            let named = db.events(&named).await.unwrap().rows.len();
+            let jobs = db.jobs(&JobFilter { limit: 9, among: among.clone(), ..Default::default() }).await.unwrap();
+            let effects = EffectFilter { limit: 9, among: among.clone(), ..Default::default() };
+            let decisions = DecisionFilter { limit: 9, event: Some(old), among: among.clone(), ..Default::default() };
+            let audit = AuditFilter { limit: 9, kind: Some(Kind::GuardReset), among: among.clone(), ..Default::default() };
+            let items = ItemFilter { limit: 9, among: among.clone(), ..Default::default() };
+            let plan = db.begin_rollback(&of_web, &among, 1_000, OPERATOR, noon()).await.unwrap();
+            [
+                ("events", events.rows.len()),
+                ("events of the name", named),
+                ("jobs", jobs.rows.iter().filter(|job| matches!(job.work, Work::Process { .. })).count()),
+                ("effects", db.effects(&effects).await.unwrap().rows.len()),
+                ("decisions", db.decisions(&decisions).await.unwrap().rows.len()),
+                ("items", db.items(&items).await.unwrap().rows.len()),
+                ("audit rows", db.audit_rows(&audit).await.unwrap().rows.len()),
+                ("audit kinds", db.audit_summary(DateTime::UNIX_EPOCH, &among).await.unwrap().kinds.contains_key("guard_reset").into()),
+                ("breakers", db.tripped(noon(), &among, 9).await.unwrap().len()),
+                ("rollbacks", db.rollbacks(&among, 1_000, None).await.unwrap().rows.iter().filter(|row| row.id != plan).count()),
+                ("effects to take back", db.rollback_items(plan, 9, None).await.unwrap().rows.len()),
+            ]
+        };
+        let only = || Among::only([&web]);
+        assert!(seen(only()).await.iter().all(|(_, count)| *count > 0));
+        assert!(db.is_of_named_now(old).await.unwrap());
+        let (before, made_at) = (noon(), db.job(job).await.unwrap().unwrap().created_at);
+        assert!(db.is_since_named(&web, made_at).await.unwrap());
+        let plans = db.rollbacks(&Among::All, 1_000, None).await.unwrap().rows.len();
+        assert_eq!(plans, 2);
+
+        // It is deleted, and another one is made: GitHub's list tells of it before it has an event.
+        let another = CoveredRepository {
+            github_id: 2,
+            name: name("acme/Web"),
+            is_private: true,
+            description: None,
+            url: None,
+            default_branch: None,
+        };
+        db.take_over_repositories(InstallationId(1), &[another], true, noon()).await.unwrap();
+        for (what, count) in seen(only()).await {
+            assert_eq!(count, 0, "{what}");
+        }
+        assert!(!db.is_of_named_now(old).await.unwrap());
+        assert!(!db.is_since_named(&web, made_at).await.unwrap());
+        assert!(!db.is_since_named(&web, before).await.unwrap());
+
+        let new = store(&db, vec![of(2)]).await[0];
+        let events = db.events(&EventFilter { limit: 9, among: only(), ..Default::default() }).await.unwrap();
+        assert_eq!(events.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [new]);
+        assert!(db.is_of_named_now(new).await.unwrap());
+        assert!(db.is_since_named(&web, db.job(job_of(new)).await.unwrap().unwrap().created_at).await.unwrap());
+        let jobs = db.jobs(&JobFilter { limit: 9, among: only(), ..Default::default() }).await.unwrap();
+        assert_eq!(jobs.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [job_of(new)]);
+        let all = db.events(&EventFilter { limit: 9, ..Default::default() }).await.unwrap();
+        assert_eq!(all.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [new, old], "who sees the site sees both");
     }
 }

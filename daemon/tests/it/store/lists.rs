@@ -1,3 +1,6 @@
+use orchd::core::audit::{Actor, Entry, Kind};
+use orchd::store::Among;
+use orchd::store::audit::AuditFilter;
 use orchd::store::config_revisions::ConfigRevisionRow;
 use orchd::store::events::{EventFilter, EventStatus};
 use orchd::store::jobs::JobFilter;
@@ -88,5 +91,79 @@ on_both! {
         }
         assert_eq!(db.config_revisions(10).await.unwrap(), [again.clone(), second]);
         assert_eq!(db.config_revisions(1).await.unwrap(), [again]);
+    }
+
+    async fn what_is_rare_is_found_in_pages_that_look_at_so_many_rows(place) {
+        let db = place.open().await;
+        let by = |actor: &str| NewEvent { actor: Some(actor.to_owned()), awaited: false, ..event("acme/web", 1) };
+        let first = store(&db, vec![by("mona")]).await[0];
+        for _ in 0..21 {
+            store(&db, (0..1_000).map(|_| by("hubot")).collect()).await;
+        }
+        let last = store(&db, vec![by("mona")]).await[0];
+        let web = name("acme/web");
+        for among in [Among::All, Among::only([&web])] {
+            for repository in [None, Some(web.clone())] {
+                let mona = EventFilter {
+                    actor: Some("mona".to_owned()),
+                    limit: 10,
+                    repository,
+                    among: among.clone(),
+                    ..Default::default()
+                };
+                let pages = async |mut filter: EventFilter, forward: bool| {
+                    let mut pages = Vec::new();
+                    loop {
+                        let page = db.events(&filter).await.unwrap();
+                        pages.push(page.rows.iter().map(|row| row.id).collect::<Vec<_>>());
+                        match page.next {
+                            None => return pages,
+                            next if forward => filter.newer_than = next,
+                            next => filter.after = next,
+                        }
+                    }
+                };
+                assert_eq!(pages(mona.clone(), false).await, [vec![last], vec![first]], "{mona:?}");
+                let newer = EventFilter { newer_than: Some(first.0), ..mona };
+                assert_eq!(pages(newer, true).await, [vec![], vec![last]]);
+            }
+        }
+        let nothing = EventFilter { actor: Some("mona".to_owned()), among: Among::only([]), limit: 10, ..Default::default() };
+        assert_eq!(db.events(&nothing).await.unwrap().next, None);
+    }
+
+    async fn the_rows_of_an_actor_are_found_in_pages_that_look_at_so_many(place) {
+        let db = place.open().await;
+        let by = |actor: Actor| Entry {
+            repository: Some("acme/web".to_owned()),
+            ..Entry::new(Kind::GuardReset, actor, noon())
+        };
+        let mona = || by(Actor::Person("mona".to_owned()));
+        db.audit(vec![mona()]).await.unwrap();
+        for _ in 0..21 {
+            db.audit((0..1_000).map(|_| by(OPERATOR)).collect()).await.unwrap();
+        }
+        db.audit(vec![mona()]).await.unwrap();
+        for among in [Among::All, Among::only([&name("acme/web")])] {
+            for oldest_first in [false, true] {
+                let mut filter = AuditFilter {
+                    actor: Some("mona".to_owned()),
+                    limit: 10,
+                    oldest_first,
+                    among: among.clone(),
+                    ..Default::default()
+                };
+                let mut sizes = Vec::new();
+                loop {
+                    let page = db.audit_rows(&filter).await.unwrap();
+                    sizes.push(page.rows.len());
+                    filter.after = page.next;
+                    if page.next.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(sizes, [1, 1]);
+            }
+        }
     }
 }
