@@ -1,5 +1,6 @@
 //! What looking a key up tells of it: nothing.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -20,7 +21,10 @@ fn lookups(story: &Story, since: usize) -> Vec<String> {
 /// hash, and a hash leads back to no key. To guess the 256 random bits is as hard as before.
 #[tokio::test]
 async fn timing_of_key_look_up_is_the_same_however_much_of_a_key_is_right() {
-    let mut story = begin(Database::Sqlite, "logging: {level: 'info,sqlx::query=debug'}").await;
+    let mut story = begin(Database::Sqlite, "").await;
+    story.stop();
+    story.set_environment("ORCHD_LOG", Path::new("info,sqlx::query=debug"));
+    story.start();
     let right = key(&story, &["--scope", "events:read"]);
     let expired = key(&story, &["--scope", "events:read", "--expires", "1s"]);
     let began = Instant::now();

@@ -79,10 +79,8 @@ async fn a_token_that_was_renewed_meanwhile_is_not_given_up_for_an_older_one() {
 
 #[tokio::test]
 async fn a_stale_login_gives_nobody_anothers_rights() {
-    let stage = Stage::set_with("access: {admins: [mona], cache: 0s}\n").await;
+    let stage = Stage::set_with("access: {admins: [mona]}\n").await;
     let mut mona = stage.signed_in("mona").await;
-    assert_eq!(me(&mut mona).await["site"], "admin");
-
     stage.github.rename_person("mona", "lisa");
     let told = me(&mut mona).await;
     assert_eq!((&told["name"], &told["site"]), (&"lisa".into(), &Value::Null), "who is `mona` nobody knows");
