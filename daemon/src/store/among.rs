@@ -14,13 +14,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use sqlx::{Database, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
-use super::columns::Micros;
 use super::dialect::Dialect;
-use super::repositories::HEARD_OF;
+use super::repositories::{HEARD_OF, since_named};
 use super::{Db, StoreError};
 use crate::core::access::{Level, Sight};
 use crate::core::event::RepoName;
@@ -165,15 +163,6 @@ pub(super) struct Share<'a> {
     pub(super) rows: i64,
     /// When a row was made, where `place` is a name; `None`: it is a repository's id.
     pub(super) made_at: Option<&'static str>,
-}
-
-/// The condition that a row is not from before the repository that has its name now: `place` is the name in small letters,
-/// `made_at` when the row was made.
-pub(super) fn since_named(place: &str, made_at: &str) -> String {
-    // repositories_full_name.
-    format!(
-        " AND {made_at} >= COALESCE((SELECT MAX(h.created_at) FROM repositories h WHERE lower(h.full_name) = {place}), 0)"
-    )
 }
 
 impl Share<'_> {
@@ -364,20 +353,6 @@ impl Db {
         }
         let quoted: Vec<_> = named_now.values().map(|(_, id)| format!("\"{}\"", id.simple())).collect();
         Ok(Some(Set { list: format!("[{}]", quoted.join(",")), members: quoted.len(), kind: Kind::Ids }))
-    }
-}
-
-impl Db {
-    /// Whether something made at this time in a repository of this name is of the one that has the name now. See above.
-    pub async fn is_since_named(&self, repository: &RepoName, made_at: DateTime<Utc>) -> Result<bool, StoreError> {
-        // repositories_full_name.
-        Ok(on_db!(self, conn => {
-            sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM repositories WHERE lower(full_name) = $1 AND created_at > $2)")
-                .bind(small(repository))
-                .bind(Micros::from(made_at))
-                .fetch_one(conn)
-                .await
-        })?)
     }
 }
 

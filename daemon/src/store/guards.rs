@@ -4,9 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::among::{Among, since_named};
+use super::among::Among;
 use super::audit::append;
 use super::columns::{Micros, clean, from_word, repo_name, signed, time, unsigned, word};
+use super::repositories::since_named;
 use super::{Db, StoreError};
 use crate::core::audit::{Actor, Cause, Entry, Kind};
 use crate::core::event::RepoName;

@@ -42,6 +42,15 @@ const NAMED_NOW: &str = "NOT EXISTS (SELECT 1 FROM repositories o WHERE lower(o.
     AND (CASE WHEN o.last_event_at > o.updated_at THEN o.last_event_at ELSE o.updated_at END, o.id)
         > (CASE WHEN r.last_event_at > r.updated_at THEN r.last_event_at ELSE r.updated_at END, r.id))";
 
+/// The condition that a row is not from before the repository that has its name now: `place` is the name in small letters,
+/// `made_at` when the row was made.
+pub(super) fn since_named(place: &str, made_at: &str) -> String {
+    // repositories_full_name.
+    format!(
+        " AND {made_at} >= COALESCE((SELECT MAX(h.created_at) FROM repositories h WHERE lower(h.full_name) = {place}), 0)"
+    )
+}
+
 fn row((github_id, name, is_private, default_branch, last, count): Found) -> Result<RepositoryRow, StoreError> {
     Ok(RepositoryRow {
         github_id,
@@ -101,6 +110,18 @@ impl Db {
     pub async fn repository(&self, name: &RepoName) -> Result<Option<RepositoryRow>, StoreError> {
         let filter = RepositoryFilter { limit: 1, after: None, among: Among::only([name]) };
         Ok(self.repositories_seen(&filter).await?.rows.pop())
+    }
+
+    /// Whether something made at this time in a repository of this name is of the one that has the name now. See [`super::among`].
+    pub async fn is_since_named(&self, repository: &RepoName, made_at: DateTime<Utc>) -> Result<bool, StoreError> {
+        // repositories_full_name.
+        Ok(on_db!(self, conn => {
+            sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM repositories WHERE lower(full_name) = $1 AND created_at > $2)")
+                .bind(repository.as_str().to_ascii_lowercase())
+                .bind(Micros::from(made_at))
+                .fetch_one(conn)
+                .await
+        })?)
     }
 
     /// Whether an event is of a repository that has its name now, or of none.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::store::among::since_named;
 use crate::store::columns::{Micros, time, unsigned};
+use crate::store::repositories::since_named;
 use crate::store::{Among, Db, StoreError};
 
 /// Rows that are counted at most, the newest of the chain.
