@@ -19,7 +19,6 @@ CREATE TABLE users (
     updated_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX users_github_id ON users (github_id);
-CREATE INDEX users_username ON users (lower(username));
 
 CREATE TABLE user_sessions (
     id UUID NOT NULL PRIMARY KEY,

@@ -187,7 +187,7 @@ async fn every_page_is_read() {
     names.iter().for_each(|name| scene.fake.add_collaborator_as(name, "alice", "triage"));
     let sighted = scene.ask().await.unwrap();
     assert_eq!(sighted.sight.only().unwrap().count(), 251);
-    assert!(!sighted.left_out);
+    assert!(!sighted.sight.is_short);
     assert_eq!(scene.asked(), 5, "the installations, one page of acme, three of many");
 }
 

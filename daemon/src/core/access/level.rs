@@ -47,6 +47,8 @@ impl fmt::Display for Level {
 pub struct Sight {
     /// By the config: in every repository, and for what is of no repository. `None`: only in those below.
     pub site: Option<Level>,
+    /// They have more on GitHub than was looked at.
+    pub is_short: bool,
     /// By GitHub. Keys are names in small letters: GitHub's names differ by more than case.
     repositories: BTreeMap<String, (RepoName, Level)>,
 }
@@ -54,12 +56,12 @@ pub struct Sight {
 impl Sight {
     /// Of whoever may do everything: the owner of the machine.
     pub fn everything() -> Self {
-        Self { site: Some(Level::Admin), repositories: BTreeMap::new() }
+        Self { site: Some(Level::Admin), ..Self::default() }
     }
 
     /// By the config and by GitHub. Of a repository that is named twice, the higher level counts.
     pub fn new(site: Option<Level>, repositories: impl IntoIterator<Item = (RepoName, Level)>) -> Self {
-        let mut sight = Self { site, repositories: BTreeMap::new() };
+        let mut sight = Self { site, ..Self::default() };
         for (name, level) in repositories {
             let key = name.as_str().to_ascii_lowercase();
             let known = sight.repositories.entry(key).or_insert((name, level));

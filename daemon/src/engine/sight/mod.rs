@@ -53,8 +53,6 @@ pub struct Sighted {
     pub sight: Sight,
     /// As GitHub told it: they may have renamed themselves since they signed in.
     pub login: String,
-    /// They have more on GitHub than is looked at.
-    pub left_out: bool,
 }
 
 /// Why it cannot be told what a person sees: not for now (all but `SignedOut`).
@@ -176,8 +174,9 @@ impl Sights {
             }
         });
         let site = named.map(|(_, level)| level).max();
-        let sight = Sight::new(site, answer.repositories.iter().cloned());
-        Sighted { sight, login: answer.login.clone(), left_out: answer.left_out }
+        let mut sight = Sight::new(site, answer.repositories.iter().cloned());
+        sight.is_short = answer.left_out;
+        Sighted { sight, login: answer.login.clone() }
     }
 
     async fn ask<E>(

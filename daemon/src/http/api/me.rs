@@ -25,6 +25,8 @@ pub(super) struct Me {
     /// The first thousand, by name; absent for who sees all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     repositories: Option<Vec<Seen>>,
+    /// One has more repositories on GitHub than are looked at.
+    is_short: bool,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -44,5 +46,6 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
         site: sight.site,
         scopes: caller.scopes.clone(),
         repositories: sight.only().map(|names| names.filter_map(seen).take(MOST_REPOSITORIES).collect()),
+        is_short: sight.is_short,
     })
 }
