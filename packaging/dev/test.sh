@@ -46,4 +46,5 @@ cargo check --package orchd --no-default-features --lib --locked
 say "documentation in the code"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 say "tests"
-cargo test --workspace --locked
+# Most stories wait for a daemon more than they compute.
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))} cargo test --workspace --locked
