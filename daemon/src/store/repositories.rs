@@ -112,7 +112,7 @@ impl Db {
         Ok(self.repositories_seen(&filter).await?.rows.pop())
     }
 
-    /// Whether something made at this time in a repository of this name is of the one that has the name now. See [`super::among`].
+    /// Whether something made at this time in a repository of this name is of the one that has the name now. See `store::among`.
     pub async fn is_since_named(&self, repository: &RepoName, made_at: DateTime<Utc>) -> Result<bool, StoreError> {
         // repositories_full_name.
         Ok(on_db!(self, conn => {
