@@ -39,12 +39,27 @@ done
 say "formatting"
 # By name: cargo fmt does not find the files that a registry's macro declares.
 git ls-files -z '*.rs' | xargs -0 rustfmt --edition 2024 --check
-say "lints"
-cargo clippy --workspace --all-targets --locked -- -D warnings
-say "the core without a server (what the Action links)"
-cargo check --package orchd --no-default-features --lib --locked
-say "documentation in the code"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
-say "tests"
-# Most stories wait for a daemon more than they compute.
+say "building the tests"
+cargo test --workspace --locked --no-run
+
+# Beside the tests, which wait more than they compute; what they say is shown at the end.
+lints() {
+    say "lints"
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    say "the core without a server (what the Action links)"
+    cargo check --package orchd --no-default-features --lib --locked
+    say "documentation in the code"
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
+}
+export -f lints say
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+nice -n 19 bash -euo pipefail -c lints >"$log" 2>&1 &
+beside=$!
+
+say "tests, and the lints beside them"
 RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))} cargo test --workspace --locked
+clean=0
+wait "$beside" || clean=$?
+cat "$log"
+exit "$clean"
