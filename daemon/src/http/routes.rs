@@ -27,6 +27,9 @@ pub type Routes = BoxedFilter<(Response,)>;
 pub fn public(app: &App) -> Routes {
     let seen_by_all = health::routes(app).or(metrics::routes(app)).unify().or(front()).unify();
     let areas = webhook::routes(app)
+        // Before the API, which answers for everything below its path.
+        .or(reference::routes())
+        .unify()
         .or(api::routes(app))
         .unify()
         .or(seen_by_all)
@@ -34,8 +37,6 @@ pub fn public(app: &App) -> Routes {
         .or(login::routes(app))
         .unify()
         .or(assets::routes())
-        .unify()
-        .or(reference::routes())
         .unify();
     rooted(areas).map(headers::on_answers(app)).boxed()
 }

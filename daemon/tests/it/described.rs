@@ -8,6 +8,7 @@ use orchd::core::access::{OPERATIONS, Scope};
 use orchd_fake::NewItem;
 use serde_json::Value;
 
+use crate::site::{exchange, spawn_site};
 use crate::story::{Database, Story, WEB};
 
 const PACKAGE: &str = "schemathesis==4.32.5";
@@ -78,4 +79,15 @@ async fn no_answer_is_a_fault_or_one_that_the_description_does_not_tell_of() {
     // The description itself was asked for, too, but is not counted.
     let tested = format!("Tested: {}", OPERATIONS.len() - 1);
     assert!(told.contains(&tested), "not all operations were asked, which is {tested:?}:\n{told}");
+}
+
+/// What people read has every operation, too.
+#[tokio::test]
+async fn the_page_about_the_api_lists_every_operation() {
+    let site = spawn_site(&[]).await;
+    let page = exchange(site.address, b"GET /api HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    for operation in OPERATIONS {
+        assert!(page.body.contains(operation.name), "{} is not on the page", operation.name);
+    }
 }
