@@ -5,7 +5,6 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -16,10 +15,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -27,6 +23,7 @@ use tower::ServiceExt as _;
 
 use super::failure::{Code, Failure};
 use crate::core::access::Presented;
+use crate::github::connection::connector;
 
 /// For a connection over a network, TLS with it.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(15);
@@ -197,23 +194,7 @@ impl Connection {
 impl Remote {
     /// With TLS for https, by the machine's certificates.
     async fn connect(&self) -> Result<impl Read + Write + Unpin + Send + 'static, String> {
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        // Read only where they are needed: a machine without any may still ask itself.
-        let config = if self.url.scheme() == Some(&Scheme::HTTPS) {
-            config.with_native_roots().map_err(|error| format!("the machine's certificates: {error}"))?
-        } else {
-            config.with_root_certificates(RootCertStore::empty())
-        };
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config.with_no_client_auth())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+        let connector = connector(self.url.scheme() == Some(&Scheme::HTTPS))?;
         connector.oneshot(self.url.clone()).await.map_err(|error| innermost(&*error))
     }
 }

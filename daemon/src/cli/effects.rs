@@ -14,21 +14,6 @@ use crate::core::rule::RuleName;
 use crate::core::text;
 use crate::store::effects::{EffectRow, EffectState};
 
-/// As the API spells them.
-const STATES: [&str; 11] = [
-    "planned",
-    "writing",
-    "applied",
-    "unchanged",
-    "waiting",
-    "held",
-    "gated",
-    "shadow",
-    "failed",
-    "quarantined",
-    "undone",
-];
-
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// List effects, newest first.
@@ -46,7 +31,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "ID")]
         event: Option<Uuid>,
         /// In this state.
-        #[arg(long, value_parser = STATES)]
+        #[arg(long, value_parser = EffectState::WORDS)]
         state: Option<String>,
         /// Effects at most, up to 1000.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]

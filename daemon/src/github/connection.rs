@@ -1,7 +1,6 @@
 //! The connection to GitHub's host, and what a failure of it says.
 
 use std::error::Error as _;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,28 +34,35 @@ pub(super) fn explain(error: &octocrab::Error) -> GitHubError {
 
 pub(super) type Connection = Client<HttpsConnector<HttpConnector>, OctoBody>;
 
-/// As octocrab's own default client, with what it cannot be told: no delay for small writes. The machine's
-/// certificates are read only when they can be needed, so that a plain `http://` API works without any.
+/// As octocrab's own default client, with what it cannot be told: no delay for small writes.
 pub(super) fn connection(tls: bool) -> Result<Connection, GitHubError> {
-    let refuse = |error: &dyn fmt::Display| GitHubError::Unavailable(format!("TLS cannot be set up: {error}"));
+    let refuse = |error: String| GitHubError::Unavailable(format!("TLS cannot be set up: {error}"));
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_timer(TokioTimer::new())
+        .build(connector(tls).map_err(refuse)?))
+}
+
+/// What connects to a host. The machine's certificates are read only when they can be needed, so that plain `http://` works
+/// without any.
+///
+/// # Errors
+/// When they are needed and there are none.
+pub fn connector(tls: bool) -> Result<HttpsConnector<HttpConnector>, String> {
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(&error))?;
+        .map_err(|error| error.to_string())?;
     let config = if tls {
-        config.with_native_roots().map_err(|error| refuse(&error))?
+        config.with_native_roots().map_err(|error| format!("the machine's certificates: {error}"))?
     } else {
         config.with_root_certificates(RootCertStore::empty())
     };
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     http.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new()
+    Ok(HttpsConnectorBuilder::new()
         .with_tls_config(config.with_no_client_auth())
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(Duration::from_secs(30))
-        .pool_timer(TokioTimer::new())
-        .build(connector))
+        .wrap_connector(http))
 }

@@ -9,7 +9,7 @@ mod answer;
 pub mod auth;
 mod cache;
 pub mod client;
-mod connection;
+pub mod connection;
 pub mod contents;
 #[cfg(feature = "server")]
 pub mod deliveries;

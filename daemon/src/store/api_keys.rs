@@ -271,22 +271,11 @@ impl Db {
 
     /// Drops up to `limit` keys that were revoked or expired before a time. Returns how many.
     pub async fn drop_ended_keys(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
         // api_keys_ended.
-        let dropped = on_tx!(tx, conn => {
-            sqlx::query(
-                "DELETE FROM api_keys WHERE id IN
-                    (SELECT id FROM api_keys WHERE COALESCE(revoked_at, expires_at) < $1
-                     ORDER BY COALESCE(revoked_at, expires_at) LIMIT $2)",
-            )
-            .bind(Micros::from(before))
-            .bind(i64::from(limit))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected()
-        });
-        tx.commit().await?;
-        Ok(dropped)
+        let sql = "DELETE FROM api_keys WHERE id IN
+                (SELECT id FROM api_keys WHERE COALESCE(revoked_at, expires_at) < $1
+                 ORDER BY COALESCE(revoked_at, expires_at) LIMIT $2)";
+        self.drop_some(sql, before, limit).await
     }
 }
 

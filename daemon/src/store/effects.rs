@@ -48,6 +48,23 @@ pub enum EffectState {
     Undone,
 }
 
+impl EffectState {
+    /// As they are written, in the order above.
+    pub const WORDS: [&'static str; 11] = [
+        "planned",
+        "writing",
+        "applied",
+        "unchanged",
+        "waiting",
+        "held",
+        "gated",
+        "shadow",
+        "failed",
+        "quarantined",
+        "undone",
+    ];
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EffectRow {
     pub intent: Intent,
@@ -325,4 +342,19 @@ pub(super) async fn finish_apply_job(
         .rows_affected()
     });
     if done == 0 { Err(StoreError::LeaseLost) } else { Ok(()) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_those_that_are_stored() {
+        for word in EffectState::WORDS {
+            let state: EffectState = serde_json::from_value(word.into()).unwrap();
+            assert_eq!(serde_json::to_value(state).unwrap(), word);
+        }
+        assert_eq!(EffectState::Undone as usize + 1, EffectState::WORDS.len(), "all of them");
+    }
 }

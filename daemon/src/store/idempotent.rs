@@ -169,21 +169,10 @@ impl Db {
 
     /// Drops up to `limit` answers that are no longer kept. Returns how many.
     pub async fn drop_old_answers(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
         // idempotent_requests_created, then the primary key.
-        let dropped = on_tx!(tx, conn => {
-            sqlx::query(
-                "DELETE FROM idempotent_requests WHERE (caller, idempotency_key) IN
-                    (SELECT caller, idempotency_key FROM idempotent_requests WHERE created_at <= $1
-                     ORDER BY created_at LIMIT $2) AND created_at <= $1",
-            )
-            .bind(Micros::from(now - ANSWERS_ARE_KEPT_FOR))
-            .bind(i64::from(limit))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected()
-        });
-        tx.commit().await?;
-        Ok(dropped)
+        let sql = "DELETE FROM idempotent_requests WHERE (caller, idempotency_key) IN
+                (SELECT caller, idempotency_key FROM idempotent_requests WHERE created_at <= $1
+                 ORDER BY created_at LIMIT $2) AND created_at <= $1";
+        self.drop_some(sql, now - ANSWERS_ARE_KEPT_FOR, limit).await
     }
 }

@@ -82,20 +82,9 @@ impl Db {
 
     /// Drops those who took too long, at most `limit` of them; returns how many.
     pub async fn drop_late_logins(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
         // pending_logins_expires.
-        let dropped = on_tx!(tx, conn => {
-            sqlx::query(
-                "DELETE FROM pending_logins WHERE state IN
-                    (SELECT state FROM pending_logins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-            )
-            .bind(Micros::from(now))
-            .bind(i64::from(limit))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected()
-        });
-        tx.commit().await?;
-        Ok(dropped)
+        let sql = "DELETE FROM pending_logins WHERE state IN
+                (SELECT state FROM pending_logins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+        self.drop_some(sql, now, limit).await
     }
 }

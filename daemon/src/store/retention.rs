@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::columns::Micros;
 use super::dialect::{Bulk, Dialect, Tx};
 use super::events::first_id;
 use super::months::{Monthly, begin_of_month};
@@ -34,6 +35,22 @@ pub struct Dropped {
 const DONE: Dropped = Dropped { rows: 0, next: None };
 
 impl Db {
+    /// Drops what one statement names, which takes a time and how many rows at most; returns how many there were.
+    pub(super) async fn drop_some(
+        &self,
+        sql: &'static str,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let dropped = on_tx!(tx, conn => {
+            let query = sqlx::query(sql).bind(Micros::from(before)).bind(i64::from(limit));
+            query.execute(&mut *conn).await?.rows_affected()
+        });
+        tx.commit().await?;
+        Ok(dropped)
+    }
+
     /// When the oldest event arrived that still has work to be done. Nothing from there on may be dropped.
     pub async fn oldest_unfinished(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
         // jobs_active: reads all that waits, once a run.

@@ -197,21 +197,10 @@ impl Db {
 
     /// Drops sessions that have ended by themselves, at most `limit` of them; returns how many.
     pub async fn drop_ended_sessions(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
         // user_sessions_expires: a session never expires later than it ends.
-        let dropped = on_tx!(tx, conn => {
-            sqlx::query(
-                "DELETE FROM user_sessions WHERE id IN
-                    (SELECT id FROM user_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-            )
-            .bind(Micros::from(now))
-            .bind(i64::from(limit))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected()
-        });
-        tx.commit().await?;
-        Ok(dropped)
+        let sql = "DELETE FROM user_sessions WHERE id IN
+                (SELECT id FROM user_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+        self.drop_some(sql, now, limit).await
     }
 }
 

@@ -9,24 +9,10 @@ use crate::core::event::EventId;
 use crate::core::intent::IntentId;
 use crate::http::error::HttpError;
 use crate::http::reply::{self, Reply};
-use crate::store::effects::EffectFilter;
-
-const STATES: &[&str] = &[
-    "planned",
-    "writing",
-    "applied",
-    "unchanged",
-    "waiting",
-    "held",
-    "gated",
-    "shadow",
-    "failed",
-    "quarantined",
-    "undone",
-];
+use crate::store::effects::{EffectFilter, EffectState};
 
 pub(super) const LIST: &[Param] =
-    &[REPO, NUMBER, RULE, EVENT, param("state", Words(STATES), "In this state."), LIMIT, AFTER];
+    &[REPO, NUMBER, RULE, EVENT, param("state", Words(&EffectState::WORDS), "In this state."), LIMIT, AFTER];
 
 pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
     let among = call.among();
