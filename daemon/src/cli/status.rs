@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::output;
 use crate::config::hold::Hold;
 use crate::core::text;
-use crate::github::limits::{PartyState, Trouble};
+use crate::github::limits::PartyState;
 use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
@@ -93,11 +93,7 @@ pub(super) async fn run(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         _ => "yes",
     };
     let troubles = status.github.troubles.iter().map(|each| {
-        let what = match each.trouble {
-            Trouble::Open => "GitHub does not answer",
-            Trouble::Exhausted => "the hour's quota is used up",
-            Trouble::Refused => "GitHub refused for a limit",
-        };
+        let what = each.trouble;
         ("jobs wait", format!("{}: {what}, {} more", each.who, duration(i64::try_from(each.seconds_left).unwrap_or(0))))
     });
     let troubles: Vec<_> = troubles.collect();

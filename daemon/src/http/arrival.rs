@@ -67,10 +67,35 @@ fn is_harmless(id: &[u8]) -> bool {
         && id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'='))
 }
 
-/// JSON unless the client names text and not JSON.
-pub(super) fn accepts_text_only(headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    accept.contains("text/") && !accept.contains("json")
+/// How an error is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Json,
+    Text,
+    Page,
+}
+
+/// Programs talk to these, whatever they say that they accept.
+const FOR_PROGRAMS: [&str; 4] = ["/api/", "/webhooks/", "/health", "/metrics"];
+
+impl Wanted {
+    /// JSON unless the client names text and not JSON; a page for browsers.
+    pub(super) fn of(path: &str, headers: &HeaderMap) -> Self {
+        if FOR_PROGRAMS.iter().all(|programs| !path.starts_with(programs)) && wants_page(headers) {
+            return Self::Page;
+        }
+        let accept = accepted(headers);
+        if accept.contains("text/") && !accept.contains("json") { Self::Text } else { Self::Json }
+    }
+}
+
+/// Browsers name HTML; other clients do not.
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
+    accepted(headers).contains("text/html")
+}
+
+fn accepted(headers: &HeaderMap) -> &str {
+    headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -92,10 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn text_only_for_who_asks_for_text() {
-        assert!(!accepts_text_only(&HeaderMap::new()));
-        assert!(!accepts_text_only(&headers(ACCEPT, "*/*")));
-        assert!(!accepts_text_only(&headers(ACCEPT, "application/json, text/plain")));
-        assert!(accepts_text_only(&headers(ACCEPT, "text/plain")));
+    fn an_error_is_told_as_the_client_reads() {
+        let wanted = |path, accept| Wanted::of(path, &headers(ACCEPT, accept));
+        assert_eq!(Wanted::of("/", &HeaderMap::new()), Wanted::Json);
+        assert_eq!(wanted("/events", "*/*"), Wanted::Json);
+        assert_eq!(wanted("/events", "application/json, text/plain"), Wanted::Json);
+        assert_eq!(wanted("/events", "text/plain"), Wanted::Text);
+        assert_eq!(wanted("/events", "text/html,application/xhtml+xml,*/*;q=0.8"), Wanted::Page);
+        assert_eq!(wanted("/api/events", "text/html"), Wanted::Text);
     }
 }

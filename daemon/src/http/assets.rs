@@ -1,4 +1,4 @@
-//! The stylesheet and the icon, in the binary. Their URLs hold a hash of what is in them, so browsers keep them for ever.
+//! The stylesheet, the script and the icon, in the binary. Their URLs hold a hash of what is in them, so browsers keep them for ever.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -12,9 +12,11 @@ use super::page;
 use super::routes::Routes;
 
 const STYLESHEET: &str = include_str!("../../assets/orchd.css");
+const SCRIPT: &str = include_str!("../../assets/orchd.js");
 const ICON: &str = include_str!("../../assets/orchd.svg");
 
 static STYLESHEET_URL: LazyLock<String> = LazyLock::new(|| url("css", STYLESHEET));
+static SCRIPT_URL: LazyLock<String> = LazyLock::new(|| url("js", SCRIPT));
 static ICON_URL: LazyLock<String> = LazyLock::new(|| url("svg", ICON));
 
 fn url(ending: &str, content: &str) -> String {
@@ -32,6 +34,11 @@ pub(super) fn stylesheet() -> &'static str {
     &STYLESHEET_URL
 }
 
+/// For templates: the URL of the script.
+pub(super) fn script() -> &'static str {
+    &SCRIPT_URL
+}
+
 /// For templates: the URL of the icon.
 pub(super) fn icon() -> &'static str {
     &ICON_URL
@@ -46,6 +53,8 @@ fn show(name: &str) -> Result<Response, HttpError> {
     let is = |url: &str| url.strip_prefix("/assets/") == Some(name);
     if is(&STYLESHEET_URL) {
         Ok(page::asset("text/css; charset=utf-8", STYLESHEET))
+    } else if is(&SCRIPT_URL) {
+        Ok(page::asset("text/javascript; charset=utf-8", SCRIPT))
     } else if is(&ICON_URL) {
         Ok(page::asset("image/svg+xml", ICON))
     } else {

@@ -3,6 +3,7 @@
 //! A handler returns an [`HttpError`]; it travels to the edge in the response's extensions, where the request's id and
 //! what the client accepts are known, and is rendered there. The cause goes to the log, never into the answer.
 
+use askama::Template;
 use http::StatusCode;
 use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use schemars::JsonSchema;
@@ -10,8 +11,9 @@ use serde::Serialize;
 use warp::Rejection;
 use warp::reply::Response;
 
-use super::arrival::RequestId;
-use super::reply;
+use super::arrival::{RequestId, Wanted};
+use super::assets::{icon, script, stylesheet};
+use super::{page, reply};
 use crate::store::StoreError;
 
 /// Seconds after which a client may try again after a 503.
@@ -63,6 +65,15 @@ pub(super) struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     /// The log has more under it.
+    request_id: &'a str,
+}
+
+/// The same for a person.
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    title: &'a str,
+    detail: Option<&'a str>,
     request_id: &'a str,
 }
 
@@ -152,19 +163,8 @@ impl HttpError {
     }
 
     /// The final response.
-    pub(super) fn render(&self, as_text: bool, request_id: &RequestId) -> Response {
-        let (title, detail) = (self.title(), self.detail());
-        let mut response = if as_text {
-            let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-            reply::text_with(self.status(), format!("{title}{detail} (request {request_id})\n"))
-        } else {
-            let (status, request_id) = (self.status().as_u16(), request_id.as_str());
-            let problem = Problem { title, status, detail: detail.as_deref(), request_id };
-            // Strings and a number always serialise.
-            let mut body = serde_json::to_vec(&problem).unwrap_or_default();
-            body.push(b'\n');
-            reply::with_type(self.status(), PROBLEM, body.into())
-        };
+    pub(super) fn render(&self, wanted: Wanted, request_id: &RequestId) -> Response {
+        let mut response = self.told(wanted, request_id);
         match self {
             Self::NotYet(_) | Self::Unavailable { .. } => {
                 response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
@@ -181,6 +181,29 @@ impl HttpError {
             _ => {}
         }
         response
+    }
+
+    fn told(&self, wanted: Wanted, request_id: &RequestId) -> Response {
+        let (status, title, detail) = (self.status(), self.title(), self.detail());
+        let as_text = || {
+            let detail = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            reply::text_with(status, format!("{title}{detail} (request {request_id})\n"))
+        };
+        match wanted {
+            Wanted::Text => as_text(),
+            Wanted::Page => {
+                let page = ErrorPage { title, detail: detail.as_deref(), request_id: request_id.as_str() };
+                page::html(status, &page).unwrap_or_else(|_| as_text())
+            }
+            Wanted::Json => {
+                let request_id = request_id.as_str();
+                let problem = Problem { title, status: status.as_u16(), detail: detail.as_deref(), request_id };
+                // Strings and a number always serialise.
+                let mut body = serde_json::to_vec(&problem).unwrap_or_default();
+                body.push(b'\n');
+                reply::with_type(status, PROBLEM, body.into())
+            }
+        }
     }
 
     /// Writes what a person must know about to the log. `delivery_id` is as the request's header has it.

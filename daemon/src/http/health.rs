@@ -41,43 +41,43 @@ pub(super) enum Status {
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct Health {
-    status: Status,
-    database: Database,
-    config: ConfigHealth,
-    queue: Option<Queue>,
+    pub(super) status: Status,
+    pub(super) database: Database,
+    pub(super) config: ConfigHealth,
+    pub(super) queue: Option<Queue>,
     /// How many may act, and how many may not. A suspension is a person's wish: it is shown, and no fault.
-    installations: Option<InstallationCount>,
-    recovery: RecoveryHealth,
-    github: GitHubHealth,
-    guards: GuardsHealth,
-    disk: Disk,
+    pub(super) installations: Option<InstallationCount>,
+    pub(super) recovery: RecoveryHealth,
+    pub(super) github: GitHubHealth,
+    pub(super) guards: GuardsHealth,
+    pub(super) disk: Disk,
 }
 
 /// How the last run of recovery in this process went.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct RecoveryHealth {
-    status: Status,
+    pub(super) status: Status,
     /// When it runs: `no App is configured`, `when asked`, or how often.
-    runs: String,
+    pub(super) runs: String,
     #[serde(flatten)]
-    last: Option<LastRun>,
+    pub(super) last: Option<LastRun>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct LastRun {
-    last_run_at: chrono::DateTime<Utc>,
-    outcome: &'static str,
-    missing: u64,
-    recovered: u64,
-    unrecoverable: u64,
-    left: u64,
+pub(super) struct LastRun {
+    pub(super) last_run_at: chrono::DateTime<Utc>,
+    pub(super) outcome: &'static str,
+    pub(super) missing: u64,
+    pub(super) recovered: u64,
+    pub(super) unrecoverable: u64,
+    pub(super) left: u64,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Database {
-    status: Status,
+pub(super) struct Database {
+    pub(super) status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
+    pub(super) error: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -111,15 +111,15 @@ pub(super) struct GitHubHealth {
 
 /// Rules that are stopped on some item: a person should look.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct GuardsHealth {
-    status: Status,
-    tripped: Option<u64>,
+pub(super) struct GuardsHealth {
+    pub(super) status: Status,
+    pub(super) tripped: Option<u64>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Disk {
-    status: Status,
-    free_bytes: Option<u64>,
+pub(super) struct Disk {
+    pub(super) status: Status,
+    pub(super) free_bytes: Option<u64>,
 }
 
 pub(super) fn routes(app: &App) -> Routes {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 use warp::reply::Response;
 
-use super::arrival::{Arrival, Peer, RequestId, X_REQUEST_ID, accepts_text_only};
+use super::arrival::{Arrival, Peer, RequestId, Wanted, X_REQUEST_ID};
 pub use super::bind::{BindError, Inherited, Listener, SocketFile};
 use super::error::HttpError;
 use super::headers;
@@ -162,7 +162,7 @@ async fn respond<R>(mut routes: R, mut request: Request<Incoming>, peer: Peer) -
 where
     R: Service<Request<Incoming>, Response = Response, Error = Infallible>,
 {
-    let as_text = accepts_text_only(request.headers());
+    let wanted = Wanted::of(request.uri().path(), request.headers());
     let request_id = RequestId::of(request.headers());
     let delivery_id = request.headers().get("x-github-delivery").cloned();
     request.extensions_mut().insert(Arrival { peer, request_id: request_id.clone() });
@@ -171,7 +171,7 @@ where
     if let Some(error) = response.extensions_mut().remove::<HttpError>() {
         error.log(&request_id, delivery_id.as_ref());
         let headers = std::mem::take(response.headers_mut());
-        response = error.render(as_text, &request_id);
+        response = error.render(wanted, &request_id);
         headers::carry_over(&headers, response.headers_mut());
     }
     if let Some(beside) = beside {

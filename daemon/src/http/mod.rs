@@ -9,6 +9,7 @@
 pub mod allowlist;
 mod api;
 mod arrival;
+mod asked;
 mod assets;
 mod bearer;
 mod bind;
@@ -19,11 +20,14 @@ mod event_names;
 pub mod failures;
 mod headers;
 mod health;
+mod hours;
 pub mod limits;
 pub mod listen;
+pub mod live;
 mod login;
 mod metrics;
 mod page;
+mod pages;
 mod person;
 pub mod reference;
 mod reply;
@@ -60,7 +64,9 @@ use crate::store::{Db, StoreError};
 use self::allowlist::Allowlist;
 use self::body::LargeBodies;
 use self::failures::Failures;
+use self::hours::Hours;
 use self::limits::Limits;
+use self::live::Feed;
 use self::metrics::EventCounters;
 
 /// What handlers need.
@@ -106,6 +112,8 @@ struct Shared {
     limits: Limits,
     failures: Failures,
     departures: Failures,
+    feed: Feed,
+    hours: Hours,
     desk: Desk,
     depth: Mutex<Option<(Instant, Depth)>>,
     installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
@@ -129,7 +137,8 @@ const STORE_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 const DEPTH_SERVES_FOR: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Registers the metrics of this folder: the recorder must be installed before.
+    /// Registers the metrics of this folder: the recorder must be installed before. To be called in a runtime: what feeds
+    /// live pages is a task.
     pub fn new(site: Site) -> Self {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
         let desk = Desk::default();
@@ -138,6 +147,7 @@ impl App {
         let config = site.config.current();
         let (limits, failures) = (Limits::new(&config.api), Failures::new(config.login.failures_a_minute));
         let description = api::describe();
+        let feed = Feed::start(site.db.clone(), site.ingest.clone(), site.stopping.clone());
         Self(Arc::new(Shared {
             site,
             description,
@@ -148,6 +158,8 @@ impl App {
             limits,
             departures: Failures::new(config.login.failures_a_minute),
             failures,
+            feed,
+            hours: Hours::default(),
             desk,
             depth,
             installations,
@@ -187,6 +199,16 @@ impl App {
     /// Who leaves for GitHub how often.
     fn departures(&self) -> &Failures {
         &self.0.departures
+    }
+
+    /// What is new, for live pages.
+    fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    /// What charts are drawn from.
+    fn hours(&self) -> &Hours {
+        &self.0.hours
     }
 
     /// Keys and logins that were refused.

@@ -8,7 +8,7 @@ use warp::Filter;
 use warp::reply::Response;
 
 use super::api::{Param, parameters};
-use super::assets::{icon, stylesheet};
+use super::assets::{icon, script, stylesheet};
 use super::error::{HttpError, answer};
 use super::page;
 use super::routes::Routes;

@@ -41,15 +41,14 @@ impl Beside {
     }
 }
 
+/// JSON documents, a line each, as they are made.
+pub(super) type Lines = mpsc::Receiver<Bytes>;
+
 /// What an operation answers.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Document {
-        status: StatusCode,
-        json: Bytes,
-    },
-    /// JSON documents, a line each, as they are made.
-    Lines(mpsc::Receiver<Bytes>),
+    Document { status: StatusCode, json: Bytes },
+    Lines(Lines),
 }
 
 /// 200 with a JSON document.
@@ -115,6 +114,11 @@ fn json_lines(mut lines: mpsc::Receiver<Bytes>) -> Response {
     let mut response = warp::reply::stream(lines).into_response();
     response.headers_mut().insert(CONTENT_TYPE, JSON_LINES);
     response
+}
+
+/// What this is, for a program that knocks at the front door.
+pub(super) fn front() -> Response {
+    text("orchd: GitHub webhooks go to POST /webhooks/github; see GET /health.\n".to_owned())
 }
 
 /// Plain text with a status.

@@ -4,7 +4,9 @@
 //! |---|---|---|
 //! | public | `POST /webhooks/github` | a delivery from GitHub |
 //! | both | `GET /health`, `GET /metrics` | for monitoring |
-//! | both | `GET /` | says what this is |
+//! | admin | `GET /` | says what this is |
+//! | public | `GET /`, `/events…`, … | the dashboard: the table of [`pages`](super::pages) |
+//! | public | `GET /live/…` | what happens, as it happens |
 //! | public | `/login…`, `/logout…`, `/account…`, `GET /assets/…` | signing in and out, one's own sessions |
 //! | public | `GET /api` | the API, to read |
 //! | both | `/api/…` | what [`OPERATIONS`](crate::core::access::OPERATIONS) lists |
@@ -18,14 +20,14 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::error::HttpError;
-use super::{App, api, assets, headers, health, login, metrics, reference, reply, webhook};
+use super::{App, api, assets, headers, health, live, login, metrics, pages, reference, reply, webhook};
 
 /// One area's routes, or all of them.
 pub type Routes = BoxedFilter<(Response,)>;
 
 /// What the world sees. The webhook comes first: it is the one that must be fast.
 pub fn public(app: &App) -> Routes {
-    let seen_by_all = health::routes(app).or(metrics::routes(app)).unify().or(front()).unify();
+    let seen_by_all = health::routes(app).or(metrics::routes(app)).unify();
     let areas = webhook::routes(app)
         // Before the API, which answers for everything below its path.
         .or(reference::routes())
@@ -37,6 +39,11 @@ pub fn public(app: &App) -> Routes {
         .or(login::routes(app))
         .unify()
         .or(assets::routes())
+        .unify()
+        .or(live::routes(app))
+        .unify()
+        // Last, for its table is looked through.
+        .or(pages::routes(app))
         .unify();
     rooted(areas).map(headers::on_answers(app)).boxed()
 }
@@ -54,10 +61,7 @@ pub(super) fn with(app: &App) -> impl Filter<Extract = (App,), Error = Infallibl
 }
 
 fn front() -> Routes {
-    warp::path::end()
-        .and(warp::get())
-        .map(|| reply::text("orchd: GitHub webhooks go to POST /webhooks/github; see GET /health.\n".to_owned()))
-        .boxed()
+    warp::path::end().and(warp::get()).map(reply::front).boxed()
 }
 
 /// To be boxed once, at the root: a box is an allocation for every request.

@@ -29,6 +29,7 @@ pub mod events;
 mod facts;
 pub mod guards;
 pub mod hand_changes;
+pub mod hours;
 pub mod idempotent;
 mod ingest;
 pub mod installations;

@@ -12,5 +12,5 @@ mod scope;
 pub use event::level_to_see;
 pub use key::{KeyHash, KeyText, NotAKey, Presented};
 pub use level::{Level, Sight};
-pub use operation::{Needs, OPERATIONS, Op, Operation};
+pub use operation::{Needs, OPERATIONS, Op, Operation, fits};
 pub use scope::{Scope, Scopes};

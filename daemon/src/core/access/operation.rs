@@ -37,28 +37,9 @@ impl Operation {
         self.method != "GET"
     }
 
-    /// The path's parameters in order, each still percent-encoded, when the path fits.
+    /// As [`fits`] of its path.
     pub fn fits<'p>(&self, path: &'p str) -> Option<Vec<&'p str>> {
-        let mut found = Vec::new();
-        let mut rest = path;
-        for part in self.path[1..].split('/') {
-            rest = rest.strip_prefix('/')?;
-            if part.ends_with("*}") {
-                found.push(rest);
-                return (!rest.is_empty()).then_some(found);
-            }
-            let (segment, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            rest = after;
-            if part.starts_with('{') {
-                found.push(segment);
-            } else if part != segment {
-                return None;
-            }
-            if segment.is_empty() {
-                return None;
-            }
-        }
-        rest.is_empty().then_some(found)
+        fits(self.path, path)
     }
 
     /// The names of the path's parameters, in order.
@@ -66,6 +47,34 @@ impl Operation {
         let names = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         names.map(|name| name.trim_end_matches('*'))
     }
+}
+
+/// The parameters of a path in order, each still percent-encoded, when it is one of `pattern`: `/events/{id}`, where one
+/// that ends in `*` takes the rest.
+pub fn fits<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    if pattern == "/" {
+        return (path == "/").then(Vec::new);
+    }
+    let mut found = Vec::new();
+    let mut rest = path;
+    for part in pattern[1..].split('/') {
+        rest = rest.strip_prefix('/')?;
+        if part.ends_with("*}") {
+            found.push(rest);
+            return (!rest.is_empty()).then_some(found);
+        }
+        let (segment, after) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        rest = after;
+        if part.starts_with('{') {
+            found.push(segment);
+        } else if part != segment {
+            return None;
+        }
+        if segment.is_empty() {
+            return None;
+        }
+    }
+    rest.is_empty().then_some(found)
 }
 
 macro_rules! operations {

@@ -100,6 +100,16 @@ pub enum Trouble {
     Refused,
 }
 
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Open => "GitHub does not answer",
+            Self::Exhausted => "the hour's quota is used up",
+            Self::Refused => "GitHub refused for a limit",
+        })
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,9 @@ use crate::core::audit::Kind;
 use crate::engine::audit::{Anchors, Step, verify};
 use crate::http::App;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
+use crate::http::reply::Lines;
+use crate::store::Page;
+use crate::store::audit::AuditRow;
 use crate::store::audit::{AuditFilter, AuditSummary};
 
 /// Lines that wait for who asked for a proof; it goes no faster than they are read.
@@ -31,7 +33,7 @@ pub(super) const LIST: &[Param] = &[
 
 pub(super) const VERIFY: &[Param] = &[param("anchors", Text, "Heads of the chain put down elsewhere: `SEQ:HASH,…`.")];
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Page<AuditRow, i64>, HttpError> {
     let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = AuditFilter {
@@ -46,7 +48,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
         oldest_first: query.parsed("oldest_first")?.unwrap_or(false),
     };
     query.finish()?;
-    reply::json(&app.db.audit_rows(&filter).await?)
+    Ok(app.db.audit_rows(&filter).await?)
 }
 
 pub(super) const SUMMARY: &[Param] = &[SINCE];
@@ -54,23 +56,23 @@ pub(super) const SUMMARY: &[Param] = &[SINCE];
 /// How much of what was done by whom.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "AuditCounts")]
-pub(super) struct Summary {
+pub(in crate::http) struct Summary {
     #[serde(flatten)]
-    counts: AuditSummary,
+    pub(in crate::http) counts: AuditSummary,
     /// Where the chain stands; `orchd audit verify` proves it.
-    last: Option<i64>,
+    pub(in crate::http) last: Option<i64>,
 }
 
 /// Of the last day unless it is said.
-pub(super) async fn summary(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn summary(mut call: Call) -> Result<Summary, HttpError> {
     let since = call.query.parsed("since")?.unwrap_or_else(|| Utc::now() - TimeDelta::days(1));
     call.no_query()?;
     let newest = AuditFilter { limit: 1, ..AuditFilter::default() };
     let last = call.app.db.audit_rows(&newest).await?.rows.first().map(|row| row.seq);
-    reply::json(&Summary { counts: call.app.db.audit_summary(since, &call.among()).await?, last })
+    Ok(Summary { counts: call.app.db.audit_summary(since, &call.among()).await?, last })
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<AuditRow, HttpError> {
     call.no_query()?;
     let seq = call.named();
     let not_a_number = |_| HttpError::BadRequest(format!("`{seq}` is not the number of an audit row"));
@@ -78,10 +80,10 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let missing = || HttpError::NotFound(format!("there is no audit row {seq}"));
     let row = call.app.db.audit_row(seq).await?.ok_or_else(missing)?;
     call.check_made(row.repository().as_ref(), row.at, missing).await?;
-    reply::json(&row)
+    Ok(row)
 }
 
-pub(super) async fn prove(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn prove(call: Call) -> Result<Lines, HttpError> {
     let Call { app, mut query, .. } = call;
     let given = query.text("anchors")?.unwrap_or_default();
     let given = given.split_terminator(',').map(|anchor| {
@@ -94,7 +96,7 @@ pub(super) async fn prove(call: Call) -> Result<Reply, HttpError> {
 }
 
 /// A line for each step, the last one with the verdict. Ends early when nobody reads it any more.
-fn start_proof(app: App, anchors: Anchors) -> Reply {
+fn start_proof(app: App, anchors: Anchors) -> Lines {
     let (lines, read) = mpsc::channel(WAITING_LINES);
     tokio::spawn(async move {
         let tell = |step: Step| {
@@ -108,7 +110,7 @@ fn start_proof(app: App, anchors: Anchors) -> Reply {
         };
         tell(last).await;
     });
-    Reply::Lines(read)
+    read
 }
 
 fn line(step: &Step) -> Bytes {

@@ -17,14 +17,13 @@ use crate::engine::recover::{Order, Report};
 use crate::http::App;
 use crate::http::error::HttpError;
 use crate::http::health::{ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
-use crate::http::reply::{self, Reply};
 
 pub(super) const RUN: &[Param] =
     &[param("since", Time, "How far back; as far as GitHub keeps deliveries unless it is said.")];
 pub(super) const CONFIG: &[Param] = &[param("dry_run", Flag, "Only check, and tell what would change.")];
 
 /// Looks for what never arrived, then sweeps where the config says so. Answers when that has ended.
-pub(super) async fn run(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn run(mut call: Call) -> Result<Report, HttpError> {
     let order = Order { since: call.query.parsed("since")?, sweep: true, ..Order::default() };
     call.no_query()?;
     let asked = json!({"since": order.since, "sweep": true});
@@ -34,30 +33,30 @@ pub(super) async fn run(mut call: Call) -> Result<Reply, HttpError> {
         report = call.app.recovery.look(order) => report?,
         () = call.app.stopping.cancelled() => return Err(super::config::stopping()),
     };
-    reply::json(&report)
+    Ok(report)
 }
 
 /// Whether orchd works, and on what.
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Standing {
+pub(in crate::http) struct Standing {
     /// Rules that may act.
-    active_rules: usize,
-    rules: usize,
+    pub(in crate::http) active_rules: usize,
+    pub(in crate::http) rules: usize,
     /// Everything is decided, nothing written.
-    dry_run: bool,
-    read_only: bool,
-    config: ConfigHealth,
-    queue: Queue,
-    recovery: RecoveryHealth,
-    github: GitHubHealth,
-    started_at: DateTime<Utc>,
+    pub(in crate::http) dry_run: bool,
+    pub(in crate::http) read_only: bool,
+    pub(in crate::http) config: ConfigHealth,
+    pub(in crate::http) queue: Queue,
+    pub(in crate::http) recovery: RecoveryHealth,
+    pub(in crate::http) github: GitHubHealth,
+    pub(in crate::http) started_at: DateTime<Utc>,
 }
 
-pub(super) async fn status(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn status(mut call: Call) -> Result<Standing, HttpError> {
     call.no_query()?;
     let (app, config) = (&call.app, call.app.config());
     let active = config.rules.iter().filter(|rule| rule.mode == crate::core::rule::Mode::Active);
-    reply::json(&Standing {
+    Ok(Standing {
         active_rules: active.count(),
         rules: config.rules.len(),
         dry_run: config.github.dry_run,
@@ -85,25 +84,25 @@ pub(super) struct NewConfig {
 /// What a config file changes, and what became of it.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "ConfigWritten")]
-pub(super) struct Written {
-    rules: Vec<RuleChange>,
-    values: Vec<ValueChange>,
+pub(in crate::http) struct Written {
+    pub(in crate::http) rules: Vec<RuleChange>,
+    pub(in crate::http) values: Vec<ValueChange>,
     /// Worth knowing, and no reason to refuse it.
-    notes: Vec<String>,
+    pub(in crate::http) notes: Vec<String>,
     /// Whether the file was written.
-    written: bool,
+    pub(in crate::http) written: bool,
     /// The commit that was made; absent where the file lies in no checkout.
     #[serde(skip_serializing_if = "Option::is_none")]
-    commit: Option<String>,
+    pub(in crate::http) commit: Option<String>,
     /// Why no commit was made though the file lies in a checkout. It was written.
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_committed: Option<String>,
+    pub(in crate::http) not_committed: Option<String>,
     /// The config as it stands now: the new one may be held, see `held`.
-    config: ConfigHealth,
+    pub(in crate::http) config: ConfigHealth,
 }
 
 /// Checks, tells what changes, writes, commits, and has it taken up. The config stays a file.
-pub(super) async fn config(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn config(mut call: Call) -> Result<Written, HttpError> {
     let dry_run = call.query.parsed::<bool>("dry_run")?.unwrap_or(false);
     call.no_query()?;
     let NewConfig { text, base, message } = call.document()?;
@@ -132,7 +131,7 @@ pub(super) async fn config(mut call: Call) -> Result<Reply, HttpError> {
         config: ConfigHealth::of(&call.app),
     };
     if dry_run {
-        return reply::json(&told);
+        return Ok(told);
     }
     let message = message.filter(|message| !message.trim().is_empty());
     // In a task of its own: whoever hangs up changes nothing from here on.
@@ -148,7 +147,7 @@ async fn write(
     mut told: Written,
     message: Option<String>,
     _turn: OwnedMutexGuard<()>,
-) -> Result<Reply, HttpError> {
+) -> Result<Written, HttpError> {
     let app = &call.app;
     let cause = Cause { config_revision: Some(draft.config.revision.hash.clone()), ..Cause::default() };
     let row = |kind, after| {
@@ -177,7 +176,7 @@ async fn write(
         told.notes.push("the daemon is stopping: it is taken up at the next start".to_owned());
     }
     told.config = ConfigHealth::of(app);
-    reply::json(&told)
+    Ok(told)
 }
 
 fn refused(error: Unwritten, app: &App) -> HttpError {

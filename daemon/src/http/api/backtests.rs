@@ -16,7 +16,7 @@ use crate::core::backtest::Difference;
 use crate::engine::backtest::{self, Backtest, Part, Summary};
 use crate::http::App;
 use crate::http::error::HttpError;
-use crate::http::reply::Reply;
+use crate::http::reply::Lines;
 use crate::store::recorded::Span;
 
 /// Lines that wait for a slow reader.
@@ -36,7 +36,7 @@ pub(super) struct Candidate {
 #[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "BacktestLine")]
-pub(super) enum Line<'a> {
+pub(in crate::http) enum Line<'a> {
     Progress {
         events: u64,
         /// Of the time between the first event and the last, 0 to 1.
@@ -55,7 +55,7 @@ pub(super) const QUERY: &[Param] = &[
     param("gated", ParamKind::Flag, "Whether what was not written, because writing was off, counts as done: it does."),
 ];
 
-pub(super) async fn run(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn run(call: Call) -> Result<Lines, HttpError> {
     let body = call.body.clone();
     let (app, mut query) = (call.app.clone(), call.query.clone());
     let now = Utc::now();
@@ -84,7 +84,7 @@ pub(super) async fn run(call: Call) -> Result<Reply, HttpError> {
 }
 
 /// Ends early when nobody reads it any more, or the daemon stops.
-fn test(app: App, trial: Backtest, first: DateTime<Utc>, turn: OwnedSemaphorePermit) -> Reply {
+fn test(app: App, trial: Backtest, first: DateTime<Utc>, turn: OwnedSemaphorePermit) -> Lines {
     let (lines, read) = mpsc::channel(WAITING_LINES);
     tokio::spawn(async move {
         let until = trial.span.until;
@@ -107,7 +107,7 @@ fn test(app: App, trial: Backtest, first: DateTime<Utc>, turn: OwnedSemaphorePer
         let _ = lines.send(line(&last).into()).await;
         drop(turn);
     });
-    Reply::Lines(read)
+    read
 }
 
 /// The lines of a part.

@@ -14,7 +14,7 @@ use crate::http::caller::Caller;
 use crate::http::error::HttpError;
 use crate::store::Among;
 
-pub(super) struct Call {
+pub(in crate::http) struct Call {
     pub(super) app: App,
     pub(super) caller: Caller,
     pub(super) operation: &'static Operation,

@@ -16,7 +16,6 @@ use crate::engine::guards::reload::{Asked, RollBack};
 use crate::http::App;
 use crate::http::error::HttpError;
 use crate::http::health::ConfigHealth;
-use crate::http::reply::{self, Reply};
 use crate::store::config_revisions::ConfigRevisionRow;
 
 /// Revisions among which one is looked for by the beginning of its name.
@@ -28,47 +27,48 @@ const SHORTEST_NAME: usize = 4;
 /// The config in use.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "RunningConfig")]
-pub(super) struct Running<'a> {
-    revision: &'a str,
-    git_commit: Option<&'a str>,
-    effective: &'a Value,
+pub(in crate::http) struct Running {
+    pub(in crate::http) revision: String,
+    pub(in crate::http) git_commit: Option<String>,
+    pub(in crate::http) effective: Value,
 }
 
 /// A config that ran.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "PastConfig")]
-pub(super) struct Past {
-    revision: String,
-    git_commit: Option<String>,
-    path: String,
+pub(in crate::http) struct Past {
+    pub(in crate::http) revision: String,
+    pub(in crate::http) git_commit: Option<String>,
+    pub(in crate::http) path: String,
     /// When it was taken up last.
-    loaded_at: DateTime<Utc>,
-    rules: usize,
+    pub(in crate::http) loaded_at: DateTime<Utc>,
+    pub(in crate::http) rules: usize,
     /// What it changed of the one before it.
-    changes: Vec<RuleChange>,
+    pub(in crate::http) changes: Vec<RuleChange>,
     /// `running`, `held`, or nothing.
-    state: Option<&'static str>,
+    pub(in crate::http) state: Option<&'static str>,
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Running, HttpError> {
     call.no_query()?;
     let config = call.app.config();
     let Revision { hash, git_commit, .. } = &config.revision;
-    reply::json(&Running { revision: hash, git_commit: git_commit.as_deref(), effective: &config.effective })
+    let (revision, git_commit, effective) = (hash.clone(), git_commit.clone(), config.effective.clone());
+    Ok(Running { revision, git_commit, effective })
 }
 
 /// Revisions are few: there is one page.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "ConfigHistory")]
-pub(super) struct History {
-    rows: Vec<Past>,
-    next: Option<Uuid>,
+pub(in crate::http) struct History {
+    pub(in crate::http) rows: Vec<Past>,
+    pub(in crate::http) next: Option<Uuid>,
 }
 
 pub(super) const REVISIONS: &[Param] = &[LIMIT];
 
 /// Newest first. What each changed is told of the one before it in this list.
-pub(super) async fn revisions(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn revisions(call: Call) -> Result<History, HttpError> {
     let Call { app, mut query, .. } = call;
     let limit = query.limit()?;
     query.finish()?;
@@ -93,17 +93,17 @@ pub(super) async fn revisions(call: Call) -> Result<Reply, HttpError> {
             },
         }
     });
-    reply::json(&History { rows: past.collect(), next: None })
+    Ok(History { rows: past.collect(), next: None })
 }
 
 /// Answers when the revision is in use.
-pub(super) async fn confirm(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn confirm(mut call: Call) -> Result<ConfigHealth, HttpError> {
     call.no_query()?;
     let (revision, app) = (call.named(), &call.app);
     let _turn = app.config_turn().await;
     let held = app.config.status().held;
     if app.config().revision.hash == revision {
-        return reply::json(&ConfigHealth::of(app));
+        return Ok(ConfigHealth::of(app));
     }
     match held {
         Some(held) if held.revision == revision => {}
@@ -118,7 +118,7 @@ pub(super) async fn confirm(mut call: Call) -> Result<Reply, HttpError> {
         let told = "it is confirmed, and not in use: the files have changed since, see `orchd status`";
         return Err(HttpError::Conflict(told.to_owned()));
     }
-    reply::json(&ConfigHealth::of(app))
+    Ok(ConfigHealth::of(app))
 }
 
 /// Has what is on disk taken up, and waits until that is over.
@@ -136,7 +136,7 @@ pub(super) fn stopping() -> HttpError {
 }
 
 /// Answers when the earlier revision is in use. What is on disk is held until it changes or a person confirms it.
-pub(super) async fn roll_back(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn roll_back(mut call: Call) -> Result<ConfigHealth, HttpError> {
     call.no_query()?;
     let (name, app) = (call.named(), &call.app);
     let _turn = app.config_turn().await;
@@ -168,7 +168,7 @@ pub(super) async fn roll_back(mut call: Call) -> Result<Reply, HttpError> {
     let wish = Box::new(RollBack { from: running.revision.hash.clone(), earlier, hold, done });
     app.reload.send(Asked::RollBack(wish)).await.map_err(|_| stopping())?;
     over.await.map_err(|_| stopping())?.map_err(HttpError::Conflict)?;
-    reply::json(&ConfigHealth::of(app))
+    Ok(ConfigHealth::of(app))
 }
 
 fn acting_as(running: &Config, row: &ConfigRevisionRow) -> Result<Config, HttpError> {

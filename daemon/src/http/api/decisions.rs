@@ -5,7 +5,7 @@ use super::params::ParamKind::{Flag, Text};
 use super::params::{EVENT, LIMIT, NUMBER, Param, REPO, RULE, SINCE, UNTIL, param};
 use crate::core::event::EventId;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
+use crate::store::Page;
 use crate::store::decided::{DecidedRow, DecisionFilter, DecisionKey};
 
 pub(super) const LIST: &[Param] = &[
@@ -20,7 +20,7 @@ pub(super) const LIST: &[Param] = &[
     param("after", Text, "Where the page begins: `next` of the one before."),
 ];
 
-pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(mut call: Call) -> Result<Page<DecidedRow, DecisionKey>, HttpError> {
     let among = call.among();
     let mut query = std::mem::take(&mut call.query);
     let filter = DecisionFilter {
@@ -38,7 +38,7 @@ pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
     query.finish()?;
     let mut page = call.app.db.decisions(&filter).await?;
     page.rows.retain(|row| is_told(&call, row));
-    reply::json(&page)
+    Ok(page)
 }
 
 /// A decision tells what its rule saw of the event.
@@ -46,7 +46,7 @@ fn is_told(call: &Call, row: &DecidedRow) -> bool {
     call.is_told(row.on.split('.').next().unwrap_or(&row.on), row.repository.as_ref())
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<DecidedRow, HttpError> {
     call.no_query()?;
     let key: DecisionKey = call.named().parse().map_err(|error| HttpError::BadRequest(format!("{error}")))?;
     let missing = || HttpError::NotFound(format!("there is no decision {key}"));
@@ -55,5 +55,5 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     if !is_told(&call, &row) {
         return Err(missing());
     }
-    reply::json(&row)
+    Ok(row)
 }

@@ -8,13 +8,14 @@ use super::params::{AFTER, EVENT, LIMIT, NUMBER, Param, REPO, RULE, param};
 use crate::core::event::EventId;
 use crate::core::intent::IntentId;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
+use crate::store::Page;
+use crate::store::effects::EffectRow;
 use crate::store::effects::{EffectFilter, EffectState};
 
 pub(super) const LIST: &[Param] =
     &[REPO, NUMBER, RULE, EVENT, param("state", Words(&EffectState::WORDS), "In this state."), LIMIT, AFTER];
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Page<EffectRow>, HttpError> {
     let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = EffectFilter {
@@ -28,14 +29,14 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
         after: query.parsed("after")?,
     };
     query.finish()?;
-    reply::json(&app.db.effects(&filter).await?)
+    Ok(app.db.effects(&filter).await?)
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<EffectRow, HttpError> {
     call.no_query()?;
     let id = IntentId(call.id()?);
     let missing = || HttpError::NotFound(format!("there is no effect {id}"));
     let effect = call.app.db.effect(id).await?.ok_or_else(missing)?;
     call.check_made(Some(&effect.intent.target.repository), effect.created_at, missing).await?;
-    reply::json(&effect)
+    Ok(effect)
 }

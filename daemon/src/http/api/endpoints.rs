@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use bytes::Bytes;
+use http::StatusCode;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
@@ -16,7 +18,7 @@ use crate::core::access::Op;
 use crate::engine::audit::Step;
 use crate::http::error::HttpError;
 use crate::http::health::{ConfigHealth, Health};
-use crate::http::reply::Reply;
+use crate::http::reply::{self, Lines, Reply};
 use crate::store::Page;
 use crate::store::api_keys::KeyRow;
 use crate::store::audit::AuditRow;
@@ -45,6 +47,8 @@ type Describe = fn(&mut SchemaGenerator) -> Schema;
 /// What comes back.
 pub(super) enum Answers {
     Document(Describe),
+    /// The same, written when the daemon starts.
+    Written(Describe),
     /// The same, of something that was made.
     Created(Describe),
     /// A document that is the same whether all is well or not.
@@ -53,18 +57,69 @@ pub(super) enum Answers {
     Lines(Describe),
 }
 
+/// An operation as a type: what asks it in this process is told what it answers.
+pub(in crate::http) trait Ask {
+    const OP: Op;
+    type Answer;
+
+    fn answer(call: Call) -> impl Future<Output = Result<Self::Answer, HttpError>> + Send;
+}
+
+macro_rules! answer {
+    (Lines, $answer:ty) => {
+        Lines
+    };
+    (Written, $answer:ty) => {
+        Bytes
+    };
+    ($kind:ident, $answer:ty) => {
+        $answer
+    };
+}
+
+macro_rules! reply {
+    (Document, $answer:expr) => {
+        reply::json(&$answer)
+    };
+    (Created, $answer:expr) => {
+        reply::json_with(StatusCode::CREATED, &$answer)
+    };
+    (Health, $answer:expr) => {
+        $answer.into_reply()
+    };
+    (Lines, $answer:expr) => {
+        Ok(Reply::Lines($answer))
+    };
+    (Written, $answer:expr) => {
+        Ok(Reply::Document { status: StatusCode::OK, json: $answer })
+    };
+}
+
 macro_rules! endpoints {
     ($($op:ident: $handler:path, $query:expr $(, takes $body:ty)? => $kind:ident($answer:ty);)*) => {
         pub(super) fn endpoint(op: Op) -> Endpoint {
             match op {
                 $(Op::$op => Endpoint {
-                    handle: |call| Box::pin($handler(call)),
+                    handle: |call| Box::pin(async { let answer = <$op as Ask>::answer(call).await?; reply!($kind, answer) }),
                     query: $query,
                     takes: [$((|about| about.subschema_for::<$body>()) as Describe)?].into_iter().next(),
                     answers: Answers::$kind(|about| about.subschema_for::<$answer>()),
                 },)*
             }
         }
+
+        $(
+            pub(in crate::http) struct $op;
+
+            impl Ask for $op {
+                const OP: Op = Op::$op;
+                type Answer = answer!($kind, $answer);
+
+                async fn answer(call: Call) -> Result<Self::Answer, HttpError> {
+                    $handler(call).await
+                }
+            }
+        )*
     };
 }
 
@@ -86,7 +141,7 @@ endpoints! {
     AuditList: audit::list, audit::LIST => Document(Page<AuditRow, i64>);
     AuditVerify: audit::prove, audit::VERIFY => Lines(Step);
     AuditShow: audit::show, &[] => Document(AuditRow);
-    ConfigShow: config::show, &[] => Document(config::Running<'static>);
+    ConfigShow: config::show, &[] => Document(config::Running);
     ConfigRevisions: config::revisions, config::REVISIONS => Document(config::History);
     ConfigConfirm: config::confirm, &[] => Document(ConfigHealth);
     ConfigRollBack: config::roll_back, &[] => Document(ConfigHealth);
@@ -124,7 +179,7 @@ endpoints! {
     SessionsList: sessions::list, &[] => Document(sessions::Sessions);
     SessionsEndAll: sessions::end_all, &[] => Document(sessions::SessionsEnded);
     SessionsEnd: sessions::end, &[] => Document(sessions::SessionsEnded);
-    OpenApi: openapi::show, &[] => Document(Value);
+    OpenApi: openapi::show, &[] => Written(Value);
     KeysList: keys::list, keys::LIST => Document(Page<KeyRow>);
     KeysCreate: keys::create, &[], takes keys::Wish => Created(keys::Made);
     KeysRotate: keys::rotate, &[] => Document(keys::Rotated);

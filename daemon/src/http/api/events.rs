@@ -15,29 +15,29 @@ use crate::core::event::EventId;
 use crate::core::facts::Beside;
 use crate::engine::why::{Story, story_of};
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::Among;
+use crate::store::Page;
 use crate::store::events::{EventFilter, EventRow, Replay};
 
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "EventShown")]
-pub(super) struct Shown {
+pub(in crate::http) struct Shown {
     #[serde(flatten)]
-    story: Story,
+    pub(in crate::http) story: Story,
     /// What was known beside the payload when the event was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Value")]
-    facts: Option<Beside>,
+    pub(in crate::http) facts: Option<Beside>,
     /// Only when asked for; `null` when retention has dropped it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Value")]
-    payload: Option<Option<Box<RawValue>>>,
+    pub(in crate::http) payload: Option<Option<Box<RawValue>>>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Replayed {
-    event_id: EventId,
-    status: &'static str,
+pub(in crate::http) struct Replayed {
+    pub(in crate::http) event_id: EventId,
+    pub(in crate::http) status: &'static str,
 }
 
 /// The parameters of every list of events, and more.
@@ -91,16 +91,16 @@ impl Replayed {
     }
 }
 
-pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(mut call: Call) -> Result<Page<EventRow>, HttpError> {
     let after = call.query.parsed::<Uuid>("after")?;
     let filter = EventFilter { after, among: call.among(), ..filter(&mut call.query)? };
     std::mem::take(&mut call.query).finish()?;
     let mut page = call.app.db.events(&filter).await?;
     page.rows.retain(|event| call.is_told(&event.event_type, event.repository.as_ref()));
-    reply::json(&page)
+    Ok(page)
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
     let id = EventId(call.id()?);
     let with_payload = call.query.parsed::<bool>("payload")?.unwrap_or(false);
     std::mem::take(&mut call.query).finish()?;
@@ -112,7 +112,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
         false => None,
     };
     let facts = app.db.facts_of(id).await?;
-    reply::json(&Shown { story, facts, payload })
+    Ok(Shown { story, facts, payload })
 }
 
 pub(super) fn no_event(id: EventId) -> HttpError {
@@ -135,7 +135,7 @@ pub(super) async fn seen(call: &Call, id: EventId) -> Result<EventRow, HttpError
     Ok(event)
 }
 
-pub(super) async fn replay(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn replay(mut call: Call) -> Result<Replayed, HttpError> {
     let id = EventId(call.id()?);
     call.no_query()?;
     seen(&call, id).await?;
@@ -148,5 +148,5 @@ pub(super) async fn replay(mut call: Call) -> Result<Reply, HttpError> {
         }
     }
     call.app.wake.notify_one();
-    reply::json(&Replayed::queued(id))
+    Ok(Replayed::queued(id))
 }

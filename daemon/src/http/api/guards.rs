@@ -7,39 +7,38 @@ use uuid::Uuid;
 use super::call::Call;
 use super::params::{LIMIT, Param};
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::guards::TripRow;
 
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "TrippedBreakers")]
-pub(super) struct Tripped {
-    rows: Vec<TripRow>,
+pub(in crate::http) struct Tripped {
+    pub(in crate::http) rows: Vec<TripRow>,
     /// Those that are tripped are few: there is one page.
-    next: Option<Uuid>,
+    pub(in crate::http) next: Option<Uuid>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "BreakersReset")]
-pub(super) struct Reset {
-    reset: u64,
+pub(in crate::http) struct Reset {
+    pub(in crate::http) reset: u64,
 }
 
 pub(super) const LIST: &[Param] = &[LIMIT];
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Tripped, HttpError> {
     let among = call.among();
     let Call { app, mut query, .. } = call;
     let limit = query.limit()?;
     query.finish()?;
-    reply::json(&Tripped { rows: app.db.tripped(Utc::now(), &among, limit).await?, next: None })
+    Ok(Tripped { rows: app.db.tripped(Utc::now(), &among, limit).await?, next: None })
 }
 
-pub(super) async fn reset_all(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn reset_all(mut call: Call) -> Result<Reset, HttpError> {
     call.no_query()?;
-    reply::json(&Reset { reset: call.app.db.reset_trips(None, call.by(), Utc::now()).await? })
+    Ok(Reset { reset: call.app.db.reset_trips(None, call.by(), Utc::now()).await? })
 }
 
-pub(super) async fn reset(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn reset(mut call: Call) -> Result<Reset, HttpError> {
     call.no_query()?;
     let id = call.id()?;
     let missing = || HttpError::NotFound(format!("no breaker {id} is tripped: `orchd guards list` tells which are"));
@@ -47,6 +46,6 @@ pub(super) async fn reset(mut call: Call) -> Result<Reply, HttpError> {
     call.check_made(Some(&trip.repository), trip.tripped_at, missing).await?;
     match call.app.db.reset_trips(Some(id), call.by(), Utc::now()).await? {
         0 => Err(missing()),
-        reset => reply::json(&Reset { reset }),
+        reset => Ok(Reset { reset }),
     }
 }

@@ -12,8 +12,8 @@ use crate::core::event::{InstallationId, RepoName};
 use crate::core::permission::{Missing, grants, missing};
 use crate::core::rule::RuleName;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::Among;
+use crate::store::Page;
 use crate::store::installations::InstallationRow;
 
 /// Repositories shown of one installation.
@@ -21,24 +21,24 @@ const MOST_REPOSITORIES: u32 = 1_000;
 
 /// The list comes a moment later.
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Refreshing {
-    refreshing: bool,
+pub(in crate::http) struct Refreshing {
+    pub(in crate::http) refreshing: bool,
 }
 
 /// One installation, with what it covers and what it lacks.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "InstallationShown")]
-pub(super) struct Shown {
-    installation: InstallationRow,
+pub(in crate::http) struct Shown {
+    pub(in crate::http) installation: InstallationRow,
     /// The first thousand it covers.
-    repositories: Vec<RepoName>,
+    pub(in crate::http) repositories: Vec<RepoName>,
     /// What the rules need and it does not grant.
-    missing: Vec<Missing>,
+    pub(in crate::http) missing: Vec<Missing>,
 }
 
 pub(super) const LIST: &[Param] = &[LIMIT, AFTER];
 
-pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(mut call: Call) -> Result<Page<InstallationRow>, HttpError> {
     let among = call.among();
     let mut query = std::mem::take(&mut call.query);
     let (limit, after) = (query.limit()?, query.parsed("after")?);
@@ -49,7 +49,7 @@ pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
             only_seen(row, covered(&call, row.id, &among).await?.len());
         }
     }
-    reply::json(&page)
+    Ok(page)
 }
 
 /// Those of its repositories that whoever asks sees.
@@ -65,7 +65,7 @@ fn only_seen(row: &mut InstallationRow, seen: usize) {
     row.last_event_at = None;
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
     call.no_query()?;
     let id = call.named();
     let not_a_number = |_| HttpError::BadRequest(format!("`{id}` is not the number of an installation"));
@@ -86,7 +86,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     if config.repository_config.enabled {
         missing.extend(lacking_for_files(&installation.permissions));
     }
-    reply::json(&Shown { installation, repositories, missing })
+    Ok(Shown { installation, repositories, missing })
 }
 
 /// What reading repositories' own files, and checking them, takes.
@@ -98,8 +98,8 @@ fn lacking_for_files(granted: &BTreeMap<String, String>) -> impl Iterator<Item =
 }
 
 /// The list is asked for by the task that does so every hour; what it brings shows a moment later.
-pub(super) async fn refresh(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn refresh(mut call: Call) -> Result<Refreshing, HttpError> {
     call.no_query()?;
     call.app.refresh.notify_one();
-    reply::json(&Refreshing { refreshing: true })
+    Ok(Refreshing { refreshing: true })
 }

@@ -8,15 +8,17 @@ use super::events::Replayed;
 use super::params::{AFTER, LIMIT, NUMBER, Param, REPO};
 use crate::core::event::RepoName;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
+use crate::store::Page;
 use crate::store::decided::ItemFilter;
+use crate::store::decided::ItemRow;
 use crate::store::effects::EffectFilter;
+use crate::store::effects::EffectRow;
 use crate::store::events::{EventFilter, Replay};
 
 pub(super) const LIST: &[Param] = &[REPO, NUMBER, LIMIT, AFTER];
 pub(super) const ACTIONS: &[Param] = &[LIMIT, AFTER];
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Page<ItemRow>, HttpError> {
     let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = ItemFilter {
@@ -27,10 +29,10 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
         among,
     };
     query.finish()?;
-    reply::json(&app.db.items(&filter).await?)
+    Ok(app.db.items(&filter).await?)
 }
 
-pub(super) async fn actions(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn actions(call: Call) -> Result<Page<EffectRow>, HttpError> {
     let (repository, number) = item(&call)?;
     let among = call.among();
     let Call { app, mut query, .. } = call;
@@ -44,11 +46,11 @@ pub(super) async fn actions(call: Call) -> Result<Reply, HttpError> {
         among,
         ..EffectFilter::default()
     };
-    reply::json(&app.db.effects(&filter).await?)
+    Ok(app.db.effects(&filter).await?)
 }
 
 /// Lets the rules look again at the last event about the item, as `POST /api/events/ID/replay` does.
-pub(super) async fn analyze(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn analyze(mut call: Call) -> Result<Replayed, HttpError> {
     call.no_query()?;
     let (repository, number) = item(&call)?;
     let missing = || HttpError::NotFound(format!("no event about {repository}#{number} is stored"));
@@ -65,7 +67,7 @@ pub(super) async fn analyze(mut call: Call) -> Result<Reply, HttpError> {
         }
     }
     call.app.wake.notify_one();
-    reply::json(&Replayed::queued(last.id))
+    Ok(Replayed::queued(last.id))
 }
 
 /// The item of the path, if whoever asks may do this with it.

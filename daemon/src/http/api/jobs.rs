@@ -8,7 +8,7 @@ use super::params::ParamKind::{Text, Words};
 use super::params::{AFTER, EVENT, LIMIT, Param, param};
 use crate::core::event::EventId;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
+use crate::store::Page;
 use crate::store::jobs::{JobFilter, JobId, JobRow};
 
 pub(super) const LIST: &[Param] = &[
@@ -19,7 +19,7 @@ pub(super) const LIST: &[Param] = &[
     AFTER,
 ];
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Page<JobRow>, HttpError> {
     let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = JobFilter {
@@ -31,15 +31,15 @@ pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
         after: query.parsed("after")?,
     };
     query.finish()?;
-    reply::json(&app.db.jobs(&filter).await?)
+    Ok(app.db.jobs(&filter).await?)
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<JobRow, HttpError> {
     call.no_query()?;
-    reply::json(&seen(&call).await?)
+    Ok(seen(&call).await?)
 }
 
-pub(super) async fn retry(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn retry(mut call: Call) -> Result<JobRow, HttpError> {
     call.no_query()?;
     let id = seen(&call).await?.id;
     let done = call.app.db.retry_dead(id, call.by(), Utc::now()).await?;
@@ -47,7 +47,7 @@ pub(super) async fn retry(mut call: Call) -> Result<Reply, HttpError> {
     after_change(done, &call).await
 }
 
-pub(super) async fn discard(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn discard(mut call: Call) -> Result<JobRow, HttpError> {
     call.no_query()?;
     let id = seen(&call).await?.id;
     let done = call.app.db.discard(id, call.by(), Utc::now()).await?;
@@ -55,10 +55,10 @@ pub(super) async fn discard(mut call: Call) -> Result<Reply, HttpError> {
 }
 
 /// The job as it is now, or why nothing was done to it.
-async fn after_change(done: bool, call: &Call) -> Result<Reply, HttpError> {
+async fn after_change(done: bool, call: &Call) -> Result<JobRow, HttpError> {
     let job = seen(call).await?;
     if done {
-        return reply::json(&job);
+        return Ok(job);
     }
     let state = serde_json::to_value(job.state).ok();
     let state = state.as_ref().and_then(|state| state.as_str()).unwrap_or("in another state");

@@ -1,7 +1,6 @@
 //! `/api/keys`: keys for scripts. A key may do what its maker may, or less.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +16,6 @@ use crate::engine::login::{self, TokenError};
 use crate::http::bearer::is_among;
 use crate::http::caller::Caller;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::Page;
 use crate::store::api_keys::{KeyRow, KeyTerms, NewKey, Revoked};
 
@@ -51,42 +49,42 @@ pub(super) struct Wish {
 /// A key that was made.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "KeyMade")]
-pub(super) struct Made {
-    id: Uuid,
-    name: String,
+pub(in crate::http) struct Made {
+    pub(in crate::http) id: Uuid,
+    pub(in crate::http) name: String,
     /// Told this once.
-    key: String,
-    beginning: String,
+    pub(in crate::http) key: String,
+    pub(in crate::http) beginning: String,
     #[serde(flatten)]
-    terms: KeyTerms,
+    pub(in crate::http) terms: KeyTerms,
 }
 
 /// A key that is good for nothing any more.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "KeyEnded")]
-pub(super) struct Ended {
-    id: Uuid,
+pub(in crate::http) struct Ended {
+    pub(in crate::http) id: Uuid,
     /// Now; else it was before.
-    revoked: bool,
+    pub(in crate::http) revoked: bool,
 }
 
 /// One's own, newest first; an admin's list has everybody's.
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Page<KeyRow>, HttpError> {
     let Call { app, caller, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
     if caller.holds(Level::Admin) {
-        return reply::json(&app.db.keys(None, after, limit).await?);
+        return Ok(app.db.keys(None, after, limit).await?);
     }
     if let Some(user) = caller.user().filter(|_| !caller.is_narrow_key()) {
-        return reply::json(&app.db.keys(Some(user), after, limit).await?);
+        return Ok(app.db.keys(Some(user), after, limit).await?);
     }
     // A key that is nobody's knows itself.
     let own = caller.key().map(|bearer| bearer.key.clone());
-    reply::json(&Page::<KeyRow> { rows: own.into_iter().collect(), next: None })
+    Ok(Page::<KeyRow> { rows: own.into_iter().collect(), next: None })
 }
 
-pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn create(mut call: Call) -> Result<Made, HttpError> {
     call.no_query()?;
     let (wish, now): (Wish, _) = (call.document()?, Utc::now());
     let name = name(&wish.name)?;
@@ -96,11 +94,11 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
     let new = NewKey { id: Uuid::now_v7(), owner: call.caller.user(), name, hash, beginning, terms };
     call.app.db.create_key(&new, call.by(), now).await?;
     let NewKey { id, name, beginning, terms, .. } = new;
-    reply::json_with(StatusCode::CREATED, &Made { id, name, key: text.expose().to_owned(), beginning, terms })
+    Ok(Made { id, name, key: text.expose().to_owned(), beginning, terms })
 }
 
 /// Once more is no error.
-pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn revoke(mut call: Call) -> Result<Ended, HttpError> {
     call.no_query()?;
     let (id, caller) = (call.id()?, &call.caller);
     let missing = || HttpError::NotFound(format!("there is no key {id}"));
@@ -115,21 +113,21 @@ pub(super) async fn revoke(mut call: Call) -> Result<Reply, HttpError> {
         Revoked::Already => false,
         Revoked::NotThere => return Err(missing()),
     };
-    reply::json(&Ended { id, revoked })
+    Ok(Ended { id, revoked })
 }
 
 /// What `orchd keys rotate` did.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "KeysRotated")]
-pub(super) struct Rotated {
+pub(in crate::http) struct Rotated {
     /// People whose tokens are encrypted anew.
-    rotated: u64,
+    pub(in crate::http) rotated: u64,
     /// Logins of people whose tokens no key of `login.keys` opens: they have to sign in again.
-    unopened: Vec<String>,
+    pub(in crate::http) unopened: Vec<String>,
 }
 
 /// May be asked again: what is done is done.
-pub(super) async fn rotate(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn rotate(mut call: Call) -> Result<Rotated, HttpError> {
     call.no_query()?;
     let keyring = Keyring::of(&call.app.config().login.keys);
     let rotation = login::rotate(&call.app.db, &keyring, call.by(), Utc::now()).await.map_err(|error| match error {
@@ -137,7 +135,7 @@ pub(super) async fn rotate(mut call: Call) -> Result<Reply, HttpError> {
         TokenError::Store(error) => error.into(),
         other => HttpError::Internal { cause: other.to_string() },
     })?;
-    reply::json(&Rotated { rotated: rotation.rotated, unopened: rotation.unopened })
+    Ok(Rotated { rotated: rotation.rotated, unopened: rotation.unopened })
 }
 
 fn name(written: &str) -> Result<String, HttpError> {

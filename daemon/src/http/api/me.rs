@@ -6,41 +6,40 @@ use super::call::Call;
 use crate::core::access::{Level, Scopes};
 use crate::core::event::RepoName;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 
 /// Repositories that are told.
 const MOST_REPOSITORIES: usize = 1_000;
 
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Me {
+pub(in crate::http) struct Me {
     /// `operator` (the admin socket), `person` or `key`.
-    kind: &'static str,
+    pub(in crate::http) kind: &'static str,
     /// The login, or the name of the key.
-    name: Option<String>,
+    pub(in crate::http) name: Option<String>,
     /// The level in orchd as a whole.
-    site: Option<Level>,
+    pub(in crate::http) site: Option<Level>,
     /// What a key is for; absent for people, who may use everything.
     #[serde(skip_serializing_if = "Option::is_none")]
-    scopes: Option<Scopes>,
+    pub(in crate::http) scopes: Option<Scopes>,
     /// The first thousand, by name; absent for who sees all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    repositories: Option<Vec<Seen>>,
+    pub(in crate::http) repositories: Option<Vec<Seen>>,
     /// One has more repositories on GitHub than are looked at.
-    is_short: bool,
+    pub(in crate::http) is_short: bool,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "SeenRepository")]
-pub(super) struct Seen {
-    name: RepoName,
-    level: Level,
+pub(in crate::http) struct Seen {
+    pub(in crate::http) name: RepoName,
+    pub(in crate::http) level: Level,
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Me, HttpError> {
     call.no_query()?;
     let (caller, sight) = (&call.caller, &call.caller.sight);
     let seen = |name: &RepoName| Some(Seen { name: name.clone(), level: sight.level_in(name)? });
-    reply::json(&Me {
+    Ok(Me {
         kind: caller.who.word(),
         name: caller.who.name(),
         site: sight.site,

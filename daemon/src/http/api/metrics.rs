@@ -10,7 +10,6 @@ use super::params::{Param, ParamKind, param};
 use crate::http::error::HttpError;
 use crate::http::health::{GitHubHealth, Queue};
 use crate::http::metrics;
-use crate::http::reply::{self, Reply};
 use crate::store::Among;
 use crate::store::audit::AuditSummary;
 use crate::store::installations::InstallationCount;
@@ -24,40 +23,40 @@ pub(super) const SUMMARY: &[Param] =
 /// How much was done, and what waits.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "MetricsSummary")]
-pub(super) struct Summary {
-    since: DateTime<Utc>,
+pub(in crate::http) struct Summary {
+    pub(in crate::http) since: DateTime<Utc>,
     /// What the audit chain tells of that time, by kind.
-    done: BTreeMap<String, u64>,
-    queue: Queue,
-    installations: InstallationCount,
-    github: GitHubHealth,
+    pub(in crate::http) done: BTreeMap<String, u64>,
+    pub(in crate::http) queue: Queue,
+    pub(in crate::http) installations: InstallationCount,
+    pub(in crate::http) github: GitHubHealth,
     /// Breakers that are tripped.
-    tripped: u64,
+    pub(in crate::http) tripped: u64,
 }
 
 /// One number.
 #[derive(Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub(super) struct Sample {
-    name: String,
-    labels: BTreeMap<String, String>,
+pub(in crate::http) struct Sample {
+    pub(in crate::http) name: String,
+    pub(in crate::http) labels: BTreeMap<String, String>,
     /// `null`: not a number, or not finite.
-    value: Option<f64>,
+    pub(in crate::http) value: Option<f64>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "MetricsDetailed")]
-pub(super) struct Detailed {
-    at: DateTime<Utc>,
-    samples: Vec<Sample>,
+pub(in crate::http) struct Detailed {
+    pub(in crate::http) at: DateTime<Utc>,
+    pub(in crate::http) samples: Vec<Sample>,
 }
 
-pub(super) async fn summary(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn summary(mut call: Call) -> Result<Summary, HttpError> {
     let now = Utc::now();
     let since = call.query.parsed("since")?.unwrap_or(now - USUAL_WINDOW);
     call.no_query()?;
     let db = &call.app.db;
     let AuditSummary { kinds, since, .. } = db.audit_summary(since, &Among::All).await?;
-    reply::json(&Summary {
+    Ok(Summary {
         since,
         done: kinds,
         queue: Queue::of(db.queue_depth().await?),
@@ -67,10 +66,10 @@ pub(super) async fn summary(mut call: Call) -> Result<Reply, HttpError> {
     })
 }
 
-pub(super) async fn detailed(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn detailed(mut call: Call) -> Result<Detailed, HttpError> {
     call.no_query()?;
     let text = metrics::render(&call.app).await;
-    reply::json(&Detailed { at: Utc::now(), samples: text.lines().filter_map(sample).collect() })
+    Ok(Detailed { at: Utc::now(), samples: text.lines().filter_map(sample).collect() })
 }
 
 /// A line of Prometheus' text format, as we write it: `name{label="value",…} number`.

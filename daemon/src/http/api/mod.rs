@@ -11,7 +11,7 @@ mod call;
 mod config;
 mod decisions;
 mod effects;
-mod endpoints;
+pub(super) mod endpoints;
 mod events;
 mod guards;
 mod idempotency;
@@ -46,6 +46,7 @@ use warp::Filter;
 use warp::path::FullPath;
 
 use self::call::Call;
+pub(super) use self::endpoints::Ask;
 pub(super) use self::openapi::describe;
 pub(super) use self::params::Param;
 use self::query::Query;
@@ -58,6 +59,7 @@ use super::routes::{Routes, with};
 use super::session;
 use super::{App, error};
 use crate::core::access::{Needs, OPERATIONS, Op, Operation};
+use crate::store::events::EventFilter;
 
 /// An answer is for whoever asked.
 const BY_WHO_ASKS: HeaderValue = HeaderValue::from_static("Authorization, Cookie");
@@ -91,6 +93,42 @@ pub(super) fn routes(app: &App) -> Routes {
 /// What may stand in the query of an operation.
 pub(super) fn parameters(op: Op) -> &'static [Param] {
     endpoints::endpoint(op).query
+}
+
+/// Asks as whoever visits a page: by the same table, and answered by the same code. `path` are the path's parameters,
+/// `query` what stands in the URL's.
+///
+/// # Errors
+/// As over HTTP.
+pub(super) async fn ask<A: Ask>(_: A, app: &App, caller: &Caller, asked: Told) -> Result<A::Answer, HttpError> {
+    let operation = A::OP.operation();
+    permit(operation, caller)?;
+    let Told { path, query, body } = asked;
+    let query = Query::of(query);
+    A::answer(Call { app: app.clone(), caller: caller.clone(), operation, query, body, path }).await
+}
+
+/// Whether whoever visits is offered an operation: what it takes is held somewhere.
+pub(super) fn is_offered(operation: &Operation, caller: &Caller) -> bool {
+    permit(operation, caller).is_ok()
+}
+
+/// The filters of the list of events, and where it goes on.
+pub(super) fn events_filter(query: Vec<(String, String)>) -> Result<(EventFilter, Option<uuid::Uuid>), HttpError> {
+    let mut query = Query::of(query);
+    let (filter, after) = (events::filter(&mut query)?, query.parsed("after")?);
+    query.finish()?;
+    Ok((filter, after))
+}
+
+/// What a page says when it asks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    /// The path's parameters, in order.
+    pub(super) path: Vec<String>,
+    pub(super) query: Vec<(String, String)>,
+    /// JSON.
+    pub(super) body: Bytes,
 }
 
 /// A request before anything was made of it.

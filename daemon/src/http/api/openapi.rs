@@ -23,7 +23,6 @@ use super::params::{Param, ParamKind};
 use crate::core::access::{Needs, OPERATIONS, Op, Operation};
 
 use crate::http::error::{HttpError, Problem};
-use crate::http::reply::Reply;
 
 /// Where the schemas of data stand in the document.
 const SCHEMAS: &str = "/components/schemas";
@@ -35,9 +34,9 @@ const LONGEST_RULE: usize = 302;
 const BY_KEY: &str = "key";
 const BY_SESSION: &str = "session";
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Bytes, HttpError> {
     call.no_query()?;
-    Ok(Reply::Document { status: StatusCode::OK, json: call.app.description() })
+    Ok(call.app.description())
 }
 
 /// The whole document, as JSON.
@@ -192,7 +191,9 @@ fn answers(
     data: &mut SchemaGenerator,
 ) -> OperationBuilder {
     let (status, media, answer) = match endpoint.answers {
-        Answers::Document(describe) | Answers::Health(describe) => (StatusCode::OK, "application/json", Some(describe)),
+        Answers::Document(describe) | Answers::Written(describe) | Answers::Health(describe) => {
+            (StatusCode::OK, "application/json", Some(describe))
+        }
         Answers::Created(describe) => (StatusCode::CREATED, "application/json", Some(describe)),
         Answers::Lines(describe) => (StatusCode::OK, "application/x-ndjson", Some(describe)),
     };

@@ -9,7 +9,6 @@ use crate::core::audit::{Entry, Kind};
 pub(super) use crate::engine::recover::Report;
 use crate::engine::recover::{NotTaken, Order};
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 
 pub(super) const QUERY: &[Param] = &[
     param("since", ParamKind::Time, "How far back; as far as GitHub keeps deliveries unless it is said."),
@@ -17,7 +16,7 @@ pub(super) const QUERY: &[Param] = &[
 ];
 
 /// Answers when the run has ended. It goes on when whoever asked has hung up.
-pub(super) async fn recover(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn recover(call: Call) -> Result<Report, HttpError> {
     let by = call.by();
     let Call { app, mut query, .. } = call;
     let order =
@@ -29,7 +28,7 @@ pub(super) async fn recover(call: Call) -> Result<Reply, HttpError> {
         report = app.recovery.look(order) => report?,
         () = app.stopping.cancelled() => return Err(NotTaken::Stopping.into()),
     };
-    reply::json(&report)
+    Ok(report)
 }
 
 impl From<NotTaken> for HttpError {

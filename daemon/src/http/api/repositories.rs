@@ -8,7 +8,7 @@ use crate::core::access::Level;
 use crate::core::event::RepoName;
 use crate::core::rule::RuleName;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
+use crate::store::Page;
 use crate::store::repositories::{RepositoryFilter, RepositoryRow};
 use crate::store::repository_configs::RepositoryConfigRow;
 
@@ -18,25 +18,25 @@ pub(super) const LIST: &[Param] =
 /// A repository, and what one may do there.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "RepositoryShown")]
-pub(super) struct Shown {
+pub(in crate::http) struct Shown {
     #[serde(flatten)]
-    row: RepositoryRow,
-    level: Level,
+    pub(in crate::http) row: RepositoryRow,
+    pub(in crate::http) level: Level,
     /// Rules of the server's config that cover it.
-    rules: Vec<RuleName>,
+    pub(in crate::http) rules: Vec<RuleName>,
     /// Its own config file, where it keeps one.
-    config: Option<RepositoryConfigRow>,
+    pub(in crate::http) config: Option<RepositoryConfigRow>,
 }
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Page<RepositoryRow, String>, HttpError> {
     let among = call.among();
     let Call { app, mut query, .. } = call;
     let filter = RepositoryFilter { limit: query.limit()?, after: query.text("after")?, among };
     query.finish()?;
-    reply::json(&app.db.repositories_seen(&filter).await?)
+    Ok(app.db.repositories_seen(&filter).await?)
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
     call.no_query()?;
     let full = call.path.join("/");
     let name = RepoName::parse(&full).map_err(|error| HttpError::BadRequest(error.to_string()))?;
@@ -47,5 +47,5 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
     let own = call.app.db.repository_config(&name).await?;
     let config = call.app.config();
     let covering = config.rules.iter().filter(|rule| rule.repositories.includes(&row.name));
-    reply::json(&Shown { rules: covering.map(|rule| rule.name.clone()).collect(), row, level, config: own })
+    Ok(Shown { rules: covering.map(|rule| rule.name.clone()).collect(), row, level, config: own })
 }

@@ -13,8 +13,9 @@ use crate::core::rule::{Mode, RuleName};
 use crate::github::client::WriteTerms;
 use crate::http::App;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::Among;
+use crate::store::Page;
+use crate::store::rollbacks::RollbackItem;
 use crate::store::rollbacks::{RollbackCounts, RollbackFilter, RollbackId, RollbackRow};
 
 /// Effects of a plan when nobody says how many.
@@ -23,16 +24,16 @@ const USUAL_EFFECTS: u32 = 10_000;
 /// A rollback and how far it is.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "RollbackShown")]
-pub(super) struct Shown {
+pub(in crate::http) struct Shown {
     #[serde(flatten)]
-    row: RollbackRow,
-    counts: RollbackCounts,
+    pub(in crate::http) row: RollbackRow,
+    pub(in crate::http) counts: RollbackCounts,
     /// Why nothing would be written now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    gate: Option<String>,
+    pub(in crate::http) gate: Option<String>,
     /// Rules that may do again what is to be taken back; told between planning and carrying out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    still_active: Vec<RuleName>,
+    pub(in crate::http) still_active: Vec<RuleName>,
 }
 
 pub(super) const PLAN: &[Param] = &[
@@ -50,7 +51,7 @@ pub(super) const PLAN: &[Param] = &[
 pub(super) const LIST: &[Param] = &[LIMIT, AFTER];
 
 /// Answers at once: the plan is judged behind it, and `GET` tells how far that is.
-pub(super) async fn plan(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn plan(call: Call) -> Result<Shown, HttpError> {
     let by = call.by();
     let (app, mut query) = (call.app.clone(), call.query.clone());
     let filter = RollbackFilter {
@@ -76,34 +77,34 @@ pub(super) async fn plan(call: Call) -> Result<Reply, HttpError> {
     let within = Among::where_at_least(&call.caller.sight, Level::Operator);
     let id = app.db.begin_rollback(&filter, &within, most, by, chrono::Utc::now()).await?;
     app.rollbacks.notify_one();
-    reply::json(&shown(id, &app).await?)
+    Ok(shown(id, &app).await?)
 }
 
-pub(super) async fn list(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(call: Call) -> Result<Page<RollbackRow>, HttpError> {
     let among = call.among();
     let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed("after")?);
     query.finish()?;
-    reply::json(&app.db.rollbacks(&among, limit, after).await?)
+    Ok(app.db.rollbacks(&among, limit, after).await?)
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
     call.no_query()?;
     let id = RollbackId(call.id()?);
     may_touch(&call, id).await?;
-    reply::json(&shown(id, &call.app).await?)
+    Ok(shown(id, &call.app).await?)
 }
 
-pub(super) async fn items(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn items(call: Call) -> Result<Page<RollbackItem>, HttpError> {
     let id = RollbackId(call.id()?);
     may_touch(&call, id).await?;
     let Call { app, mut query, .. } = call;
     let (limit, after) = (query.limit()?, query.parsed::<Uuid>("after")?);
     query.finish()?;
-    reply::json(&app.db.rollback_items(id, limit, after).await?)
+    Ok(app.db.rollback_items(id, limit, after).await?)
 }
 
-pub(super) async fn execute(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn execute(mut call: Call) -> Result<Shown, HttpError> {
     call.no_query()?;
     let id = RollbackId(call.id()?);
     may_touch(&call, id).await?;
@@ -117,7 +118,7 @@ pub(super) async fn execute(mut call: Call) -> Result<Reply, HttpError> {
         }));
     }
     app.wake.notify_one();
-    reply::json(&shown(id, app).await?)
+    Ok(shown(id, app).await?)
 }
 
 /// Refuses a plan that could reach where whoever asks may not take back.

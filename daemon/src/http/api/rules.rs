@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::core::event::RepoName;
 use crate::core::rule::{Mode, Rule, RuleName};
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::repositories::RepositoryFilter;
 
 /// Repositories told of one rule.
@@ -22,24 +21,24 @@ const LOOKED_THROUGH: u32 = 1_000;
 /// A rule of the server's config.
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(rename = "RuleShown")]
-pub(super) struct Shown {
-    name: RuleName,
-    mode: Mode,
+pub(in crate::http) struct Shown {
+    pub(in crate::http) name: RuleName,
+    pub(in crate::http) mode: Mode,
     /// The first hundred that one sees.
-    covers: Vec<RepoName>,
+    pub(in crate::http) covers: Vec<RepoName>,
     /// As `config show` shows it. Which repositories it names is for those who see all of them.
-    rule: Value,
+    pub(in crate::http) rule: Value,
 }
 
 /// Rules are few: there is one page.
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Rules {
-    revision: String,
-    rows: Vec<Shown>,
-    next: Option<String>,
+pub(in crate::http) struct Rules {
+    pub(in crate::http) revision: String,
+    pub(in crate::http) rows: Vec<Shown>,
+    pub(in crate::http) next: Option<String>,
 }
 
-pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(mut call: Call) -> Result<Rules, HttpError> {
     call.no_query()?;
     let config = call.app.config();
     let seen = seen(&call).await?;
@@ -52,7 +51,7 @@ pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
         covers,
         rule: written(&config.effective, &rule.name, sees_all),
     });
-    reply::json(&Rules { revision: config.revision.hash.clone(), rows: rows.collect(), next: None })
+    Ok(Rules { revision: config.revision.hash.clone(), rows: rows.collect(), next: None })
 }
 
 /// The config in use, without rules that cover nothing that whoever asks sees: their names are for others.

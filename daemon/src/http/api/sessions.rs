@@ -6,38 +6,37 @@ use uuid::Uuid;
 
 use super::call::Call;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::sessions::SessionRow;
 
 /// A session, and whether it is the one that asks.
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct SessionShown {
-    id: Uuid,
-    created_at: DateTime<Utc>,
-    last_activity_at: DateTime<Utc>,
+pub(in crate::http) struct SessionShown {
+    pub(in crate::http) id: Uuid,
+    pub(in crate::http) created_at: DateTime<Utc>,
+    pub(in crate::http) last_activity_at: DateTime<Utc>,
     /// When it ends if it is not used.
-    expires_at: DateTime<Utc>,
+    pub(in crate::http) expires_at: DateTime<Utc>,
     /// When it ends however much it is used.
-    ends_at: DateTime<Utc>,
-    address: Option<String>,
-    agent: Option<String>,
+    pub(in crate::http) ends_at: DateTime<Utc>,
+    pub(in crate::http) address: Option<String>,
+    pub(in crate::http) agent: Option<String>,
     /// Whether it is the one that asks.
-    is_this: bool,
+    pub(in crate::http) is_this: bool,
 }
 
 /// The thousand that were used last: there is one page.
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Sessions {
-    rows: Vec<SessionShown>,
-    next: Option<Uuid>,
+pub(in crate::http) struct Sessions {
+    pub(in crate::http) rows: Vec<SessionShown>,
+    pub(in crate::http) next: Option<Uuid>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct SessionsEnded {
-    ended: u64,
+pub(in crate::http) struct SessionsEnded {
+    pub(in crate::http) ended: u64,
 }
 
-pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn list(mut call: Call) -> Result<Sessions, HttpError> {
     call.no_query()?;
     let this = call.caller.session().map(|session| session.row.id);
     let rows = call.app.db.sessions_of(person(&call)?, Utc::now()).await?;
@@ -51,21 +50,21 @@ pub(super) async fn list(mut call: Call) -> Result<Reply, HttpError> {
         agent: row.agent,
         is_this: this == Some(row.id),
     };
-    reply::json(&Sessions { rows: rows.into_iter().map(shown).collect(), next: None })
+    Ok(Sessions { rows: rows.into_iter().map(shown).collect(), next: None })
 }
 
-pub(super) async fn end(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn end(mut call: Call) -> Result<SessionsEnded, HttpError> {
     call.no_query()?;
     let id = call.id()?;
     match call.app.db.end_session(person(&call)?, id, call.by(), Utc::now()).await? {
-        true => reply::json(&SessionsEnded { ended: 1 }),
+        true => Ok(SessionsEnded { ended: 1 }),
         false => Err(HttpError::NotFound("you have no such session".to_owned())),
     }
 }
 
-pub(super) async fn end_all(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn end_all(mut call: Call) -> Result<SessionsEnded, HttpError> {
     call.no_query()?;
-    reply::json(&SessionsEnded { ended: call.app.db.end_sessions(person(&call)?, call.by(), Utc::now()).await? })
+    Ok(SessionsEnded { ended: call.app.db.end_sessions(person(&call)?, call.by(), Utc::now()).await? })
 }
 
 /// Whose sessions are meant.

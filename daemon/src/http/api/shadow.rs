@@ -8,7 +8,6 @@ use crate::core::rule::RuleName;
 pub(super) use crate::engine::shadow::Report;
 use crate::engine::shadow::report;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 
 /// The window when nobody says since when.
 const USUAL_WINDOW: TimeDelta = TimeDelta::days(30);
@@ -16,12 +15,12 @@ const USUAL_WINDOW: TimeDelta = TimeDelta::days(30);
 pub(super) const QUERY: &[Param] = &[SINCE];
 
 /// The name of a repository's own rule has a slash in it.
-pub(super) async fn show(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(call: Call) -> Result<Report, HttpError> {
     let Call { app, mut query, path, .. } = call;
     let since = query.parsed("since")?.unwrap_or_else(|| Utc::now() - USUAL_WINDOW);
     query.finish()?;
     let rule = RuleName::parse(path.first().map_or("", String::as_str))
         .map_err(|error| HttpError::BadRequest(error.to_string()))?;
     let told = report(&app.db, &app.config(), &rule, since).await?;
-    reply::json(&told.map_err(|unknown| HttpError::NotFound(unknown.to_string()))?)
+    Ok(told.map_err(|unknown| HttpError::NotFound(unknown.to_string()))?)
 }

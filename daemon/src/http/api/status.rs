@@ -6,33 +6,33 @@ use serde::Serialize;
 use super::call::Call;
 use crate::core::access::Level;
 use crate::http::error::HttpError;
+use crate::http::health::Health;
 use crate::http::health::{self, ConfigHealth, GitHubHealth, Queue, RecoveryHealth};
-use crate::http::reply::{self, Reply};
 use crate::store::Among;
 use crate::store::guards::TripRow;
 use crate::store::installations::InstallationCount;
 use crate::store::repository_configs::RepositoryConfigRow;
 
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Status {
-    version: &'static str,
-    started_at: DateTime<Utc>,
-    uptime_seconds: i64,
-    listen: String,
-    config_path: String,
-    config: ConfigHealth,
-    rules: usize,
-    dry_run: bool,
-    read_only: bool,
-    queue: Queue,
-    github: GitHubHealth,
-    recovery: RecoveryHealth,
-    repositories: u64,
-    installations: InstallationCount,
+pub(in crate::http) struct Status {
+    pub(in crate::http) version: &'static str,
+    pub(in crate::http) started_at: DateTime<Utc>,
+    pub(in crate::http) uptime_seconds: i64,
+    pub(in crate::http) listen: String,
+    pub(in crate::http) config_path: String,
+    pub(in crate::http) config: ConfigHealth,
+    pub(in crate::http) rules: usize,
+    pub(in crate::http) dry_run: bool,
+    pub(in crate::http) read_only: bool,
+    pub(in crate::http) queue: Queue,
+    pub(in crate::http) github: GitHubHealth,
+    pub(in crate::http) recovery: RecoveryHealth,
+    pub(in crate::http) repositories: u64,
+    pub(in crate::http) installations: InstallationCount,
     /// Rules that are stopped on an item.
-    guards: Vec<TripRow>,
+    pub(in crate::http) guards: Vec<TripRow>,
     /// Files of repositories that are not used as they are now.
-    repository_configs: Vec<RepositoryConfigRow>,
+    pub(in crate::http) repository_configs: Vec<RepositoryConfigRow>,
 }
 
 /// Files that are told of: each is somebody else's to mend.
@@ -42,12 +42,12 @@ const MOST_BAD_CONFIGS: u32 = 20;
 const MOST_TRIPPED: u32 = 20;
 
 /// As `GET /health`; all of it for who may see the config.
-pub(super) async fn health(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn health(mut call: Call) -> Result<Health, HttpError> {
     call.no_query()?;
-    health::report(&call.app, call.caller.holds(Level::Viewer)).await?.into_reply()
+    health::report(&call.app, call.caller.holds(Level::Viewer)).await
 }
 
-pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn show(mut call: Call) -> Result<Status, HttpError> {
     call.no_query()?;
     let app = &call.app;
     let queue = Queue::of(app.db.queue_depth().await?);
@@ -58,7 +58,7 @@ pub(super) async fn show(mut call: Call) -> Result<Reply, HttpError> {
         true => app.db.bad_repository_configs(MOST_BAD_CONFIGS).await?,
         false => Vec::new(),
     };
-    reply::json(&Status {
+    Ok(Status {
         version: env!("CARGO_PKG_VERSION"),
         started_at: app.started_at,
         uptime_seconds: (Utc::now() - app.started_at).num_seconds(),

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::call::Call;
 use super::events;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::Page;
 use crate::store::events::{EventFilter, EventRow};
 
@@ -23,14 +22,14 @@ const BREATH: Duration = Duration::from_millis(50);
 
 /// Events oldest first, and where to go on.
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Tail {
-    rows: Vec<EventRow>,
+pub(in crate::http) struct Tail {
+    pub(in crate::http) rows: Vec<EventRow>,
     /// Pass as `newer_than` next time.
-    next: Uuid,
+    pub(in crate::http) next: Uuid,
 }
 
 /// Without `newer_than`: no rows, and the newest event as the place to begin.
-pub(super) async fn tail(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn tail(mut call: Call) -> Result<Tail, HttpError> {
     let among = call.among();
     let mut query = std::mem::take(&mut call.query);
     let filter = events::filter(&mut query)?;
@@ -40,11 +39,11 @@ pub(super) async fn tail(mut call: Call) -> Result<Reply, HttpError> {
     let Some(newer_than) = newer_than else {
         let newest = call.app.db.events(&EventFilter { limit: 1, among, ..EventFilter::default() }).await?;
         let next = newest.rows.first().map_or(Uuid::nil(), |event| event.id.0);
-        return reply::json(&Tail { rows: Vec::new(), next });
+        return Ok(Tail { rows: Vec::new(), next });
     };
     let mut poll = Poll { call, filter, next: newer_than };
     let rows = poll.wait_for_rows(Duration::from_secs(wait)).await?;
-    reply::json(&Tail { rows, next: poll.next })
+    Ok(Tail { rows, next: poll.next })
 }
 
 /// Somebody who waits for events, and how far they have come.

@@ -1,7 +1,6 @@
 //! `/api/auth/token`: a short-lived token, for what a key may or less.
 
 use chrono::{SubsecRound, TimeDelta, Utc};
-use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +9,6 @@ use super::keys;
 use crate::core::access::{Scope, Scopes};
 use crate::core::event::RepoName;
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::http::token::{self, TokenError, TokenTerms};
 
 /// What is asked of a token. Nothing asks for all that the key may.
@@ -27,16 +25,16 @@ pub(super) struct Wish {
 /// As RFC 6749 has it, section 5.1.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TokenMade")]
-pub(super) struct Made {
-    access_token: String,
-    token_type: &'static str,
+pub(in crate::http) struct Made {
+    pub(in crate::http) access_token: String,
+    pub(in crate::http) token_type: &'static str,
     /// Seconds.
-    expires_in: i64,
-    scope: String,
-    repositories: Option<Vec<RepoName>>,
+    pub(in crate::http) expires_in: i64,
+    pub(in crate::http) scope: String,
+    pub(in crate::http) repositories: Option<Vec<RepoName>>,
 }
 
-pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn create(mut call: Call) -> Result<Made, HttpError> {
     call.no_query()?;
     let wish = if call.body.is_empty() { Wish::default() } else { call.document()? };
     let bearer = call.caller.key().filter(|bearer| !bearer.is_token).ok_or_else(|| {
@@ -71,5 +69,5 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, HttpError> {
         scope: scopes.join(" "),
         repositories: terms.repositories,
     };
-    reply::json_with(StatusCode::CREATED, &made)
+    Ok(made)
 }

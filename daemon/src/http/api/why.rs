@@ -14,7 +14,6 @@ use crate::core::event::{EventId, RepoName};
 use crate::core::rule::RuleName;
 use crate::engine::why::{Asked, Story, ask, stories_of, story_of, tell};
 use crate::http::error::HttpError;
-use crate::http::reply::{self, Reply};
 use crate::store::events::EventFilter;
 
 /// Decisions on an item that are looked at, newest first.
@@ -28,14 +27,14 @@ const MOST_LATEST: u32 = 200;
 
 /// The same shape whatever is asked about: events, newest first, each with its decisions and effects.
 #[derive(Serialize, schemars::JsonSchema)]
-pub(super) struct Why {
-    events: Vec<Story>,
+pub(in crate::http) struct Why {
+    pub(in crate::http) events: Vec<Story>,
     /// Of one rule: why it did nothing, what explains it first. Absent when it acted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    why_not: Option<Vec<String>>,
+    pub(in crate::http) why_not: Option<Vec<String>>,
     /// What the command line prints; absent where that is a table.
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
+    pub(in crate::http) text: Option<String>,
 }
 
 impl Why {
@@ -58,7 +57,7 @@ pub(super) const QUERY: &[Param] = &[
     RULE,
 ];
 
-pub(super) async fn why(call: Call) -> Result<Reply, HttpError> {
+pub(super) async fn why(call: Call) -> Result<Why, HttpError> {
     let (app, mut query, among) = (call.app.clone(), call.query.clone(), call.among());
     let event = query.parsed::<Uuid>("event")?.map(EventId);
     let item = query.text("item")?;
@@ -98,7 +97,7 @@ pub(super) async fn why(call: Call) -> Result<Reply, HttpError> {
         }
         _ => return Err(HttpError::BadRequest("pass `event`, `item`, or `repo` and `latest`".to_owned())),
     };
-    reply::json(&why)
+    Ok(why)
 }
 
 async fn of_rule(call: &Call, asked: Asked, rule: &RuleName) -> Result<Why, HttpError> {

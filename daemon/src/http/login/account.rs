@@ -6,8 +6,7 @@ use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 use warp::reply::Response;
 
-use super::page::{AccountPage, SessionLine};
-use super::return_to::HOME;
+use super::pages::{AccountPage, SessionLine};
 use super::{Asked, Form};
 use crate::core::audit::Actor;
 use crate::http::error::HttpError;
@@ -15,6 +14,7 @@ use crate::http::page;
 use crate::http::person;
 use crate::http::session::{self, COOKIE_NAME, Session};
 
+const ACCOUNT: &str = "/account";
 const SIGN_IN: &str = "/login";
 const SIGNED_OUT: &str = "/login?signed_out=1";
 
@@ -46,7 +46,7 @@ pub(super) async fn end(asked: Asked, form: Form, id: Uuid) -> Result<Response, 
     if !asked.app.db.end_session(session.user.id, id, person(&session), Utc::now()).await? {
         return Err(HttpError::NotFound("you have no such session".to_owned()));
     }
-    if id == session.row.id { signed_out() } else { page::see_other(HOME) }
+    if id == session.row.id { signed_out() } else { page::see_other(ACCOUNT) }
 }
 
 /// Whose form it is, if it is one of ours; `None`: they are not signed in.

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use warp::reply::Response;
 
 use super::failures::{admit, note_failure};
-use super::page::ProblemPage;
+use super::pages::ProblemPage;
 use super::{Asked, LEAVING_COOKIE};
 use crate::core::text;
 use crate::engine::login::token::Token;

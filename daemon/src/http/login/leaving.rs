@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use warp::reply::Response;
 
 use super::failures::depart;
-use super::page::LoginPage;
+use super::pages::LoginPage;
 use super::return_to::ReturnTo;
 use super::{Asked, Form, LEAVING_COOKIE};
 use crate::engine::login::{self, LOGIN_WITHIN, NoMeans, SignInError};

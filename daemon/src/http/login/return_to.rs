@@ -1,7 +1,7 @@
 //! Where somebody wants to be after signing in: a path of our own, and never another site.
 
 /// Where people are who did not say.
-pub(super) const HOME: &str = "/account";
+pub(super) const HOME: &str = "/";
 
 /// Longest path that is kept, in bytes.
 const LONGEST: usize = 1_024;

@@ -51,6 +51,22 @@ impl EventFilter {
         is_rare && !is_few
     }
 
+    /// Whether a row is one of the list, wherever its pages begin and whatever is seen: for rows that were read by
+    /// another way.
+    pub fn fits(&self, row: &EventRow) -> bool {
+        fn is<T: PartialEq>(wanted: &Option<T>, found: Option<&T>) -> bool {
+            wanted.as_ref().is_none_or(|wanted| found == Some(wanted))
+        }
+        is(&self.repository, row.repository.as_ref())
+            && is(&self.event_type, Some(&row.event_type))
+            && is(&self.event_action, row.event_action.as_ref())
+            && is(&self.actor, row.actor.as_ref())
+            && is(&self.status, Some(&row.processing_status))
+            && is(&self.number, row.number.as_ref())
+            && self.since.is_none_or(|since| row.received_at >= since)
+            && self.until.is_none_or(|until| row.received_at < until)
+    }
+
     fn order(&self) -> &'static str {
         if self.newer_than.is_some() { "ASC" } else { "DESC" }
     }

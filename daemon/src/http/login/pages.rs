@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::core::text;
-use crate::http::assets::{icon, stylesheet};
+use crate::http::assets::{icon, script, stylesheet};
 use crate::store::sessions::SessionRow;
 
 /// `GET /login`.

@@ -1,0 +1,152 @@
+//! The one task that looks for what is new, for all who read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{MOST_READERS, message};
+use crate::engine::ingest::Ingest;
+use crate::http::pages::event_row;
+use crate::store::audit::AuditFilter;
+use crate::store::events::{EventFilter, EventRow, EventStatus};
+use crate::store::{Db, StoreError};
+
+/// News that wait for the slowest reader. Whoever is further behind is dropped.
+const WAITING_NEWS: usize = 64;
+
+/// The newest events, whose state is watched: as many as a live list keeps.
+const WATCHED: u32 = 200;
+
+/// From one look to the next: as soon as something is stored, but not more often than this; in calm, and while
+/// deliveries come in batches.
+const BREATH: Duration = Duration::from_millis(200);
+const BREATH_WHEN_BUSY: Duration = Duration::from_secs(1);
+
+/// Looks again at least this often: what other daemons store, and what jobs did, wakes nobody here.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What one look found.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Events that arrived, oldest first, then those whose state changed.
+    pub(super) rows: Vec<Told>,
+    /// Events that arrived are not all among the rows: too many came at once.
+    pub(super) is_short: bool,
+}
+
+/// An event and how it is told.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) row: EventRow,
+    pub(super) frame: Bytes,
+}
+
+/// Where readers subscribe.
+pub(in crate::http) struct Feed {
+    news: broadcast::Sender<Arc<News>>,
+    wanted: Arc<Notify>,
+    places: Arc<Semaphore>,
+}
+
+/// A reader's place. There are [`MOST_READERS`].
+pub(super) struct Place {
+    pub(super) news: broadcast::Receiver<Arc<News>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Feed {
+    /// Starts the task, which ends when `stopping` is cancelled.
+    pub(in crate::http) fn start(db: Db, ingest: Ingest, stopping: CancellationToken) -> Self {
+        let (news, _) = broadcast::channel(WAITING_NEWS);
+        let wanted = Arc::new(Notify::new());
+        let look = Look { db, ingest, news: news.clone(), wanted: Arc::clone(&wanted), known: None };
+        tokio::spawn(async move { stopping.run_until_cancelled(look.go_on()).await });
+        Self { news, wanted, places: Arc::new(Semaphore::new(MOST_READERS)) }
+    }
+
+    /// `None`: all are taken.
+    pub(super) fn place(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let news = self.news.subscribe();
+        self.wanted.notify_one();
+        Some(Place { news, _permit: permit })
+    }
+}
+
+/// The state of the look at the store.
+struct Look {
+    db: Db,
+    ingest: Ingest,
+    news: broadcast::Sender<Arc<News>>,
+    wanted: Arc<Notify>,
+    /// What was last seen; `None`: nobody looked for a while.
+    known: Option<Known>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    newest: Uuid,
+    states: HashMap<Uuid, EventStatus>,
+    audited: Option<i64>,
+    queued: u64,
+}
+
+impl Look {
+    async fn go_on(mut self) {
+        let mut stored = self.ingest.subscribe();
+        loop {
+            if self.news.receiver_count() == 0 {
+                self.known = None;
+                self.wanted.notified().await;
+            }
+            stored.mark_unchanged();
+            match self.look().await {
+                // Nobody may be there any more.
+                Ok(Some(news)) => drop(self.news.send(Arc::new(news))),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "live pages are not told what is new"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                _ = stored.changed() => {
+                    let breath = if self.ingest.is_busy() { BREATH_WHEN_BUSY } else { BREATH };
+                    tokio::time::sleep(breath).await;
+                }
+            }
+        }
+    }
+
+    /// What changed since the last look, if anything did. The first look only learns where things stand.
+    async fn look(&mut self) -> Result<Option<News>, StoreError> {
+        let filter = EventFilter { limit: WATCHED, ..EventFilter::default() };
+        let mut rows = self.db.events(&filter).await?.rows;
+        let audited = self.db.audit_rows(&AuditFilter { limit: 1, ..AuditFilter::default() }).await?;
+        let audited = audited.rows.first().map(|row| row.seq);
+        let queued = self.db.queue_depth().await?.queued;
+        let newest = rows.first().map_or(Uuid::nil(), |row| row.id.0);
+        let states = rows.iter().map(|row| (row.id.0, row.processing_status)).collect();
+        let now = Known { newest, states, audited, queued };
+        let Some(before) = self.known.replace(now.clone()) else { return Ok(None) };
+        rows.reverse();
+        let is_short = rows.len() == WATCHED as usize && rows.first().is_some_and(|row| row.id.0 > before.newest);
+        let (new, old): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id.0 > before.newest);
+        let is_other = |row: &EventRow| before.states.get(&row.id.0).is_some_and(|was| *was != row.processing_status);
+        let changed = old.into_iter().filter(is_other);
+        let told: Vec<Told> =
+            new.into_iter().map(|row| tell(row, true)).chain(changed.map(|row| tell(row, false))).collect();
+        let is_same = told.is_empty() && before.audited == now.audited && before.queued == now.queued;
+        Ok((!is_same).then_some(News { rows: told, is_short }))
+    }
+}
+
+/// Only what arrived has an id to come back with.
+pub(super) fn tell(row: EventRow, is_new: bool) -> Told {
+    let html = event_row(&row);
+    let frame = message("row", is_new.then_some(row.id.0), &html).into();
+    Told { row, frame }
+}

@@ -1,0 +1,54 @@
+//! What is around every page: where one is, who one is, and what was just done.
+
+use super::Visit;
+use crate::core::access::Op;
+
+/// What deeds tell on the page they lead to. The URL holds the word, never the text.
+const NOTICES: &[(&str, &str)] = &[("replayed", "The rules look at the event again.")];
+
+/// A part of the navigation.
+pub(in crate::http) struct Link {
+    pub(in crate::http) name: &'static str,
+    pub(in crate::http) url: &'static str,
+    pub(in crate::http) is_here: bool,
+}
+
+/// Passed to every template of a page as `layout`.
+pub(in crate::http) struct Layout {
+    pub(in crate::http) links: Vec<Link>,
+    pub(in crate::http) login: String,
+    pub(in crate::http) csrf: String,
+    /// What was just done.
+    pub(in crate::http) notice: Option<&'static str>,
+    /// GitHub shows more repositories than orchd looks at.
+    pub(in crate::http) is_short: bool,
+}
+
+/// Name, URL, and what it takes to be offered.
+const AREAS: &[(&str, &str, Option<Op>)] = &[
+    ("Overview", "/", None),
+    ("Events", "/events", Some(Op::EventsList)),
+    ("Repositories", "/repositories", Some(Op::RepositoriesList)),
+    ("Rules", "/rules", Some(Op::RulesList)),
+    ("Jobs", "/jobs", Some(Op::JobsList)),
+    ("Rollbacks", "/rollbacks", Some(Op::RollbacksList)),
+    ("Audit", "/audit", Some(Op::AuditList)),
+    ("Config", "/config", Some(Op::ConfigShow)),
+    ("Settings", "/settings", Some(Op::SessionsList)),
+];
+
+impl Layout {
+    /// `area`: the name of a part of the navigation, or of none.
+    pub(super) fn of(visit: &Visit, area: &'static str) -> Self {
+        let offered = AREAS.iter().filter(|(.., op)| op.is_none_or(|op| visit.may(op)));
+        let links = offered.map(|&(name, url, _)| Link { name, url, is_here: name == area }).collect();
+        let told = visit.query.get("done");
+        Self {
+            links,
+            login: visit.caller.who.name().unwrap_or_default(),
+            csrf: visit.csrf(),
+            notice: NOTICES.iter().find(|(word, _)| Some(*word) == told).map(|(_, text)| *text),
+            is_short: visit.caller.sight.is_short,
+        }
+    }
+}
