@@ -161,6 +161,8 @@ pub(super) struct Share<'a> {
     pub(super) oldest_first: bool,
     /// Rows to read.
     pub(super) rows: i64,
+    /// The conditions end the look somewhere. SQLite goes by one bound of an index: that one, and not the page's.
+    pub(super) ends: bool,
     /// When a row was made, where `place` is a name; `None`: it is a repository's id.
     pub(super) made_at: Option<&'static str>,
 }
@@ -210,7 +212,7 @@ impl Share<'_> {
     {
         match way {
             Way::Test => {
-                query.push(format_args!(" AND {} IN ", self.place));
+                query.push(format_args!(" AND {}{} IN ", self.by_no_index(), self.place));
                 self.set.push(query, self.dialect);
                 self.push_since(query);
                 conditions(query);
@@ -275,8 +277,9 @@ impl Share<'_> {
                 ORDER BY head {order} LIMIT {rows}) f) SELECT x.{key} FROM near CROSS JOIN "
         ));
         let (least, beyond) = if self.oldest_first { ("<=", self.last()) } else { (">=", self.lowest()) };
+        let by_no_index = if self.ends { self.by_no_index() } else { "" };
         let bound = format!(
-            " AND {cursor} {least} COALESCE((SELECT head FROM first ORDER BY head {order} LIMIT 1 OFFSET {}), {beyond})",
+            " AND {by_no_index}{cursor} {least} COALESCE((SELECT head FROM first ORDER BY head {order} LIMIT 1 OFFSET {}), {beyond})",
             rows - 1
         );
         self.push_each(query, "near.place", &bound, *rows, &conditions);
@@ -302,6 +305,15 @@ impl Share<'_> {
         self.push_since(query);
         conditions(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows}{tail}"));
+    }
+
+    /// SQLite takes an index on what this stands before for none: it would read all rows of many repositories, where
+    /// the other conditions leave few.
+    fn by_no_index(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => "+",
+            Dialect::Postgres => "",
+        }
     }
 
     /// Before every value of the cursor.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::among::one_of;
 use super::audit::append;
 use super::causes::{self, store_cause};
 use super::columns::{Micros, from_json, from_word, signed, to_json, word};
@@ -68,6 +69,9 @@ pub(super) struct DecisionSql {
     config_revision: String,
     decided_at: Micros,
 }
+
+/// The newest events about an item, among which its decisions are looked for.
+const EVENTS_LOOKED_AT: i64 = 1_000;
 
 pub(super) const SELECT: &str =
     "SELECT d.id, d.event_id, d.rule, d.mode, d.verdict, d.explanation, d.config_revision, d.decided_at
@@ -153,12 +157,14 @@ impl Db {
         let Some(id) = self.repository_id(repository).await? else {
             return Ok(Vec::new());
         };
-        // event_receipts_item, then decisions: primary key.
+        // event_receipts_item, then decisions: primary key. A join would lead PostgreSQL to read all decisions.
+        let (head, tail) = one_of(self.dialect());
         let found: Vec<DecisionSql> = on_db!(self, conn => {
             let sql = sqlx::AssertSqlSafe(format!(
-                "{SELECT} JOIN event_receipts e ON e.id = d.event_id WHERE e.repository_id = $1 AND e.number = $2
+                "{SELECT} WHERE d.event_id{head}SELECT e.id FROM event_receipts e WHERE e.repository_id = $1
+                    AND e.number = $2 ORDER BY e.id DESC LIMIT {EVENTS_LOOKED_AT}{tail}
                     AND ($4 = '' OR d.rule = $4)
-                 ORDER BY e.id DESC, d.id DESC LIMIT $3"
+                 ORDER BY d.event_id DESC, d.id DESC LIMIT $3"
             ));
             let rule = rule.map(RuleName::as_str).unwrap_or_default();
             sqlx::query_as(sql)

@@ -234,7 +234,7 @@ impl Db {
     async fn jobs_among(&self, filter: &JobFilter, set: &Set, rows: i64) -> Result<Vec<JobSql>, StoreError> {
         let (dialect, oldest_first) = (self.dialect(), false);
         let (table, place, cursor, made_at) = ("jobs j", "j.lane", "j.id", Some("j.created_at"));
-        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, made_at };
+        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, ends: false, made_at };
         // Those that are done are the many.
         let few = filter.event.is_some() || filter.state.is_some_and(|state| state != JobState::Done);
         let mut found = Vec::new();

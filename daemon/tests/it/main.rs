@@ -17,6 +17,7 @@ mod cli;
 mod commands;
 mod config_put;
 mod crash;
+mod dashboard;
 mod dependencies;
 mod described;
 mod emulator;

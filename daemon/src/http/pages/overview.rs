@@ -204,6 +204,12 @@ impl Verdict {
         because(health.database.status, database.to_owned(), None);
         if let Some(queue) = &health.queue {
             because(queue.status, "The oldest job waits for more than ten minutes.".to_owned(), Some("/jobs"));
+            let dead = if queue.depth.dead == 0 { Status::Ok } else { Status::Degraded };
+            let told = match queue.depth.dead {
+                1 => "A job was given up.".to_owned(),
+                dead => format!("{} jobs were given up.", thousands(dead)),
+            };
+            because(dead, told, Some("/jobs?state=dead"));
         }
         let config = if health.config.error.is_some() {
             "The config on disk is refused; the one before it runs."
@@ -219,7 +225,8 @@ impl Verdict {
         }
         because(health.guards.status, "A rule is stopped on some item by a breaker.".to_owned(), Some("/rules"));
         because(health.disk.status, "The disk is nearly full.".to_owned(), None);
-        let (class, sign, title) = match health.status {
+        let status = if reasons.is_empty() { health.status } else { health.status.max(Status::Degraded) };
+        let (class, sign, title) = match status {
             Status::Ok => ("good", "✓", "All is well"),
             Status::Degraded => ("look", "!", "It works, and somebody should look"),
             Status::Failing => ("bad", "✗", "It does not work"),

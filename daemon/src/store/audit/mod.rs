@@ -51,7 +51,7 @@ pub struct AuditRow {
 }
 
 /// Rows that a page looks at, when what is asked for may be rare: no index has them by actor.
-const LOOKED_AT: i64 = 20_000;
+const LOOKED_AT: i64 = 10_000;
 
 /// Filters of a list; `None` filters nothing.
 ///
@@ -284,7 +284,7 @@ impl Db {
         let (dialect, oldest_first) = (self.dialect(), filter.oldest_first);
         let order = filter.order();
         let (table, place, cursor, made_at) = ("audit audit", "lower(repository)", "seq", Some("at"));
-        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, made_at };
+        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, ends: end.is_some(), made_at };
         let mut found = Vec::new();
         for way in share.ways(filter.repository.is_some()) {
             // audit_repository, then the primary key; a walk: primary key.

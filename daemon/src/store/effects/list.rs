@@ -84,7 +84,7 @@ impl Db {
         let (dialect, oldest_first) = (self.dialect(), false);
         let (table, place, cursor) = ("effects effects", "lower(repository)", "cursor");
         let made_at = Some("created_at");
-        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, made_at };
+        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, ends: false, made_at };
         let few = filter.event.is_some() || filter.repository.is_some();
         let mut found = Vec::new();
         for way in share.ways(few) {

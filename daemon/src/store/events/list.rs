@@ -11,7 +11,7 @@ use crate::store::{Db, Page, StoreError, page_limit};
 
 /// Events that a page looks at, when what is asked for may be rare: no index has them by type, action, actor, number
 /// alone, or as processed.
-const LOOKED_AT: i64 = 20_000;
+const LOOKED_AT: i64 = 10_000;
 
 /// Filters of a list; `None` filters nothing.
 ///
@@ -215,7 +215,7 @@ impl Db {
     ) -> Result<Vec<EventSql>, StoreError> {
         let (dialect, oldest_first) = (self.dialect(), filter.newer_than.is_some());
         let (table, place, cursor) = ("event_receipts e", "e.repository_id", "e.id");
-        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, made_at: None };
+        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, ends: end.is_some(), made_at: None };
         let order = filter.order();
         // Failed ones: event_receipts_failed; received ones: jobs_active.
         let few = filter.status.is_some_and(|status| status != EventStatus::Processed);

@@ -37,7 +37,7 @@ async function shoot(page, name) {
 }
 
 async function signIn(page) {
-  await page.goto(`${site}/login`);
+  await page.goto(`${site}/login?return_to=/account`);
   await page.getByRole('button', { name: 'Sign in with GitHub' }).click();
   await page.waitForURL(/login\/oauth\/authorize/);
   await page.getByRole('button', { name: 'alice' }).click();

@@ -7,13 +7,11 @@ use std::process::Command;
 use serde_json::json;
 
 use super::KEY;
+use crate::dashboard::PLAYWRIGHT;
 use crate::emulator::{self, Process, spawn, wait_for_port};
 use crate::npm;
 use crate::port::free_port;
 use crate::tls::end_tls_before;
-
-/// Speaks to the Chromium of the system; it brings none of its own.
-const PLAYWRIGHT: &str = "playwright-core@1.65.1";
 
 const CLIENT_ID: &str = "Iv1.0123456789abcdef";
 const CLIENT_SECRET: &str = "a client secret";

