@@ -30,6 +30,7 @@ mod keys;
 mod kills;
 mod lifecycle;
 mod limits;
+mod live;
 mod login;
 mod merge;
 mod npm;

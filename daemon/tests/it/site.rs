@@ -29,6 +29,8 @@ pub(crate) struct Running {
     pub(crate) db: Db,
     pub(crate) address: SocketAddr,
     pub(crate) socket: PathBuf,
+    /// What the world sees, on a socket whose buffers are small.
+    pub(crate) narrow: PathBuf,
     pub(crate) allowlist: Arc<Allowlist>,
     pub(crate) config: Arc<LiveConfig>,
     pub(crate) stop: CancellationToken,
@@ -93,8 +95,10 @@ async fn spawn_in(directory: tempfile::TempDir, path: &Path, limits: Limits) -> 
     let socket = directory.path().join("orchd.sock");
     let admin = Listener::unix(&socket).unwrap();
     tokio::spawn(listen::serve(public, routes::public(&app), limits, stop.clone()));
+    let narrow = directory.path().join("public.sock");
+    tokio::spawn(listen::serve(Listener::unix(&narrow).unwrap(), routes::public(&app), limits, stop.clone()));
     tokio::spawn(listen::serve(admin, routes::admin(&app), limits, stop.clone()));
-    Running { db, address, socket, allowlist, config: live, stop, _directory: directory }
+    Running { db, address, socket, narrow, allowlist, config: live, stop, _directory: directory }
 }
 
 fn write_config(directory: &Path, server: &[&str], github: &str, sections: &str) -> PathBuf {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -30,6 +30,9 @@ const BREATH_WHEN_BUSY: Duration = Duration::from_secs(1);
 /// Looks again at least this often: what other daemons store, and what jobs did, wakes nobody here.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// The store answers a reader who begins within this.
+const LOOKS_WITHIN: Duration = Duration::from_secs(5);
+
 /// What one look found.
 #[derive(Debug, Default)]
 pub(super) struct News {
@@ -49,7 +52,7 @@ pub(super) struct Told {
 /// Where readers subscribe.
 pub(in crate::http) struct Feed {
     news: broadcast::Sender<Arc<News>>,
-    wanted: Arc<Notify>,
+    arrivals: mpsc::Sender<oneshot::Sender<()>>,
     places: Arc<Semaphore>,
 }
 
@@ -63,17 +66,20 @@ impl Feed {
     /// Starts the task, which ends when `stopping` is cancelled.
     pub(in crate::http) fn start(db: Db, ingest: Ingest, stopping: CancellationToken) -> Self {
         let (news, _) = broadcast::channel(WAITING_NEWS);
-        let wanted = Arc::new(Notify::new());
-        let look = Look { db, ingest, news: news.clone(), wanted: Arc::clone(&wanted), known: None };
+        let (arrivals, arriving) = mpsc::channel(MOST_READERS);
+        let look = Look { db, ingest, news: news.clone(), arriving, known: None };
         tokio::spawn(async move { stopping.run_until_cancelled(look.go_on()).await });
-        Self { news, wanted, places: Arc::new(Semaphore::new(MOST_READERS)) }
+        Self { news, arrivals, places: Arc::new(Semaphore::new(MOST_READERS)) }
     }
 
-    /// `None`: all are taken.
-    pub(super) fn place(&self) -> Option<Place> {
+    /// A place, once the feed knows where things stand: whatever is stored from then on is told. `None`: all are taken,
+    /// or the store does not say.
+    pub(super) async fn place(&self) -> Option<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let news = self.news.subscribe();
-        self.wanted.notify_one();
+        let (looked, known) = oneshot::channel();
+        self.arrivals.send(looked).await.ok()?;
+        tokio::time::timeout(LOOKS_WITHIN, known).await.ok()?.ok()?;
         Some(Place { news, _permit: permit })
     }
 }
@@ -83,7 +89,7 @@ struct Look {
     db: Db,
     ingest: Ingest,
     news: broadcast::Sender<Arc<News>>,
-    wanted: Arc<Notify>,
+    arriving: mpsc::Receiver<oneshot::Sender<()>>,
     /// What was last seen; `None`: nobody looked for a while.
     known: Option<Known>,
 }
@@ -99,20 +105,26 @@ struct Known {
 impl Look {
     async fn go_on(mut self) {
         let mut stored = self.ingest.subscribe();
+        let mut waiting = Vec::new();
         loop {
             if self.news.receiver_count() == 0 {
                 self.known = None;
-                self.wanted.notified().await;
+                let Some(arrived) = self.arriving.recv().await else { return };
+                waiting.push(arrived);
             }
+            waiting.extend(std::iter::from_fn(|| self.arriving.try_recv().ok()));
             stored.mark_unchanged();
             match self.look().await {
-                // Nobody may be there any more.
-                Ok(Some(news)) => drop(self.news.send(Arc::new(news))),
-                Ok(None) => {}
+                Ok(news) => {
+                    // Nobody may be there any more, neither to read nor to begin.
+                    news.map(|news| self.news.send(Arc::new(news)));
+                    waiting.drain(..).for_each(|arrived| drop(arrived.send(())));
+                }
                 Err(error) => tracing::warn!(%error, "live pages are not told what is new"),
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
+                Some(arrived) = self.arriving.recv() => waiting.push(arrived),
                 _ = stored.changed() => {
                     let breath = if self.ingest.is_busy() { BREATH_WHEN_BUSY } else { BREATH };
                     tokio::time::sleep(breath).await;

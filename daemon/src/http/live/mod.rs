@@ -63,9 +63,8 @@ async fn listen(asked: Asked, rows: bool) -> Result<Response, HttpError> {
     if !api::is_offered(Op::EventsTail.operation(), &caller) {
         return Err(HttpError::Forbidden("this key is not for events".to_owned()));
     }
-    let place = app.feed().place().ok_or_else(|| {
-        let told = format!("{MOST_READERS} pages are live already: this one is complete without, and tries again");
-        HttpError::NotYet(told)
+    let place = app.feed().place().await.ok_or_else(|| {
+        HttpError::NotYet(format!("{MOST_READERS} pages are live already, or the store does not answer"))
     })?;
     let reader = match rows {
         true => {

@@ -215,7 +215,8 @@ impl Db {
     ) -> Result<Vec<EventSql>, StoreError> {
         let (dialect, oldest_first) = (self.dialect(), filter.newer_than.is_some());
         let (table, place, cursor) = ("event_receipts e", "e.repository_id", "e.id");
-        let share = Share { set, dialect, table, place, cursor, oldest_first, rows, ends: end.is_some(), made_at: None };
+        let share =
+            Share { set, dialect, table, place, cursor, oldest_first, rows, ends: end.is_some(), made_at: None };
         let order = filter.order();
         // Failed ones: event_receipts_failed; received ones: jobs_active.
         let few = filter.status.is_some_and(|status| status != EventStatus::Processed);

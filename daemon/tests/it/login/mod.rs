@@ -134,11 +134,14 @@ impl Browser {
         self.client.request(method, format!("{}{path}", self.base))
     }
 
+    pub(crate) fn with_cookies(&self, request: RequestBuilder) -> RequestBuilder {
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if cookies.is_empty() { request } else { request.header("cookie", cookies.join("; ")) }
+    }
+
     /// Sends it with the cookies, and keeps those that come.
     pub(crate) async fn send(&mut self, request: RequestBuilder) -> Page {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = if cookies.is_empty() { request } else { request.header("cookie", cookies.join("; ")) };
-        let answer = request.send().await.unwrap();
+        let answer = self.with_cookies(request).send().await.unwrap();
         for line in answer.headers().get_all("set-cookie") {
             let line = line.to_str().unwrap();
             assert!(
