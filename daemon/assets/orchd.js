@@ -76,18 +76,34 @@ function watch(element) {
 }
 
 function stream(body) {
+  const renew = (data) => {
+    const fresh = parse(`<table><tbody>${data}</tbody></table>`).querySelector('tr');
+    if (!fresh) return null;
+    localise(fresh);
+    const known = body.querySelector(`tr[data-id="${CSS.escape(fresh.dataset.id)}"]`);
+    if (!known) return fresh;
+    known.replaceWith(fresh);
+    return null;
+  };
   listen(body.dataset.stream, {
+    state: ({ data }) => renew(data),
     row: ({ data }) => {
-      const fresh = parse(`<table><tbody>${data}</tbody></table>`).querySelector('tr');
+      const fresh = renew(data);
       if (!fresh) return;
-      localise(fresh);
-      const known = body.querySelector(`tr[data-id="${CSS.escape(fresh.dataset.id)}"]`);
-      if (known) return known.replaceWith(fresh);
       fresh.classList.add('new');
       body.prepend(fresh);
       document.querySelector('[data-when-empty]')?.remove();
       body.closest('table').hidden = false;
       while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
+    },
+    skipped: () => {
+      const table = body.closest('table');
+      if (table.previousElementSibling?.matches('[data-skipped]')) return;
+      const note = document.createElement('p');
+      note.className = 'notice';
+      note.dataset.skipped = '';
+      note.textContent = 'More arrives than is shown here: narrow the filters, or reload the page to see all of it.';
+      table.before(note);
     },
     behind: () => location.reload(),
   });

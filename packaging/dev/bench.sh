@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make bench`: what the README claims, measured; writes docs/benchmarks.md. `packaging/dev/bench.sh --quick` prints a
-# short run instead, `--only=audit` (or `ingest`, `latency`, `footprint`, `backtest`, `reads`) one section.
+# short run instead, `--only=audit` (or `ingest`, `latency`, `footprint`, `backtest`, `reads`, `pages`, `live`) one section.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -26,7 +26,7 @@ trap stop_cluster EXIT
 cd /
 "${as_postgres[@]}" "$bin/initdb" -D "$cluster/data" -U orchd --auth=trust -E UTF8 >/dev/null
 "${as_postgres[@]}" "$bin/pg_ctl" -D "$cluster/data" -w -l "$cluster/log" \
-    -o "-c listen_addresses=127.0.0.1 -p $port -k $cluster -c max_wal_size=4GB -c min_wal_size=3GB" start >/dev/null
+    -o "-c listen_addresses=127.0.0.1 -p $port -k $cluster -c max_wal_size=4GB -c min_wal_size=3GB -c autovacuum_naptime=5s" start >/dev/null
 # A server in use writes its log into files that it has used before. A new one makes them under load, and the slowest
 # answers then take 65 ms instead of 20.
 "$bin/psql" -q -h 127.0.0.1 -p "$port" -U orchd postgres \

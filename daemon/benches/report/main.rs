@@ -2,13 +2,14 @@
 //!
 //! `--hmac-only PORT` serves the webhook route with nothing behind the signature: what ingest is compared with.
 //! `--quick` measures for two seconds each and prints instead of writing; so does `--only=SECTION` (`ingest`, `latency`,
-//! `footprint`, `audit`, `backtest`, `reads`), which measures in full.
+//! `footprint`, `audit`, `backtest`, `reads`, `pages`, `live`), which measures in full.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a report for a person")]
 #![allow(unreachable_pub, reason = "nothing outside sees a benchmark")]
 
 mod audit;
 mod backtest;
+mod dashboard;
 mod footprint;
 mod hmac_only;
 mod ingest;
@@ -74,6 +75,17 @@ fn main() -> Result<()> {
         writeln!(report, "\n## Reads\n\nWhat the API asks of a database of {events} events. {READS}")?;
         report += &reads::run(dir.path(), &database, events)?;
     }
+    if only("pages") {
+        let database = std::env::var("ORCHD_BENCH_POSTGRES").context("run this through `make bench`")?;
+        let events = if quick { 20_000 } else { 1_000_000 };
+        writeln!(report, "\n## Pages\n\nThe dashboard on that database of {events} events. {PAGES}")?;
+        report += &dashboard::pages(dir.path(), &database, events)?;
+    }
+    if only("live") {
+        report += "\n## Live readers\n\n";
+        report += LIVE;
+        report += &dashboard::live(dir.path(), &load::examples()?, seconds)?;
+    }
     println!("{report}");
     // A part is no report.
     if !quick && !args.iter().any(|arg| arg.starts_with("--only=")) {
@@ -115,6 +127,15 @@ The rules look at what payloads tell; events of kinds that no rule waits for are
 const READS: &str = "Pages of 50, each asked for a hundred times; a fifth of the events is
 decided, two decisions each, in 2,000 repositories of 20 installations, few of which have most of the events. Lists by who asks, that
 is, which repositories they see. This section alone: `packaging/dev/bench.sh --only=reads`.
+";
+
+const PAGES: &str = "Every page, a hundred times each, one after the other over one connection, as an
+admin of the site who signed in; from the request to the last byte of the answer.
+";
+
+const LIVE: &str = "Deliveries as above at 64 connections on SQLite, with and without pages that listen to all events, in turn, three times each. The readers
+are on the same cores.
+
 ";
 
 fn machine() -> Result<String> {

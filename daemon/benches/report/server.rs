@@ -78,6 +78,11 @@ pub fn free_port() -> Result<u16> {
 
 /// Writes a config into a directory of its own (the daemon watches it), and starts the daemon on it.
 pub fn orchd(dir: &Path, database: &str, rules: &str, github: &str) -> Result<Server> {
+    orchd_at(dir, database, rules, github, "")
+}
+
+/// As [`orchd`], with lines below `server:`.
+pub fn orchd_at(dir: &Path, database: &str, rules: &str, github: &str, lines: &str) -> Result<Server> {
     let port = free_port()?;
     let etc = dir.join("etc");
     std::fs::create_dir_all(&etc)?;
@@ -87,7 +92,7 @@ pub fn orchd(dir: &Path, database: &str, rules: &str, github: &str) -> Result<Se
     std::fs::write(
         &config,
         format!(
-            "server:\n  listen: 127.0.0.1:{port}\n  admin_socket: {}\ndatabase:\n  url: \"{database}\"\n  objects: {}\n\
+            "server:\n  listen: 127.0.0.1:{port}\n  admin_socket: {}\n{lines}database:\n  url: \"{database}\"\n  objects: {}\n\
              github:\n  webhook_secrets: [{{file: {}}}]\n{github}{rules}",
             dir.join("orchd.sock").display(),
             dir.join("objects").display(),

@@ -214,7 +214,7 @@ impl Share<'_> {
             Way::Test => {
                 query.push(format_args!(" AND {}{} IN ", self.by_no_index(), self.place));
                 self.set.push(query, self.dialect);
-                self.push_since(query);
+                self.push_since(query, self.place);
                 conditions(query);
             }
             Way::Walk => self.push_walk(query, bounds, conditions),
@@ -222,11 +222,12 @@ impl Share<'_> {
         }
     }
 
-    fn push_since<DB: Database>(&self, query: &mut QueryBuilder<DB>) {
+    /// `place` is the row's, or the one of which it is a row: then that is asked once for all its rows.
+    fn push_since<DB: Database>(&self, query: &mut QueryBuilder<DB>, place: &str) {
         let Some(made_at) = self.made_at else { return };
         query.push(match (self.dialect, self.set.kind) {
-            (Dialect::Postgres, Kind::Lanes) => since_named(&format!("({} COLLATE \"default\")", self.place), made_at),
-            _ => since_named(self.place, made_at),
+            (Dialect::Postgres, Kind::Lanes) => since_named(&format!("({place} COLLATE \"default\")"), made_at),
+            _ => since_named(place, made_at),
         });
     }
 
@@ -250,7 +251,7 @@ impl Share<'_> {
         bounds(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {WALK}) {alias} WHERE {place} IN "));
         self.set.push(query, self.dialect);
-        self.push_since(query);
+        self.push_since(query, self.place);
         conditions(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows}{tail}"));
     }
@@ -302,7 +303,7 @@ impl Share<'_> {
             Dialect::Postgres => ("LATERAL (".to_owned(), ") x"),
         };
         query.push(format_args!("{head}SELECT {cursor} FROM {table} WHERE {place} = {of}{bound}"));
-        self.push_since(query);
+        self.push_since(query, of);
         conditions(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows}{tail}"));
     }

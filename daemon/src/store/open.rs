@@ -106,7 +106,9 @@ async fn open_postgres(url: &str) -> Result<Pools, OpenError> {
     // The parser's error is not shown: it could quote the password.
     let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl("not a PostgreSQL URL".to_owned()))?;
     // Compiling a statement takes longer than any here runs; the planner takes lists for longer than they are, and would.
-    let options = options.options([("lock_timeout", "5s"), ("jit", "off")]);
+    // And it takes few rows for one repository's, and would read all of them to sort them, where an index has them in order.
+    let planning = [("jit", "off"), ("enable_bitmapscan", "off")];
+    let options = options.options([("lock_timeout", "5s")]).options(planning);
     let options = options.application_name("orchd").statement_cache_capacity(STATEMENTS);
     let pool = PgPoolOptions::new().acquire_timeout(PATIENCE).max_connections(16).connect_with(options).await;
     let pool = pool.map_err(StoreError::from)?;

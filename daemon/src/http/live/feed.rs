@@ -36,7 +36,7 @@ const LOOKS_WITHIN: Duration = Duration::from_secs(5);
 /// What one look found.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Events that arrived, oldest first, then those whose state changed.
+    /// Events whose state changed, then those that arrived, each oldest first.
     pub(super) rows: Vec<Told>,
     /// Events that arrived are not all among the rows: too many came at once.
     pub(super) is_short: bool,
@@ -149,16 +149,20 @@ impl Look {
         let (new, old): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id.0 > before.newest);
         let is_other = |row: &EventRow| before.states.get(&row.id.0).is_some_and(|was| *was != row.processing_status);
         let changed = old.into_iter().filter(is_other);
-        let told: Vec<Told> =
-            new.into_iter().map(|row| tell(row, true)).chain(changed.map(|row| tell(row, false))).collect();
+        let told = changed.map(|row| tell(row, false)).chain(new.into_iter().map(|row| tell(row, true)));
+        let told: Vec<Told> = told.collect();
         let is_same = told.is_empty() && before.audited == now.audited && before.queued == now.queued;
         Ok((!is_same).then_some(News { rows: told, is_short }))
     }
 }
 
-/// Only what arrived has an id to come back with.
+/// `row`: it arrived, and has an id to come back with; `state`: what is told of it is another now.
 pub(super) fn tell(row: EventRow, is_new: bool) -> Told {
     let html = event_row(&row);
-    let frame = message("row", is_new.then_some(row.id.0), &html).into();
+    let frame = match is_new {
+        true => message("row", Some(row.id.0), &html),
+        false => message("state", None, &html),
+    };
+    let frame = frame.into();
     Told { row, frame }
 }

@@ -2,7 +2,8 @@
 //!
 //! | URL | what |
 //! |---|---|
-//! | `GET /live/events?…` | `row`: an event that arrived, or whose state changed, as a row of HTML; the filters of the list of events |
+//! | `GET /live/events?…` | `row`: an event that arrived, `state`: one that changed, as a row of HTML; the filters of the list of events |
+//! | | `skipped`: more came than is told; `behind`: more was missed than is told, the page should be looked at anew |
 //! | `GET /live/changes` | `changed`: something happened since; at most once a second |
 //!
 //! Owns the streams and how much waits for them. One task reads the store for all readers, and only while there are some;

@@ -27,7 +27,7 @@ const WAITING_FRAMES: usize = 2;
 /// Whoever takes nothing for so long is dropped.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
-/// Rows sent at once. When more come, the page is asked to look again.
+/// Rows sent at once, the newest. When more come, it is told that some are left out: nobody could read them.
 const MOST_AT_ONCE: usize = 50;
 
 /// Rows that somebody who comes back is caught up with; whoever missed more looks at the page again.
@@ -119,19 +119,16 @@ impl Reader {
     /// What of the news is for this reader.
     fn told(&mut self, news: &News) -> Option<Bytes> {
         let Some(filter) = &self.filter else { return Some(message("changed", None, "").into()) };
-        if news.is_short {
-            self.next = Next::Nothing;
-            return Some(behind());
-        }
         let among = Among::of(&self.caller.sight);
         let fits = |row: &EventRow| among.has(row.repository.as_ref()) && filter.fits(row) && self.is_told(row);
-        let frames: Vec<&Bytes> = news.rows.iter().filter(|told| fits(&told.row)).map(|told| &told.frame).collect();
+        let mut frames: Vec<&Bytes> = news.rows.iter().filter(|told| fits(&told.row)).map(|told| &told.frame).collect();
         if frames.is_empty() {
             return None;
         }
-        if frames.len() > MOST_AT_ONCE {
-            self.next = Next::Nothing;
-            return Some(behind());
+        let skipped = message("skipped", None, "").into();
+        if frames.len() > MOST_AT_ONCE || news.is_short {
+            frames.drain(..frames.len().saturating_sub(MOST_AT_ONCE));
+            frames.insert(0, &skipped);
         }
         let mut all = BytesMut::with_capacity(frames.iter().map(|frame| frame.len()).sum());
         frames.into_iter().for_each(|frame| all.extend_from_slice(frame));

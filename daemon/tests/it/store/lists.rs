@@ -97,7 +97,7 @@ on_both! {
         let db = place.open().await;
         let by = |actor: &str| NewEvent { actor: Some(actor.to_owned()), awaited: false, ..event("acme/web", 1) };
         let first = store(&db, vec![by("mona")]).await[0];
-        for _ in 0..21 {
+        for _ in 0..11 {
             store(&db, (0..1_000).map(|_| by("hubot")).collect()).await;
         }
         let last = store(&db, vec![by("mona")]).await[0];
@@ -140,7 +140,7 @@ on_both! {
         };
         let mona = || by(Actor::Person("mona".to_owned()));
         db.audit(vec![mona()]).await.unwrap();
-        for _ in 0..21 {
+        for _ in 0..11 {
             db.audit((0..1_000).map(|_| by(OPERATOR)).collect()).await.unwrap();
         }
         db.audit(vec![mona()]).await.unwrap();
