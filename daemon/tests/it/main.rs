@@ -19,6 +19,7 @@ mod config_put;
 mod crash;
 mod dependencies;
 mod described;
+mod doctor;
 mod emulator;
 mod examples;
 mod generated;

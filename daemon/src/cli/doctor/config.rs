@@ -1,0 +1,98 @@
+//! The config, and the secrets it names.
+
+use std::ffi::OsString;
+
+use chrono::Utc;
+
+use super::{Asked, Finding, Seen};
+use crate::actions;
+use crate::config::{self, Config, Problem, SecretPlace, SecretSource};
+
+/// Findings about the config and its secrets, and the config when it can be used.
+pub(super) fn look(asked: &Asked) -> (Vec<Finding>, Option<Config>) {
+    let env = |name: &str| {
+        let known = std::env::var_os(name);
+        known.or_else(|| (name == "CREDENTIALS_DIRECTORY").then(|| credentials(asked)).flatten())
+    };
+    let path = &asked.config;
+    let places = config::secret_places(path, &env);
+    let (problems, config) = match config::load_in(path, actions::kinds(), Utc::now(), &env) {
+        Ok(config) => (Vec::new(), Some(config)),
+        Err(problems) => (problems.0, None),
+    };
+    let place_of = |problem: &Problem| places.iter().find(|place| place.is_of(problem));
+    let (of_secrets, others): (Vec<_>, Vec<_>) =
+        problems.iter().map(|problem| (problem, place_of(problem))).partition(|(_, place)| place.is_some());
+    let shown = path.display();
+    let config_seen = match (others.first(), &config) {
+        (Some((first, _)), _) => {
+            let more = match others.len() {
+                1 => String::new(),
+                count => format!(", and {} more", count - 1),
+            };
+            let Problem { file, line, column, message } = first;
+            let told = format!("{}:{line}:{column}: {message}{more}", file.display());
+            Seen::fault(told, format!("mend the file; `orchd config check {shown}` tells all that is wrong with it"))
+        }
+        (None, Some(config)) => {
+            Seen::well(format!("{shown} validates: {} rules, revision {}", config.rules.len(), config.revision.hash))
+        }
+        (None, None) => Seen::skipped("not before `secrets` is mended"),
+    };
+    let secrets = of_secrets.iter().filter_map(|(problem, place)| Some(unusable(problem, (*place)?)));
+    let readable = match places.len() {
+        0 => "the config names none".to_owned(),
+        1 => "the one the config names can be read".to_owned(),
+        count => format!("all {count} that the config names can be read"),
+    };
+    let secrets_seen = Seen::worst(secrets.collect(), readable);
+    (vec![config_seen.named("config"), secrets_seen.named("secrets")], config)
+}
+
+/// The directory that systemd shows the running service, when it is there.
+fn credentials(asked: &Asked) -> Option<OsString> {
+    asked.credentials.is_dir().then(|| asked.credentials.clone().into_os_string())
+}
+
+fn unusable(problem: &Problem, place: &SecretPlace) -> Seen {
+    let told = format!("`{}` (line {}): {}", place.key, problem.line, problem.message);
+    let seen = match &place.source {
+        SecretSource::File(path) => Seen::fault(told, filled(&place.key, &path.display().to_string())),
+        SecretSource::Credential { file: Some(path), .. } => {
+            Seen::fault(told, filled(&place.key, &path.display().to_string()))
+        }
+        SecretSource::Credential { name, file: None } => Seen::fault(
+            told,
+            format!(
+                "run this as root while the service runs, or with CREDENTIALS_DIRECTORY set to the directory that \
+                 holds {name}"
+            ),
+        ),
+        SecretSource::Variable(name) => Seen::fault(told, format!("set the environment variable {name}")),
+    };
+    if matches!(place.source, SecretSource::File(_)) { seen } else { seen.or(origin(&place.key)) }
+}
+
+/// How to come by a secret, for a file.
+fn filled(key: &str, path: &str) -> String {
+    match key {
+        "github.webhook_secrets" => format!(
+            "openssl rand -hex 32 > {path} && chmod 600 {path}, and set the same as the App's webhook secret on GitHub"
+        ),
+        "login.keys" => format!("openssl rand -base64 32 > {path} && chmod 600 {path}"),
+        _ => format!("{}; put it into {path} and chmod 600 {path}", origin(key)),
+    }
+}
+
+fn origin(key: &str) -> String {
+    match key {
+        "github.private_key" => "GitHub makes one on the App's page: Private keys, Generate a private key".to_owned(),
+        "github.client_secret" => {
+            "GitHub makes one on the App's page: Client secrets, Generate a new client secret".to_owned()
+        }
+        "github.webhook_secrets" => "it is the App's webhook secret on GitHub".to_owned(),
+        "login.keys" => "openssl rand -base64 32 makes one".to_owned(),
+        "database.url" => "it is the database's whole URL: postgres://USER:PASSWORD@HOST/NAME".to_owned(),
+        other => format!("it is what `{other}` takes"),
+    }
+}
