@@ -1,6 +1,9 @@
 //! The config, and the secrets it names.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::Path;
 
 use chrono::Utc;
 
@@ -10,10 +13,7 @@ use crate::config::{self, Config, Problem, SecretPlace, SecretSource};
 
 /// Findings about the config and its secrets, and the config when it can be used.
 pub(super) fn look(asked: &Asked) -> (Vec<Finding>, Option<Config>) {
-    let env = |name: &str| {
-        let known = std::env::var_os(name);
-        known.or_else(|| (name == "CREDENTIALS_DIRECTORY").then(|| credentials(asked)).flatten())
-    };
+    let env = |name: &str| variable(asked, name);
     let path = &asked.config;
     let places = config::secret_places(path, &env);
     let (problems, config) = match config::load_in(path, actions::kinds(), Utc::now(), &env) {
@@ -24,8 +24,9 @@ pub(super) fn look(asked: &Asked) -> (Vec<Finding>, Option<Config>) {
     let (of_secrets, others): (Vec<_>, Vec<_>) =
         problems.iter().map(|problem| (problem, place_of(problem))).partition(|(_, place)| place.is_some());
     let shown = path.display();
-    let config_seen = match (others.first(), &config) {
-        (Some((first, _)), _) => {
+    let config_seen = match (reach(path), others.first(), &config) {
+        (Err(error), ..) => unread(path, &error),
+        (Ok(_), Some((first, _)), _) => {
             let more = match others.len() {
                 1 => String::new(),
                 count => format!(", and {} more", count - 1),
@@ -34,10 +35,10 @@ pub(super) fn look(asked: &Asked) -> (Vec<Finding>, Option<Config>) {
             let told = format!("{}:{line}:{column}: {message}{more}", file.display());
             Seen::fault(told, format!("mend the file; `orchd config check {shown}` tells all that is wrong with it"))
         }
-        (None, Some(config)) => {
+        (Ok(_), None, Some(config)) => {
             Seen::well(format!("{shown} validates: {} rules, revision {}", config.rules.len(), config.revision.hash))
         }
-        (None, None) => Seen::skipped("not before `secrets` is mended"),
+        (Ok(_), None, None) => Seen::skipped("not before `secrets` is mended"),
     };
     let secrets = of_secrets.iter().filter_map(|(problem, place)| Some(unusable(problem, (*place)?)));
     let readable = match places.len() {
@@ -49,9 +50,32 @@ pub(super) fn look(asked: &Asked) -> (Vec<Finding>, Option<Config>) {
     (vec![config_seen.named("config"), secrets_seen.named("secrets")], config)
 }
 
-/// The directory that systemd shows the running service, when it is there.
-fn credentials(asked: &Asked) -> Option<OsString> {
-    asked.credentials.is_dir().then(|| asked.credentials.clone().into_os_string())
+/// A variable of the environment. Credentials are, unless it says otherwise, where systemd shows them to the running service.
+pub(super) fn variable(asked: &Asked, name: &str) -> Option<OsString> {
+    let credentials = || {
+        let asked_for = name == "CREDENTIALS_DIRECTORY" && asked.credentials.is_dir();
+        asked_for.then(|| asked.credentials.clone().into_os_string())
+    };
+    std::env::var_os(name).or_else(credentials)
+}
+
+/// Whether the file can be read. A FIFO, which would block, is left to whoever reads the config: it refuses it.
+fn reach(path: &Path) -> io::Result<()> {
+    if path.metadata()?.is_file() { File::open(path).map(drop) } else { Ok(()) }
+}
+
+fn unread(path: &Path, error: &io::Error) -> Seen {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Seen::fault(
+            format!("there is no {shown}"),
+            "orchd setup --public-url URL makes one; if it is elsewhere: --config FILE",
+        ),
+        _ => Seen::fault(
+            format!("{shown} cannot be read: {error}"),
+            "run this as root or as orchd's user (sudo -u orchd orchd doctor)",
+        ),
+    }
 }
 
 fn unusable(problem: &Problem, place: &SecretPlace) -> Seen {

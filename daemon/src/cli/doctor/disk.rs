@@ -36,6 +36,7 @@ fn places(scene: &Scene) -> Vec<PathBuf> {
 fn look(places: &[PathBuf]) -> Seen {
     let mut troubles: Vec<Seen> = Vec::new();
     let mut free = Vec::new();
+    let mut seen = Vec::new();
     for place in places {
         // What is not there yet is made by the first start, in the nearest one above it.
         let Some(there) = place.ancestors().find(|place| place.is_dir()) else { continue };
@@ -50,7 +51,10 @@ fn look(places: &[PathBuf]) -> Seen {
             ));
         }
         match rustix::fs::statvfs(there) {
+            // Two directories on one file system have one trouble.
+            Ok(stat) if seen.contains(&(stat.f_fsid, stat.f_blocks)) => {}
             Ok(stat) => {
+                seen.push((stat.f_fsid, stat.f_blocks));
                 let bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
                 troubles.extend(room(there, bytes, &stat));
                 free.push(format!("{} free for {}", size(bytes), place.display()));
@@ -61,14 +65,7 @@ fn look(places: &[PathBuf]) -> Seen {
             )),
         }
     }
-    free.dedup();
-    Seen::worst(one_of_each(troubles), free.join(", "))
-}
-
-/// Two directories on one file system have one trouble.
-fn one_of_each(mut troubles: Vec<Seen>) -> Vec<Seen> {
-    troubles.dedup_by(|one, other| one.told == other.told);
-    troubles
+    Seen::worst(troubles, free.join(", "))
 }
 
 fn room(place: &Path, bytes: u64, stat: &StatVfs) -> Option<Seen> {

@@ -12,6 +12,8 @@ pub(super) const CHECK: Check =
 
 /// Group and others may do nothing.
 const PRIVATE: u32 = 0o077;
+/// Where systemd shows services their credentials: systemd.exec(5).
+const SYSTEMDS: &str = "/run/credentials";
 /// Others may not write.
 const WRITTEN_BY_OTHERS: u32 = 0o002;
 
@@ -19,7 +21,7 @@ fn look(scene: &Scene) -> Seen {
     let path = &scene.config.revision.path;
     let mut faults = Vec::new();
     let mut seen = 0;
-    for file in secrets(path).into_iter().chain(database(scene)) {
+    for file in secrets(scene).into_iter().chain(database(scene)) {
         let Some(mode) = mode(&file) else { continue };
         seen += 1;
         if mode & PRIVATE != 0 {
@@ -43,12 +45,14 @@ fn look(scene: &Scene) -> Seen {
     )
 }
 
-/// Files of secrets. Those of systemd's credentials are systemd's to guard.
-fn secrets(config: &Path) -> Vec<PathBuf> {
-    let places = config::secret_places(config, &|_| None);
+/// Files of secrets. Those that systemd shows a service are systemd's to guard.
+fn secrets(scene: &Scene) -> Vec<PathBuf> {
+    let env = |name: &str| super::config::variable(&scene.asked, name);
+    let places = config::secret_places(&scene.config.revision.path, &env);
     let files = places.into_iter().filter_map(|place| match place.source {
         SecretSource::File(path) => Some(path),
-        SecretSource::Credential { .. } | SecretSource::Variable(_) => None,
+        SecretSource::Credential { file, .. } => file.filter(|file| !file.starts_with(SYSTEMDS)),
+        SecretSource::Variable(_) => None,
     });
     let mut files: Vec<PathBuf> = files.collect();
     files.sort();

@@ -100,7 +100,8 @@ fn events(scene: &Scene) -> Seen {
             faults.push(Seen::fault(told, format!("whoever owns {account} accepts the App's new permissions: {page}")));
         }
     }
-    Seen::worst(faults, format!("the App subscribes to all {} events that are waited for", awaited.len()))
+    let names: Vec<&str> = awaited.keys().copied().collect();
+    Seen::worst(faults, format!("the App subscribes to what is waited for:{}", list("", &names)))
 }
 
 /// Events that the App has to subscribe to, and who waits for them. GitHub tells every App of its installations.

@@ -102,7 +102,8 @@ fn refused(host: &str, why: &CertificateError) -> Seen {
             format!("the certificate that {host} shows is for another name"),
             format!("get one for {host} (certbot -d {host}), or set server.public_url to the name it is for"),
         ),
-        CertificateError::UnknownIssuer => Seen::fault(
+        // An authority that is called as a known one is, and is another.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Seen::fault(
             format!("the certificate of {host} is from nobody this machine trusts: GitHub would trust it no more"),
             "get one from a public authority (certbot, Caddy), and have the proxy send the whole chain (fullchain.pem)",
         ),

@@ -17,6 +17,12 @@ struct Planted {
 
 const PLANTED: &[Planted] = &[
     Planted {
+        plant: |story| std::fs::remove_file(story.config()).unwrap(),
+        check: "config",
+        told: "there is no PATH/orchd.yaml",
+        advice: "orchd setup --public-url URL makes one",
+    },
+    Planted {
         plant: |story| edit(story, "rules:\n", "rulez: []\nrules:\n"),
         check: "config",
         told: "PATH/orchd.yaml:",
@@ -110,6 +116,16 @@ async fn a_socket_left_behind_says_that_no_daemon_runs() {
     assert_eq!((report.code, report.in_state("warning")), (Some(0), vec!["daemon", "socket"]), "{report:#?}");
     assert!(report.findings["socket"]["told"].as_str().unwrap().contains("left behind by one that is gone"));
     assert_eq!(report.findings["socket"]["advice"][0], "systemctl start orchd");
+}
+
+#[tokio::test]
+async fn what_signing_in_lacks_is_worth_a_look() {
+    let story = prepare(Database::Sqlite, "https://localhost").await;
+    edit(&story, "\nlogin: {keys:", "\n# login: {keys:");
+    let report = examine(&story, &["--offline"]).await;
+    assert_eq!((report.code, report.state("sign-in")), (Some(0), "warning"), "{report:#?}");
+    let advice = report.findings["sign-in"]["advice"][0].as_str().unwrap();
+    assert!(advice.contains("openssl rand -base64 32") && advice.contains("login.keys"), "{advice}");
 }
 
 #[tokio::test]

@@ -175,4 +175,27 @@ async fn all_is_well(database: Database) {
     assert_eq!(story.github.requests().len(), asked, "GitHub was not asked");
 }
 
+#[tokio::test]
+async fn a_daemon_that_hangs_is_found() {
+    let story = well(Database::Sqlite).await;
+    story.signal("STOP");
+    let report = examine(&story, &[]).await;
+    report.is_alone("daemon", "it does not answer within 10 s", "systemctl restart orchd");
+    assert_eq!(report.state("webhook"), "skipped");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_restart_is_worth_a_look() {
+    let mut story = well(Database::Sqlite).await;
+    let other = crate::port::free_port();
+    edit(&story, &format!("listen: 127.0.0.1:{}\n", story.port), &format!("listen: 127.0.0.1:{other}\n"));
+    story.wait_for("the daemon knows", |story| {
+        story.json(&["status"])["config"]["needs_restart"].as_array().is_some_and(|keys| !keys.is_empty())
+    });
+    let report = examine(&story, &[]).await;
+    assert_eq!((report.code, report.in_state("warning")), (Some(0), vec!["daemon"]), "{report:#?}");
+    assert!(report.findings["daemon"]["told"].as_str().unwrap().contains("wait for a restart"), "{report:#?}");
+    assert_eq!(report.findings["daemon"]["advice"][0], "systemctl restart orchd");
+}
+
 crate::on_both_databases!(a_daemon_with_which_all_is_well_gives_a_green_list, all_is_well);
