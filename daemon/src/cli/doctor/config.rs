@@ -46,7 +46,10 @@ pub(super) fn look(asked: &Asked) -> (Vec<Finding>, Option<Config>) {
         1 => "the one the config names can be read".to_owned(),
         count => format!("all {count} that the config names can be read"),
     };
-    let secrets_seen = Seen::worst(secrets.collect(), readable);
+    let secrets_seen = match reach(path) {
+        Ok(()) => Seen::worst(secrets.collect(), readable),
+        Err(_) => Seen::skipped("not before `config` is mended"),
+    };
     (vec![config_seen.named("config"), secrets_seen.named("secrets")], config)
 }
 

@@ -93,7 +93,7 @@ fn room(place: &Path, bytes: u64, stat: &StatVfs) -> Option<Seen> {
 fn size(bytes: u64) -> String {
     let (tenths, unit) = match bytes {
         0..1_000_000_000 => return format!("{} MB", bytes / 1_000_000),
-        0..1_000_000_000_000 => (bytes / 100_000_000, "GB"),
+        1_000_000_000..1_000_000_000_000 => (bytes / 100_000_000, "GB"),
         _ => (bytes / 100_000_000_000, "TB"),
     };
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
