@@ -42,30 +42,35 @@ impl Shared {
     }
 
     pub fn settings(&self, config: &Config) -> Settings {
-        let github = &config.github;
-        Settings {
-            api_url: github.api_url.clone(),
-            issuer: github.client_id.clone().or_else(|| github.app_id.map(|id| id.to_string())),
-            private_key: github.private_key.clone(),
-            timeout: github.timeout,
-            terms: Terms {
-                points_a_minute: github.limits.points_a_minute,
-                content_a_minute: github.limits.content_a_minute,
-                content_an_hour: github.limits.content_an_hour,
-                write_spacing: github.limits.write_spacing,
-                at_once: github.limits.at_once,
-                // Connecting and sending, then reading, and some for the way.
-                answer_within: github.timeout * 2 + Duration::from_secs(5),
-            },
-            breaker: BreakerTerms {
-                failures: github.breaker.failures,
-                open: github.breaker.open,
-                open_cap: github.breaker.open_cap,
-            },
-            budgets: self.budgets.clone(),
-            cache: github.cache,
-            heard: self.heard.clone(),
-        }
+        settings(config, self.budgets.clone(), self.heard.clone())
+    }
+}
+
+/// How a config says that GitHub is reached.
+pub fn settings(config: &Config, budgets: Budgets, heard: Heard) -> Settings {
+    let github = &config.github;
+    Settings {
+        api_url: github.api_url.clone(),
+        issuer: github.client_id.clone().or_else(|| github.app_id.map(|id| id.to_string())),
+        private_key: github.private_key.clone(),
+        timeout: github.timeout,
+        terms: Terms {
+            points_a_minute: github.limits.points_a_minute,
+            content_a_minute: github.limits.content_a_minute,
+            content_an_hour: github.limits.content_an_hour,
+            write_spacing: github.limits.write_spacing,
+            at_once: github.limits.at_once,
+            // Connecting and sending, then reading, and some for the way.
+            answer_within: github.timeout * 2 + Duration::from_secs(5),
+        },
+        breaker: BreakerTerms {
+            failures: github.breaker.failures,
+            open: github.breaker.open,
+            open_cap: github.breaker.open_cap,
+        },
+        budgets,
+        cache: github.cache,
+        heard,
     }
 }
 

@@ -10,6 +10,7 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, RETRY_AFTER};
+use http::response::Parts;
 use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
@@ -122,6 +123,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Its head, and its body as it comes. The connection goes with the body.
+    pub(super) fn into_parts(self) -> (Parts, Incoming, AbortOnDropHandle<hyper::Result<()>>) {
+        let (head, body) = self.response.into_parts();
+        (head, body, self._connection)
+    }
+
     pub(super) async fn whole(self) -> Result<Whole, String> {
         let (head, body) = self.response.into_parts();
         let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
@@ -231,7 +238,8 @@ fn request(
     request.body(Full::new(question.body)).map_err(|error| error.to_string())
 }
 
-async fn exchange<S>(stream: S, request: Result<Request<Full<Bytes>>, String>) -> Result<Answer, String>
+/// Sends a request over a connection that was just made.
+pub(super) async fn exchange<S>(stream: S, request: Result<Request<Full<Bytes>>, String>) -> Result<Answer, String>
 where
     S: Read + Write + Unpin + Send + 'static,
 {

@@ -1,7 +1,7 @@
 //! The command line: one file a command.
 //!
-//! Owns what a person types and reads. Everything but `serve` and `config` asks the running daemon, over its
-//! admin socket or from afar with a key; nothing here opens the database. Invariant: text that came from outside reaches no terminal with control
+//! Owns what a person types and reads. Everything but `serve`, `config` and `doctor` asks the running daemon, over its
+//! admin socket or from afar with a key; nothing here opens the database, and `doctor` has the store look at it. Invariant: text that came from outside reaches no terminal with control
 //! characters in it.
 
 mod audit;
@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod connection;
 mod daemon;
+pub(crate) mod doctor;
 mod effects;
 mod events;
 mod failure;
@@ -37,7 +38,8 @@ use self::failure::Failure;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it worked
-  1  it failed or was refused (`config check`: the config has errors; `config test`: a test failed)
+  1  it failed or was refused (`config check`: the config has errors; `config test`: a test failed; `doctor`: something
+     has to be mended)
   2  the command line is wrong
   3  the daemon cannot be reached
   4  there is no such thing";
@@ -130,6 +132,8 @@ enum Command {
     Keys(keys::Command),
     /// The daemon at a glance.
     Status,
+    /// Look at everything that has to be well, and say how to mend what is not.
+    Doctor(doctor::Doctor),
     /// Print shell completions.
     Completions(completions::Completions),
 }
@@ -152,6 +156,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Serve => serve::run(&global.config),
         Command::Config(command) => command.run(&global),
         Command::Completions(completions) => completions.run(),
+        Command::Doctor(doctor) => doctor.run(&global),
         Command::Events(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Jobs(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Effects(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),

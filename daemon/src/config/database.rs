@@ -43,6 +43,13 @@ pub(super) fn database(around: Surroundings<'_>, node: &Node, key: &Key, finding
     Some(found(url, objects, shown))
 }
 
+impl Database {
+    /// The file, when it is SQLite's.
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        sqlite_path(self.url.expose_secret()).map(|path| unescape(&path).into())
+    }
+}
+
 fn found(url: SecretString, objects: Option<PathBuf>, shown: Value) -> Found {
     let objects = objects.unwrap_or_else(|| {
         let file = sqlite_path(url.expose_secret()).map(|path| unescape(&path));

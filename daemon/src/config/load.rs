@@ -44,7 +44,10 @@ pub fn load_text(path: &Path, text: &str, actions: &[ActionKind], now: DateTime<
 }
 
 /// As [`load`], with the environment passed in.
-pub(super) fn load_in(
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in(
     path: &Path,
     actions: &[ActionKind],
     now: DateTime<Utc>,

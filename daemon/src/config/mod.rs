@@ -51,6 +51,8 @@ mod rules;
 mod schedule;
 pub mod schema;
 mod secret;
+#[cfg(feature = "server")]
+mod secret_places;
 mod sections;
 mod suggest;
 mod table;
@@ -66,11 +68,13 @@ pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;
 #[cfg(feature = "server")]
 pub use load::load_text;
-pub use load::{Ruleset, load, load_rules, load_with_origins};
+pub use load::{Ruleset, load, load_in, load_rules, load_with_origins};
 pub use origins::Origins;
 pub use people::{Access, Api, Login, Named, Rate, SecretKey};
 pub use rule_files::{Sources, sources};
 pub use schedule::Schedule;
+#[cfg(feature = "server")]
+pub use secret_places::{SecretPlace, SecretSource, secret_places};
 pub use values::parse_duration;
 
 /// A loaded config. Whoever holds one holds a valid one.

@@ -93,7 +93,7 @@ pub(super) fn secrets(
     read.into_iter().collect()
 }
 
-fn credential(around: Surroundings<'_>, name: &str) -> Result<PathBuf, String> {
+pub(super) fn credential(around: Surroundings<'_>, name: &str) -> Result<PathBuf, String> {
     if name.contains('/') || name == "." || name == ".." {
         return Err(format!("`{name}` is not the name of a credential: it is a file name without a directory"));
     }

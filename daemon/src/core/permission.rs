@@ -61,6 +61,18 @@ pub fn missing(rules: &[Rule], kinds: &[ActionKind], granted: &BTreeMap<String, 
     lacking.into_iter().map(missing).collect()
 }
 
+/// What reading repositories' own files, and checking them, takes and `granted` does not hold.
+pub fn missing_for_files(granted: &BTreeMap<String, String>) -> Vec<Missing> {
+    let needed = [("checks", "write"), ("contents", "read")];
+    let lacking = needed.into_iter().filter(|(permission, level)| !grants(granted, permission, level));
+    let missing = |(permission, level): (&str, &str)| Missing {
+        permission: permission.to_owned(),
+        level: level.to_owned(),
+        rules: vec![RuleName::check_config()],
+    };
+    lacking.map(missing).collect()
+}
+
 fn needed(rule: &Rule, kinds: &[ActionKind]) -> BTreeSet<&'static str> {
     let mut needed = BTreeSet::new();
     for spec in &rule.then {

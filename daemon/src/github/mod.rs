@@ -6,6 +6,8 @@
 //! reaches a log or an error (11).
 
 mod answer;
+#[cfg(feature = "server")]
+pub mod app;
 pub mod auth;
 mod cache;
 pub mod client;

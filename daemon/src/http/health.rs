@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use http::{HeaderMap, StatusCode};
-use secrecy::ExposeSecret;
 use serde::Serialize;
 use warp::Filter;
 use warp::reply::Response;
@@ -21,10 +20,10 @@ use crate::github::limits::PartyState;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 
-/// Less free space than this is worth a warning.
-const DISK_WARNING: u64 = 500_000_000;
-/// With less free space than this orchd will soon have to refuse deliveries.
-const DISK_FAILING: u64 = 50_000_000;
+/// Less free space than this is worth a warning. Bytes.
+pub const DISK_WARNING: u64 = 500_000_000;
+/// With less free space than this orchd will soon have to refuse deliveries. Bytes.
+pub const DISK_FAILING: u64 = 50_000_000;
 /// A queued job older than this says that the queue does not move.
 const QUEUE_WARNING_SECONDS: f64 = 600.0;
 
@@ -243,12 +242,9 @@ impl Disk {
 
 /// Where the SQLite file lies; with PostgreSQL, where large payloads do.
 fn database_directory(config: &Config) -> PathBuf {
-    let url = config.database.url.expose_secret();
-    let file = url.strip_prefix("sqlite://").map(|rest| rest.split('?').next().unwrap_or(rest));
-    match file.and_then(|file| Path::new(file).parent()) {
-        Some(directory) => directory.to_owned(),
-        None => config.database.objects.clone(),
-    }
+    let file = config.database.sqlite_file();
+    let directory = file.as_ref().and_then(|file| file.parent());
+    directory.map_or_else(|| config.database.objects.clone(), Path::to_owned)
 }
 
 /// Free bytes for an unprivileged user on the file system of the directory, or of the nearest one above it that exists.

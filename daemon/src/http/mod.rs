@@ -61,6 +61,8 @@ use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 use crate::store::{Db, StoreError};
 
+pub use self::health::{DISK_FAILING, DISK_WARNING};
+
 use self::allowlist::Allowlist;
 use self::body::LargeBodies;
 use self::failures::Failures;

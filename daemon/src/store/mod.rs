@@ -26,6 +26,7 @@ pub mod decisions;
 pub mod effects;
 mod error;
 pub mod events;
+pub mod examine;
 mod facts;
 pub mod guards;
 pub mod hand_changes;

@@ -23,8 +23,8 @@ use super::{Db, OpenError, Shared, StoreError, StoreOptions};
 /// Prepared statements a connection keeps: each bulk statement comes in eight sizes.
 const STATEMENTS: usize = 512;
 
-static SQLITE_TABLES: Migrator = sqlx::migrate!("../migrations/sqlite");
-static POSTGRES_TABLES: Migrator = sqlx::migrate!("../migrations/postgres");
+pub(super) static SQLITE_TABLES: Migrator = sqlx::migrate!("../migrations/sqlite");
+pub(super) static POSTGRES_TABLES: Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// How long a statement waits for a connection or a lock before the store counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);

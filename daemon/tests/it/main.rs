@@ -20,6 +20,7 @@ mod crash;
 mod dashboard;
 mod dependencies;
 mod described;
+mod doctor;
 mod emulator;
 mod examples;
 mod generated;

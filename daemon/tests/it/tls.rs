@@ -15,13 +15,26 @@ use crate::story::{Database, Story, WEB};
 
 /// Ends TLS in front of a server, as a proxy would; its certificate authority is written to `authority`.
 pub(crate) async fn end_tls_before(server: SocketAddr, authority: &Path) -> SocketAddr {
+    end_tls_showing(server, authority, &["localhost"], |_| {}).await
+}
+
+/// As [`end_tls_before`], with a certificate for these names that is as `change` makes it.
+pub(crate) async fn end_tls_showing(
+    server: SocketAddr,
+    authority: &Path,
+    names: &[&str],
+    change: impl FnOnce(&mut rcgen::CertificateParams),
+) -> SocketAddr {
     let issuer_key = rcgen::KeyPair::generate().unwrap();
     let mut issuer = rcgen::CertificateParams::new([]).unwrap();
     issuer.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     std::fs::write(authority, issuer.self_signed(&issuer_key).unwrap().pem()).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
     let issuer = rcgen::Issuer::new(issuer, issuer_key);
-    let leaf = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut leaf = rcgen::CertificateParams::new(names).unwrap();
+    change(&mut leaf);
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -37,7 +50,7 @@ pub(crate) async fn end_tls_before(server: SocketAddr, authority: &Path) -> Sock
             tokio::spawn(async move {
                 // A client that does not trust the certificate ends here.
                 let Ok(mut inside) = acceptor.accept(socket).await else { return };
-                let mut outside = TcpStream::connect(server).await.unwrap();
+                let Ok(mut outside) = TcpStream::connect(server).await else { return };
                 let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
             });
         }

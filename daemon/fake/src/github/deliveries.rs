@@ -56,6 +56,9 @@ pub(crate) struct Attempt {
     pub(crate) answer: String,
 }
 
+/// Events that no App subscribes to, and every one is told of.
+const TOLD_TO_ALL: [&str; 4] = ["ping", "installation", "installation_repositories", "github_app_authorization"];
+
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
     pub(crate) webhook: Option<Webhook>,
@@ -118,7 +121,8 @@ impl Deliveries {
 impl World {
     /// Queues a delivery when the App subscribes to the event.
     pub(crate) fn deliver(&mut self, event: &str, payload: &Value) {
-        if !self.app.events.is_empty() && !self.app.events.iter().any(|each| each == event) {
+        let subscribed = self.app.events.is_empty() || self.app.events.iter().any(|each| each == event);
+        if !subscribed && !TOLD_TO_ALL.contains(&event) {
             return;
         }
         let guid = self.seed.guid();

@@ -14,12 +14,15 @@ impl World {
     pub(crate) fn shown_installation(&self, id: i64) -> Option<Value> {
         let found = self.installations.get(&id)?;
         let shown = events::installation(id, self.app.id, &self.app.slug, &found.account, self.app.created_at);
-        let now = json!({
+        let mut now = json!({
             "client_id": self.app.client_id,
             "permissions": found.permissions,
             "suspended_at": found.suspended_at.map(time),
             "updated_at": time(found.updated_at),
         });
+        if !self.app.events.is_empty() {
+            now["events"] = self.app.events.clone().into();
+        }
         Some(with(shown, now))
     }
 

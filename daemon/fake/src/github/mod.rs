@@ -4,6 +4,7 @@
 //! who asks. Invariant: whatever changes, by a person or through the API, changes through `World::change`, so that it is
 //! in the effects, in the timeline and in a delivery.
 
+mod app_settings;
 mod branches;
 mod call;
 mod change;

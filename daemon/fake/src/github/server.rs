@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -129,8 +129,11 @@ async fn answer(inner: Arc<Inner>, request: http::Request<Incoming>) -> Result<R
         None => metered(&inner, &call, latency).await,
         Some(fault) => fail(&inner, &call, fault).await?,
     };
-    inner.update(|world| note_answer(world, seq, answer.status));
-    Ok(respond(answer, seq))
+    let clock = inner.update(|world| {
+        note_answer(world, seq, answer.status);
+        world.clock()
+    });
+    Ok(respond(answer, seq, clock))
 }
 
 /// JSON, or a form as an object of texts.
@@ -318,11 +321,12 @@ fn note_etag(answer: &mut Answer, call: &Call) {
     answer.headers.push(("etag".to_owned(), etag));
 }
 
-fn respond(answer: Answer, seq: u64) -> Response<Full<Bytes>> {
+fn respond(answer: Answer, seq: u64, clock: DateTime<Utc>) -> Response<Full<Bytes>> {
     let body = answer.body.map(|body| body.to_string()).unwrap_or_default();
     let mut builder = Response::builder()
         .status(answer.status)
         .header("server", "github.com")
+        .header("date", clock.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
         .header("content-type", "application/json; charset=utf-8")
         .header("x-github-media-type", "github.v3; format=json")
         .header("x-github-api-version-selected", "2022-11-28")

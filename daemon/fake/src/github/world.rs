@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Duration, Utc};
 
+use super::app_settings::AppSettings;
 use super::config::Config;
 use super::deliveries::Deliveries;
 use super::faults::Fault;
@@ -100,6 +101,7 @@ pub(crate) struct World {
     pub(crate) secret: String,
     pub(crate) hook_ranges: Vec<String>,
     pub(crate) logins: Logins,
+    pub(crate) settings: AppSettings,
     /// What people do now, they did this long ago.
     pub(crate) behind: Duration,
 }
@@ -136,6 +138,7 @@ impl World {
             deliveries: Deliveries { webhook: config.webhook, ..Deliveries::default() },
             hook_ranges: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
             logins: Logins::default(),
+            settings: AppSettings::default(),
             behind: Duration::zero(),
         }
     }

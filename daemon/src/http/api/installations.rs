@@ -1,7 +1,5 @@
 //! `/api/installations`: what is known of the App's installations, and asking GitHub anew.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::call::Call;
@@ -9,8 +7,7 @@ use super::params::{AFTER, LIMIT, Param};
 use super::rules::config_for;
 use crate::actions;
 use crate::core::event::{InstallationId, RepoName};
-use crate::core::permission::{Missing, grants, missing};
-use crate::core::rule::RuleName;
+use crate::core::permission::{Missing, missing, missing_for_files};
 use crate::http::error::HttpError;
 use crate::store::Among;
 use crate::store::Page;
@@ -84,17 +81,9 @@ pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
     let config = config_for(&call).await?;
     let mut missing = missing(&config.rules, actions::kinds(), &installation.permissions);
     if config.repository_config.enabled {
-        missing.extend(lacking_for_files(&installation.permissions));
+        missing.extend(missing_for_files(&installation.permissions));
     }
     Ok(Shown { installation, repositories, missing })
-}
-
-/// What reading repositories' own files, and checking them, takes.
-fn lacking_for_files(granted: &BTreeMap<String, String>) -> impl Iterator<Item = Missing> {
-    let needed = [("checks", "write"), ("contents", "read")];
-    needed.into_iter().filter(|(permission, level)| !grants(granted, permission, level)).map(|(permission, level)| {
-        Missing { permission: permission.to_owned(), level: level.to_owned(), rules: vec![RuleName::check_config()] }
-    })
 }
 
 /// The list is asked for by the task that does so every hour; what it brings shows a moment later.

@@ -36,6 +36,7 @@ pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
             Ok(id) => give_token(world, call, id),
             Err(_) => Answer::not_found(),
         },
+        ("GET", ["hook", "config"]) => Answer::ok(world.shown_hook()),
         ("GET", ["hook", "deliveries"]) => list(world, call),
         ("GET", ["hook", "deliveries", id]) => {
             let id: i64 = id.parse().unwrap_or(0);
@@ -56,6 +57,9 @@ fn shown_app(world: &World) -> Value {
     let mut shown = ci::app(app.id, &app.slug, &app.slug, app.created_at, &subscribed);
     shown["client_id"] = app.client_id.clone().into();
     shown["installations_count"] = world.installations.len().into();
+    if let Some(permissions) = &world.settings.permissions {
+        shown["permissions"] = permissions.clone();
+    }
     shown
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn caller(world: &World, call: &Call) -> Result<Caller, Answer> {
         return Ok(Caller::Installation { id: token.installation, repositories: token.repositories.clone() });
     }
     let issuers = [world.app.id.to_string(), world.app.client_id.clone()];
-    match world.app.key.check_jwt(bearer, &issuers, Utc::now().timestamp()) {
+    match world.app.key.check_jwt(bearer, &issuers, world.clock().timestamp()) {
         Ok(()) => Ok(Caller::App),
         Err(message) => Err(Answer::error(401, message)),
     }
@@ -71,7 +71,7 @@ pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer 
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     match (segments.as_slice(), caller) {
         (["meta"], _) => app::meta(world),
-        (["rate_limit"], _) => Answer::ok(json!({"resources": {"core": {"limit": 5000}}})),
+        (["rate_limit"], _) => rate_limit(world, caller),
         (["app", rest @ ..], Caller::App) => app::handle(world, call, rest),
         (["app", ..], Caller::Nobody) => Answer::error(401, "A JSON web token could not be decoded"),
         (["app", ..], Caller::Installation { .. } | Caller::Person(_)) => {
@@ -102,6 +102,17 @@ pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer 
         (_, Caller::Nobody) => Answer::error(401, "Requires authentication"),
         _ => Answer::not_found(),
     }
+}
+
+fn rate_limit(world: &World, caller: &Caller) -> Answer {
+    let quota = match caller {
+        Caller::Installation { id, .. } => world.installations.get(id).map_or(&world.app_quota, |found| &found.quota),
+        _ => &world.app_quota,
+    };
+    let core = json!({
+        "limit": quota.limit, "used": quota.used, "remaining": quota.limit - quota.used, "reset": quota.reset.timestamp(),
+    });
+    Answer::ok(json!({"resources": {"core": core}, "rate": core}))
 }
 
 enum Access {
