@@ -1,6 +1,6 @@
 //! The command line: one file a command.
 //!
-//! Owns what a person types and reads. Everything but `serve` and `config` asks the running daemon, over its
+//! Owns what a person types and reads. Everything but `serve`, `setup` and `config` asks the running daemon, over its
 //! admin socket or from afar with a key; nothing here opens the database. Invariant: text that came from outside reaches no terminal with control
 //! characters in it.
 
@@ -21,6 +21,7 @@ mod output;
 mod recover;
 mod rollback;
 mod serve;
+mod setup;
 mod shadow;
 mod status;
 mod when;
@@ -91,6 +92,9 @@ struct Global {
 enum Command {
     /// Run the daemon.
     Serve,
+    /// Create a GitHub App, store its secrets and write a config: from nothing to a list that says all is well.
+    #[command(after_help = setup::EXIT_CODES)]
+    Setup(setup::Setup),
     /// Check or show the config.
     #[command(subcommand)]
     Config(config::Command),
@@ -150,6 +154,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     match command {
         Command::Serve => serve::run(&global.config),
+        Command::Setup(setup) => setup.run(&global),
         Command::Config(command) => command.run(&global),
         Command::Completions(completions) => completions.run(),
         Command::Events(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),

@@ -65,7 +65,7 @@ pub use commands::Commands;
 pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;
 #[cfg(feature = "server")]
-pub use load::load_text;
+pub use load::{load_rules_text, load_text};
 pub use load::{Ruleset, load, load_rules, load_with_origins};
 pub use origins::Origins;
 pub use people::{Access, Api, Login, Named, Rate, SecretKey};

@@ -29,6 +29,7 @@ pub mod reference;
 mod reply;
 pub mod routes;
 mod session;
+pub mod setup;
 mod socket;
 pub mod token;
 mod webhook;

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the log keeps an attempt.
 pub(crate) const KEPT: chrono::Duration = chrono::Duration::days(3);
 
+/// What every App hears, and none can subscribe to.
+const UNASKED: [&str; 4] = ["github_app_authorization", "installation", "installation_repositories", "ping"];
+
 /// One HTTP request that GitHub would send.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -118,7 +121,8 @@ impl Deliveries {
 impl World {
     /// Queues a delivery when the App subscribes to the event.
     pub(crate) fn deliver(&mut self, event: &str, payload: &Value) {
-        if !self.app.events.is_empty() && !self.app.events.iter().any(|each| each == event) {
+        let subscribes = self.app.events.is_empty() || self.app.events.iter().any(|each| each == event);
+        if !subscribes && !UNASKED.contains(&event) {
             return;
         }
         let guid = self.seed.guid();
