@@ -123,12 +123,7 @@ pub fn load_rules_text(
     rules_in(path, Some(text), actions, now)
 }
 
-fn rules_in(
-    path: &Path,
-    text: Option<&str>,
-    actions: &[ActionKind],
-    now: DateTime<Utc>,
-) -> Result<Ruleset, Problems> {
+fn rules_in(path: &Path, text: Option<&str>, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Ruleset, Problems> {
     let mut findings = Findings::default();
     let mut sources = Vec::new();
     let Some(root) = read_root(path, text, &mut sources, &mut findings) else {

@@ -85,7 +85,12 @@ pub async fn convert(api_url: &Uri, code: &str, within: Duration) -> Result<NewA
 fn read(body: &[u8]) -> Result<NewApp, RegistrationError> {
     // Where it went wrong, and not what stands there.
     serde_json::from_slice(body).map_err(|error| {
-        RegistrationError::Unreadable(format!("line {}, column {}: {:?}", error.line(), error.column(), error.classify()))
+        RegistrationError::Unreadable(format!(
+            "line {}, column {}: {:?}",
+            error.line(),
+            error.column(),
+            error.classify()
+        ))
     })
 }
 

@@ -130,7 +130,8 @@ impl World {
     fn make_app(&mut self, manifest: &Value, owner: &str, kind: UserKind, web: &str) -> String {
         let (id, hook_id) = (self.seed.id() >> 16, self.seed.id() >> 8);
         let name = manifest["name"].as_str().map_or_else(|| format!("{owner}'s app"), str::to_owned);
-        let slug: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let slug: String =
+            name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let texts = |list: &Value| -> Vec<String> {
             list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };

@@ -165,7 +165,9 @@ fn close(setup: &first_run::Setup, ended: &Ended, json: bool) -> Result<(), Fail
     let config = setup.plan().places.config.display();
     match (done, ended) {
         (true, _) if json => Ok(()),
-        (true, _) => output::print(&(harmless(&format!("All is well. Start it: orchd serve --config {config}")) + "\n")),
+        (true, _) => {
+            output::print(&(harmless(&format!("All is well. Start it: orchd serve --config {config}")) + "\n"))
+        }
         (false, Ended::Stopped) => Err(Failure::failed("stopped: the same command goes on from here")),
         (false, Ended::Followed) => {
             Err(Failure::failed("not everything is as it should be yet: do what the list says, and run this again"))

@@ -103,7 +103,8 @@ impl Setup {
             listen: self.listen.or(present.server.listen).unwrap_or(USUAL_LISTEN),
             repositories: self.repositories.clone(),
             places: Places { config, credentials, replace: self.force },
-            patience: parse_duration(&self.wait).ok_or_else(|| usage("--wait is a duration, such as 30m".to_owned()))?,
+            patience: parse_duration(&self.wait)
+                .ok_or_else(|| usage("--wait is a duration, such as 30m".to_owned()))?,
             public_url,
             web_url,
         })
@@ -184,7 +185,8 @@ mod tests {
         ] {
             assert_eq!(address("--public-url", good).unwrap(), read);
         }
-        for bad in ["", "orchd.example.com", "http://orchd.example.com", "https://a@b", "https://a/b", "https://a?b=c"] {
+        for bad in ["", "orchd.example.com", "http://orchd.example.com", "https://a@b", "https://a/b", "https://a?b=c"]
+        {
             let failure = address("--public-url", bad).unwrap_err();
             assert!(failure.code == Code::Usage && failure.message.contains("--public-url"), "{bad}");
         }

@@ -152,10 +152,7 @@ fn features_need_what_they_use() {
     let teams = Needed::by(&Wishes { teams: true, ..plain.clone() });
     assert_eq!(
         shown(&teams),
-        (
-            "members:read metadata:read".to_owned(),
-            "member membership organization repository team team_add".to_owned()
-        )
+        ("members:read metadata:read".to_owned(), "member membership organization repository team team_add".to_owned())
     );
     let own = Needed::by(&Wishes { own_files: Some(&["label".to_owned()]), ..plain.clone() });
     assert_eq!(

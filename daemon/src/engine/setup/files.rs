@@ -61,7 +61,7 @@ pub enum FileError {
     Read { path: PathBuf, source: io::Error },
     #[error("{} is there already: nothing is overwritten without --force", .0.display())]
     Exists(PathBuf),
-    #[error("others may look into {0}: chmod 700 {0}", .0.display())]
+    #[error("others may look into {path}: chmod 700 {path}", path = .0.display())]
     Open(PathBuf),
     #[error(
         "{} holds {}, but not all that an App has: remove what is left of it, or use --force, which sets it aside",

@@ -67,7 +67,8 @@ impl Setup {
             issuer: Some(app.record.client_id.clone()),
             private_key: Some(app.private_key.clone()),
             timeout: WITHIN,
-            terms: Terms::default(),
+            // Connecting and sending, then reading, and some for the way.
+            terms: Terms { answer_within: WITHIN * 2 + Duration::from_secs(5), ..Terms::default() },
             breaker: BreakerTerms::default(),
             budgets: Budgets::in_memory(Utc::now),
             cache: 0,

@@ -73,9 +73,13 @@ impl Setup {
     fn about_webhook(&self, state: &State) -> Line {
         let url = self.plan.webhook_url();
         match &state.delivered {
-            Some(event) => line("The webhook", Standing::Done, format!("`{event}` came to {url} with a good signature.")),
+            Some(event) => {
+                line("The webhook", Standing::Done, format!("`{event}` came to {url} with a good signature."))
+            }
             None => {
-                let waits = format!("GitHub was asked to send its `ping` to {url} once more; nothing came with a good signature yet.");
+                let waits = format!(
+                    "GitHub was asked to send its `ping` to {url} once more; nothing came with a good signature yet."
+                );
                 line("The webhook", Standing::Waits, waits + &until(state))
             }
         }

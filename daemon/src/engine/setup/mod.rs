@@ -255,9 +255,11 @@ impl Setup {
         let record = &app.record;
         let named = config.github.client_id.as_ref() == Some(&record.client_id)
             || config.github.client_id.is_none() && config.github.app_id == Some(record.id);
-        let signed = config.github.webhook_secrets.iter().any(|secret| {
-            same(secret.expose_secret().as_bytes(), app.webhook_secret.expose_secret().as_bytes())
-        });
+        let signed = config
+            .github
+            .webhook_secrets
+            .iter()
+            .any(|secret| same(secret.expose_secret().as_bytes(), app.webhook_secret.expose_secret().as_bytes()));
         match (named, signed) {
             (true, true) => Ok(config),
             (false, _) => Err(add("It does not name this App.")),

@@ -93,7 +93,8 @@ pub fn rules(repositories: &[String]) -> String {
 
 /// Where a secret is: a credential where systemd or somebody like it hands these over, else a file.
 fn secret(places: &Places, name: &str) -> String {
-    let handed_over = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|given| Path::new(&given) == places.credentials);
+    let handed_over =
+        std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|given| Path::new(&given) == places.credentials);
     if handed_over {
         return format!("{{credential: {name}}}");
     }

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use warp::Filter;
 use warp::reply::Response;
 
-use self::page::{ButtonPage, ListPage, PermissionLine, ProblemPage};
+use self::page::{ButtonPage, ListLine, ListPage, PermissionLine, ProblemPage};
 use super::body::LargeBodies;
 use super::error::{HttpError, answer};
 use super::routes::{Routes, rooted};
@@ -105,15 +105,14 @@ fn is(one: &Token, other: &Token) -> bool {
 /// All of it.
 pub fn routes(door: &Arc<Door>) -> Routes {
     let asked = || {
-        warp::header::headers_cloned()
-            .and(warp::query::raw().or(warp::any().map(String::new)).unify())
-            .and(with(door))
+        warp::header::headers_cloned().and(warp::query::raw().or(warp::any().map(String::new)).unify()).and(with(door))
     };
     let show = warp::path!("setup").and(warp::get()).and(asked());
-    let show = show.map(|headers, query: String, door| answer(show(&headers, &query, &door)));
+    let show = show.map(|headers, query: String, door: Arc<Door>| answer(let_in(&headers, &query, &door)));
     let arrive = warp::path!("setup" / "callback").and(warp::get()).and(asked());
-    let arrive =
-        arrive.then(|headers, query: String, door| async move { answer(arrive(&headers, &query, &door).await) });
+    let arrive = arrive.then(|headers, query: String, door: Arc<Door>| async move {
+        answer(take_over(&headers, &query, &door).await)
+    });
     let https = door.setup.plan().public_url.starts_with("https:");
     let areas = show.or(arrive).unify().or(hook::routes(door)).unify().or(assets::routes()).unify();
     let private = move |mut response: Response| {
@@ -142,7 +141,8 @@ fn parameter(query: &str, name: &str) -> Option<String> {
     (found.next().is_none() && value.len() <= LONGEST).then(|| value.into_owned())
 }
 
-fn show(headers: &HeaderMap, query: &str, door: &Door) -> Result<Response, HttpError> {
+/// Lets a browser in, or shows it how far it is.
+fn let_in(headers: &HeaderMap, query: &str, door: &Door) -> Result<Response, HttpError> {
     let token = parameter(query, "token");
     match (door.knows(headers), token) {
         (true, None) => status_page(door),
@@ -166,7 +166,7 @@ fn status_page(door: &Door) -> Result<Response, HttpError> {
     let install_url = door.setup.app().map(|app| format!("{}/installations/new", app.record.html_url));
     let is_installed = lines.iter().any(|line| line.what == "Installation" && line.standing == Standing::Done);
     let page = ListPage {
-        lines: &lines,
+        lines: &lines.into_iter().map(ListLine::from).collect::<Vec<_>>(),
         done,
         install_url: install_url.as_deref().filter(|_| !is_installed),
         config: &door.setup.plan().places.config.display().to_string(),
@@ -184,7 +184,8 @@ fn button_page(door: &Door) -> Result<Response, HttpError> {
     let plan = door.setup.plan();
     let state = door.setup.depart();
     let action = format!("{}?state={}", plan.registration_url(), state.secret().expose_secret());
-    let permissions: Vec<_> = plan.needed.permissions.iter().map(|(name, need)| PermissionLine::of(name, need)).collect();
+    let permissions: Vec<_> =
+        plan.needed.permissions.iter().map(|(name, need)| PermissionLine::of(name, need)).collect();
     let page = ButtonPage {
         name: &plan.name,
         owner: plan.organization.as_deref(),
@@ -205,7 +206,7 @@ fn button_page(door: &Door) -> Result<Response, HttpError> {
 }
 
 /// Back from GitHub, with a code.
-async fn arrive(headers: &HeaderMap, query: &str, door: &Door) -> Result<Response, HttpError> {
+async fn take_over(headers: &HeaderMap, query: &str, door: &Door) -> Result<Response, HttpError> {
     if !door.knows(headers) {
         return Err(nothing_here());
     }

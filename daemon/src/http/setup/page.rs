@@ -43,11 +43,32 @@ impl<'a> PermissionLine<'a> {
 #[derive(Template)]
 #[template(path = "setup_list.html")]
 pub(super) struct ListPage<'a> {
-    pub(super) lines: &'a [Line],
+    pub(super) lines: &'a [ListLine],
     pub(super) done: bool,
     /// `None`: it is installed.
     pub(super) install_url: Option<&'a str>,
     pub(super) config: &'a str,
+}
+
+/// One thing that has to be so.
+pub(super) struct ListLine {
+    pub(super) what: &'static str,
+    pub(super) detail: String,
+    /// Of the stylesheet.
+    pub(super) class: &'static str,
+    /// What stands there for who sees no colours.
+    pub(super) word: &'static str,
+}
+
+impl From<Line> for ListLine {
+    fn from(line: Line) -> Self {
+        let (class, word) = match line.standing {
+            Standing::Done => ("done", "done"),
+            Standing::Waits => ("waits", "waiting"),
+            Standing::Wrong => ("wrong", "to do"),
+        };
+        Self { what: line.what, detail: line.detail, class, word }
+    }
 }
 
 /// Why the App was not taken over, and what to do.
@@ -56,13 +77,4 @@ pub(super) struct ListPage<'a> {
 pub(super) struct ProblemPage<'a> {
     pub(super) happened: &'a str,
     pub(super) advice: &'a str,
-}
-
-/// For the template: a class of the stylesheet, and the word that stands there for who sees no colours.
-fn mark(line: &Line) -> (&'static str, &'static str) {
-    match line.standing {
-        Standing::Done => ("done", "done"),
-        Standing::Waits => ("waits", "waiting"),
-        Standing::Wrong => ("wrong", "to do"),
-    }
 }

@@ -75,11 +75,16 @@ async fn the_daemon_takes_deliveries(stage: &Stage) {
 async fn an_app_of_an_organisation_has_what_the_rules_that_are_there_need() {
     let stage = Stage::set().await;
     stage.github.add_repository("acme/web", false);
-    let rules = "rules:\n  - {name: lint, mode: shadow, on: [push], then: [{check: {name: lint, conclusion: success}}]}\n";
+    let rules =
+        "rules:\n  - {name: lint, mode: shadow, on: [push], then: [{check: {name: lint, conclusion: success}}]}\n";
     std::fs::write(stage.path("orchd.yaml"), rules).unwrap();
     let mut run = stage.run(&["--organization", "acme", "--name", "Acme's orchd"]).await;
     let page = run.get("/setup").await;
-    assert!(page.body.contains("/organizations/acme/settings/apps/new") && page.says("stays as it is"), "{}", page.body);
+    assert!(
+        page.body.contains("/organizations/acme/settings/apps/new") && page.says("stays as it is"),
+        "{}",
+        page.body
+    );
     let manifest: serde_json::Value = serde_json::from_str(&unescaped(page.field("manifest").unwrap())).unwrap();
     let expected = serde_json::json!({"checks": "write", "contents": "read", "metadata": "read"});
     assert_eq!(manifest["default_permissions"], expected);
@@ -94,7 +99,15 @@ async fn an_app_of_an_organisation_has_what_the_rules_that_are_there_need() {
     assert_eq!(run.ends().await, Some(1));
     let said = run.said();
     let section: String = between_lines(&said, "Add to").join("\n");
-    std::fs::write(stage.path("orchd.yaml"), format!("server: {{public_url: \"{}\"}}\ndatabase: \"sqlite://{}/orchd.db\"\n{section}\n{rules}", stage.url(), stage.dir.path().display())).unwrap();
+    std::fs::write(
+        stage.path("orchd.yaml"),
+        format!(
+            "server: {{public_url: \"{}\"}}\ndatabase: \"sqlite://{}/orchd.db\"\n{section}\n{rules}",
+            stage.url(),
+            stage.dir.path().display()
+        ),
+    )
+    .unwrap();
     let mut run = stage.run(&["--organization", "acme"]).await;
     run.until_page_says("All is well").await;
     assert_eq!(run.ends().await, Some(0), "{}", run.said());

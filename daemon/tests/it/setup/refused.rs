@@ -85,12 +85,12 @@ async fn what_is_there_is_not_overwritten() {
     assert!(said.contains("holds webhook-secret, but not all that an App has"), "{said}");
     assert_eq!(super::read(&stage.credential("webhook-secret")), "mine");
     for (more, words) in [
-        (&["--public-url", "http://orchd.example.com"][..], "cannot be used multiple times"),
-        (&["--name", "a name that is much too long for an App"], "--name has 1 to 34 characters"),
-        (&["--organization", "../x"], "--organization is a login"),
-        (&["--wait", "soon"], "--wait is a duration"),
+        (["--public-url", "http://orchd.example.com"], "cannot be used multiple times"),
+        (["--name", "a name that is much too long for an App"], "--name has 1 to 34 characters"),
+        (["--organization", "../x"], "--organization is a login"),
+        (["--wait", "soon"], "--wait is a duration"),
     ] {
-        let refused = stage.setup(more).output().unwrap();
+        let refused = stage.setup(&more).output().unwrap();
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(2), "{said}");
         assert!(said.contains(words), "{said}");
