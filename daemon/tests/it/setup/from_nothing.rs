@@ -75,9 +75,9 @@ async fn the_daemon_takes_deliveries(stage: &Stage) {
 async fn an_app_of_an_organisation_has_what_the_rules_that_are_there_need() {
     let stage = Stage::set().await;
     stage.github.add_repository("acme/web", false);
-    let rules =
-        "rules:\n  - {name: lint, mode: shadow, on: [push], then: [{check: {name: lint, conclusion: success}}]}\n";
-    std::fs::write(stage.path("orchd.yaml"), rules).unwrap();
+    let check = "{name: lint, conclusion: success, title: Fine, summary: All fine.}";
+    let rules = format!("rules:\n  - {{name: lint, mode: shadow, on: [push], then: [{{check: {check}}}]}}\n");
+    std::fs::write(stage.path("orchd.yaml"), &rules).unwrap();
     let mut run = stage.run(&["--organization", "acme", "--name", "Acme's orchd"]).await;
     let page = run.get("/setup").await;
     assert!(

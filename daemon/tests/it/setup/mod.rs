@@ -97,8 +97,11 @@ impl Stage {
         let output = self.path("setup.out");
         let log = File::create(&output).unwrap();
         let child = self.setup(more).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let run = Run { child, output, browser: Browser::at(&self.url()), pages: Vec::new() };
-        until("it says where to go", async || run.said().contains("Ctrl-C")).await;
+        let mut run = Run { child, output, browser: Browser::at(&self.url()), pages: Vec::new() };
+        while !run.said().contains("Ctrl-C") {
+            assert!(run.child.try_wait().unwrap().is_none(), "it ended before it said where to go");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         run
     }
 
