@@ -89,7 +89,15 @@ impl Setup {
         const WHAT: &str = "Signing in";
         match &state.config {
             Some(Ok(config)) => match Means::of(config) {
-                Ok(_) => line(WHAT, Standing::Done, format!("At {}/login, once orchd runs.", self.plan.public_url)),
+                Ok(_) => {
+                    let nobody = if config.access.admins.is_empty() {
+                        " Nobody is admin yet: name logins or teams in `access.admins`."
+                    } else {
+                        ""
+                    };
+                    let at = format!("At {}/login, once orchd runs.{nobody}", self.plan.public_url);
+                    line(WHAT, Standing::Done, at)
+                }
                 Err(why) => line(WHAT, Standing::Wrong, format!("Nobody can: {why}.")),
             },
             _ => line(WHAT, Standing::Waits, "It takes a config that is valid."),
