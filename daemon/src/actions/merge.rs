@@ -14,7 +14,9 @@ use super::{Origin, Plan, Reversal, Settled};
 use crate::core::command::Command;
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
-use crate::core::merge::{Candidate, Line, Mergeable, Merged, Readiness, Required, Standing, Terms, Wait, judge};
+use crate::core::merge::{
+    self, Candidate, Line, Mergeable, Merged, Readiness, Required, Standing, Terms, Wait, judge,
+};
 use crate::core::permission::Needs;
 use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};
@@ -202,6 +204,7 @@ impl Action for Params {
         },
     }];
     const NEEDS: Needs = Needs::WriteAll(&["contents", "pull_requests"]);
+    const HEARS: &'static [&'static str] = merge::TOLD_BY;
     const WAITS: bool = true;
 
     fn check(&self) -> Result<(), String> {

@@ -36,6 +36,8 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const ACTS_ON: SubjectKind = SubjectKind::Item;
     /// The permission it takes.
     const NEEDS: Needs = Needs::Item;
+    /// Events that its effects wait for, beside that of the rule.
+    const HEARS: &'static [&'static str] = &[];
     /// Whether its effects may have to wait, and take turns.
     const WAITS: bool = false;
     /// Whether each change is one request, so that a refusal says that nothing was done.
@@ -60,6 +62,11 @@ pub(super) trait Action: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// As `NEEDS`, where the parameters decide.
     fn needs(&self) -> Needs {
         Self::NEEDS
+    }
+
+    /// Permissions that it reads by, beside those it writes with.
+    fn reads(&self) -> &'static [&'static str] {
+        &[]
     }
 
     fn read(
@@ -271,6 +278,8 @@ pub(super) const fn kind<A: Action>() -> ActionKind {
         commands: A::COMMANDS,
         acts_on: A::ACTS_ON,
         needs: |params| read_params::<A>(params).map_or(A::NEEDS, |action| action.needs()),
+        reads: |params| read_params::<A>(params).map_or(&[], |action| action.reads()),
+        hears: A::HEARS,
         check: |params| read_params::<A>(params).map(|_| ()),
         schema: schema::<A>,
     }

@@ -1,6 +1,6 @@
 //! The command line: one file a command.
 //!
-//! Owns what a person types and reads. Everything but `serve`, `config` and `doctor` asks the running daemon, over its
+//! Owns what a person types and reads. Everything but `serve`, `setup`, `config` and `doctor` asks the running daemon, over its
 //! admin socket or from afar with a key; nothing here opens the database, and `doctor` has the store look at it. Invariant: text that came from outside reaches no terminal with control
 //! characters in it.
 
@@ -22,6 +22,7 @@ mod output;
 mod recover;
 mod rollback;
 mod serve;
+mod setup;
 mod shadow;
 mod status;
 mod when;
@@ -93,6 +94,9 @@ struct Global {
 enum Command {
     /// Run the daemon.
     Serve,
+    /// Create a GitHub App, store its secrets and write a config: from nothing to a list that says all is well.
+    #[command(after_help = setup::EXIT_CODES)]
+    Setup(setup::Setup),
     /// Check or show the config.
     #[command(subcommand)]
     Config(config::Command),
@@ -154,6 +158,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     match command {
         Command::Serve => serve::run(&global.config),
+        Command::Setup(setup) => setup.run(&global),
         Command::Config(command) => command.run(&global),
         Command::Completions(completions) => completions.run(),
         Command::Doctor(doctor) => doctor.run(&global),

@@ -109,9 +109,27 @@ pub struct Ruleset {
 /// # Errors
 /// Everything that is wrong with the rules, and keys that no config has.
 pub fn load_rules(path: &Path, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Ruleset, Problems> {
+    rules_in(path, None, actions, now)
+}
+
+/// As [`load_rules`], with `text` for what stands in the file at `path`.
+///
+/// # Errors
+/// As [`load_rules`].
+#[cfg(feature = "server")]
+pub fn load_rules_text(
+    path: &Path,
+    text: &str,
+    actions: &[ActionKind],
+    now: DateTime<Utc>,
+) -> Result<Ruleset, Problems> {
+    rules_in(path, Some(text), actions, now)
+}
+
+fn rules_in(path: &Path, text: Option<&str>, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Ruleset, Problems> {
     let mut findings = Findings::default();
     let mut sources = Vec::new();
-    let Some(root) = read_root(path, None, &mut sources, &mut findings) else {
+    let Some(root) = read_root(path, text, &mut sources, &mut findings) else {
         return Err(findings.finish().err().unwrap_or_else(|| unexplained(path)));
     };
     let mut top = Fields::open(&root, &ROOT, &mut findings);

@@ -117,6 +117,8 @@ const fn fake(
         commands: &[],
         acts_on: crate::core::subject::SubjectKind::Item,
         needs: |_| crate::core::permission::Needs::Item,
+        reads: |_| &[],
+        hears: &[],
         check,
         schema: || json!({"type": "object"}),
     }

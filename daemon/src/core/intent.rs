@@ -177,6 +177,10 @@ pub struct ActionKind {
     pub acts_on: SubjectKind,
     /// The permission it takes with these parameters.
     pub needs: fn(&Value) -> Needs,
+    /// Permissions that it reads by, beside those it writes with.
+    pub reads: fn(&Value) -> &'static [&'static str],
+    /// Events that its effects wait for, beside that of the rule.
+    pub hears: &'static [&'static str],
     /// Checks parameters; the text says what is wrong and what to write.
     pub check: fn(&Value) -> Result<(), String>,
     /// JSON Schema of the parameters.

@@ -356,13 +356,13 @@ pub struct News {
     pub base: Option<String>,
 }
 
+/// Events that can change something for a merge.
+pub const TOLD_BY: &[&str] =
+    &["check_run", "pull_request", "pull_request_review", "pull_request_review_thread", "push", "status"];
+
 /// Whether an event of this kind can change something for a merge: all that needs no payload to say.
 pub fn may_tell(kind: &EventKind) -> bool {
-    match kind.name.as_str() {
-        "pull_request" | "pull_request_review" | "pull_request_review_thread" | "status" | "push" => true,
-        "check_run" => kind.action.as_deref() == Some("completed"),
-        _ => false,
-    }
+    TOLD_BY.contains(&kind.name.as_str()) && (kind.name != "check_run" || kind.action.as_deref() == Some("completed"))
 }
 
 /// What an event tells.

@@ -21,6 +21,7 @@ pub mod facts;
 pub mod hand;
 pub mod installation;
 pub mod intent;
+pub mod manifest;
 pub mod merge;
 pub mod pattern;
 pub mod payload;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::event_names::SCHEDULE;
 use super::intent::ActionKind;
 use super::rule::{Mode, Rule, RuleName};
 
@@ -73,7 +74,8 @@ pub fn missing_for_files(granted: &BTreeMap<String, String>) -> Vec<Missing> {
     lacking.map(missing).collect()
 }
 
-fn needed(rule: &Rule, kinds: &[ActionKind]) -> BTreeSet<&'static str> {
+/// What the rule's actions write with.
+pub(super) fn needed(rule: &Rule, kinds: &[ActionKind]) -> BTreeSet<&'static str> {
     let mut needed = BTreeSet::new();
     for spec in &rule.then {
         match kinds.iter().find(|kind| kind.name == spec.name).map(|kind| (kind.needs)(&spec.params)) {
@@ -88,12 +90,12 @@ fn needed(rule: &Rule, kinds: &[ActionKind]) -> BTreeSet<&'static str> {
     needed
 }
 
-/// What an event of that name can be about. A comment can be on either; the App that hears of it may write issues.
+/// What an event of that name can be about; of the schedule, every open item. A comment can be on either; the App that hears of it may write issues.
 fn items_of(event: Option<&str>) -> &'static [&'static str] {
     match event {
         Some("issues" | "issue_comment") => &["issues"],
+        None | Some(SCHEDULE) => &["issues", "pull_requests"],
         Some(_) => &["pull_requests"],
-        None => &["issues", "pull_requests"],
     }
 }
 
@@ -118,6 +120,8 @@ mod tests {
             commands: &[],
             acts_on,
             needs,
+            reads: |_| &[],
+            hears: &[],
             check: |_| Ok(()),
             schema: || json!({}),
         }

@@ -4,7 +4,7 @@
 //!
 //! Owns when things happen: batching, leases, retries, draining; and what has to be true before: which installations may
 //! act (`installations`), which rules a repository has of its own (`repository_config`), whose turn it is (`turns`), who
-//! people are (`login`) and what they see (`sight`). Refuses to know HTTP, and leaves
+//! people are (`login`) and what they see (`sight`); and the first run, before any of this (`setup`). Refuses to know HTTP, and leaves
 //! every decision to `core` and every change of GitHub to `actions`.
 //!
 //! Invariants: nothing is acknowledged before it is stored (1); an effect's intent and before-state are stored before
@@ -25,6 +25,7 @@ pub mod repository_config;
 pub mod retention;
 pub mod rollback;
 pub mod schedule;
+pub mod setup;
 pub mod shadow;
 pub mod sight;
 pub mod turns;

@@ -4,6 +4,12 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "server")]
+use bytes::Bytes;
+#[cfg(feature = "server")]
+use http::{HeaderName, HeaderValue, Request, Response};
+#[cfg(feature = "server")]
+use http_body_util::{BodyExt as _, Limited};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -32,6 +38,18 @@ pub(super) fn explain(error: &octocrab::Error) -> GitHubError {
     GitHubError::Unavailable(redact(&words.join(": ")))
 }
 
+/// Longest answer that is read outside the client, in bytes: GitHub's there are some hundred, a user's some thousand.
+#[cfg(feature = "server")]
+const LONGEST_ANSWER: usize = 256 * 1024;
+
+#[cfg(feature = "server")]
+pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("orchd/", env!("CARGO_PKG_VERSION")));
+#[cfg(feature = "server")]
+pub(super) const GITHUB_JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
+#[cfg(feature = "server")]
+pub(super) const API_VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28"));
+
 pub(super) type Connection = Client<HttpsConnector<HttpConnector>, OctoBody>;
 
 /// As octocrab's own default client, with what it cannot be told: no delay for small writes.
@@ -41,6 +59,29 @@ pub(super) fn connection(tls: bool) -> Result<Connection, GitHubError> {
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_timer(TokioTimer::new())
         .build(connector(tls).map_err(refuse)?))
+}
+
+/// One request outside the client, and its answer read whole, within so long.
+///
+/// # Errors
+/// Why there is none, without tokens.
+#[cfg(feature = "server")]
+pub(super) async fn whole(
+    connection: &Connection,
+    request: Request<OctoBody>,
+    within: Duration,
+) -> Result<Response<Bytes>, String> {
+    let asked = async {
+        let unavailable = |error: &dyn std::fmt::Display| redact(&error.to_string());
+        let answer = connection.request(request).await.map_err(|error| unavailable(&error))?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LONGEST_ANSWER).collect().await;
+        Ok(Response::from_parts(head, body.map_err(|error| unavailable(&error))?.to_bytes()))
+    };
+    match tokio::time::timeout(within, asked).await {
+        Ok(answered) => answered,
+        Err(_elapsed) => Err(format!("no answer within {within:?}")),
+    }
 }
 
 /// What connects to a host. The machine's certificates are read only when they can be needed, so that plain `http://` works

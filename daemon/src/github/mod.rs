@@ -28,6 +28,8 @@ pub mod meta;
 #[cfg(feature = "server")]
 pub mod oauth;
 pub mod path;
+#[cfg(feature = "server")]
+pub mod registration;
 pub mod roles;
 mod send;
 #[cfg(feature = "server")]

@@ -10,10 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Limited};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
@@ -28,18 +26,10 @@ use serde::{Deserialize, Serialize};
 
 use super::GitHubError;
 use super::answer::redact;
-use super::connection::{Connection, connection};
-
-/// Longest answer that is read, in bytes: GitHub's are some hundred, a user's some thousand.
-const LONGEST_ANSWER: usize = 256 * 1024;
+use super::connection::{AGENT, API_VERSION, Connection, GITHUB_JSON, connection, whole};
 
 /// Longest text of GitHub's that is kept: logins have 39 characters, and a `_SHORTCODE` more where a company manages them.
 const LONGEST_TEXT: usize = 255;
-
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("orchd/", env!("CARGO_PKG_VERSION")));
-const GITHUB_JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
-const API_VERSION: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28"));
 
 /// As whom and where orchd signs people in.
 #[derive(Clone, Debug)]
@@ -287,19 +277,8 @@ impl OAuth {
 
     async fn request(&self, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OAuthError> {
         request.headers_mut().insert(USER_AGENT, AGENT);
-        let request = request.map(OctoBody::from);
-        let asked = async {
-            let unavailable = |error: &dyn fmt::Display| OAuthError::Unavailable(redact(&error.to_string()));
-            let answer = self.0.connection.request(request).await.map_err(|error| unavailable(&error))?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, LONGEST_ANSWER).collect().await;
-            let body: Bytes = body.map_err(|error| unavailable(&error))?.to_bytes();
-            Ok(Response::from_parts(head, body.to_vec()))
-        };
-        match tokio::time::timeout(self.0.timeout, asked).await {
-            Ok(answered) => answered,
-            Err(_elapsed) => Err(OAuthError::Unavailable(format!("no answer within {:?}", self.0.timeout))),
-        }
+        let answer = whole(&self.0.connection, request.map(OctoBody::from), self.0.timeout).await;
+        answer.map(|answer| answer.map(Vec::from)).map_err(OAuthError::Unavailable)
     }
 
     /// Never with the answer's body: what could not be read may hold a token.

@@ -28,7 +28,8 @@ pub(super) fn on_answers(app: &App) -> impl Fn(Response) -> Response + Clone + S
     }
 }
 
-fn add(headers: &mut HeaderMap, https: bool) {
+/// `https`: people come that way.
+pub(super) fn add(headers: &mut HeaderMap, https: bool) {
     let mut add = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };

@@ -33,6 +33,7 @@ pub mod reference;
 mod reply;
 pub mod routes;
 mod session;
+pub mod setup;
 mod socket;
 pub mod token;
 mod webhook;

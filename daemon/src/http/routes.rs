@@ -65,7 +65,9 @@ fn front() -> Routes {
 }
 
 /// To be boxed once, at the root: a box is an allocation for every request.
-fn rooted<F>(areas: F) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static
+pub(super) fn rooted<F>(
+    areas: F,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static
 where
     F: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
     F::Future: Send + 'static,

@@ -46,6 +46,7 @@ mod reviews;
 mod road;
 mod roles;
 mod rollback;
+mod setup;
 mod shadow;
 mod sight;
 mod site;

@@ -18,6 +18,7 @@ pub mod journal;
 pub mod limits;
 mod merging;
 pub mod people;
+mod registering;
 mod reviewing;
 mod routes;
 mod seeing;

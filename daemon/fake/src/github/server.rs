@@ -236,6 +236,9 @@ fn handle(world: &mut World, call: &Call) -> Answer {
     if call.path.starts_with(PAGES) {
         return world.sign_in_page(call);
     }
+    if let Some(answer) = world.app_page(call) {
+        return answer;
+    }
     if call.header("user-agent").is_none() {
         return Answer::error(
             403,

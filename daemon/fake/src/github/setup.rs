@@ -7,8 +7,41 @@ use serde_json::json;
 
 use super::GitHub;
 use super::world::{Installation, Quota, World};
-use crate::model::{CheckRun, Label, Milestone, Status, UserKind};
+use crate::model::{CheckRun, Label, Milestone, Status, User, UserKind};
 use crate::payload::events::{self, Envelope};
+
+impl World {
+    /// Installs the App with access to the repositories that `covers` says, by their lower-case full names.
+    pub(super) fn install_on(&mut self, account: User, covers: impl Fn(&str) -> bool) -> i64 {
+        let id = self.seed.id() >> 14;
+        let repositories: BTreeSet<String> = self.repositories.keys().filter(|name| covers(name)).cloned().collect();
+        let usual = json!({
+            "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "write",
+            "statuses": "write", "actions": "write",
+        });
+        let installation = Installation {
+            account,
+            repositories,
+            quota: Quota::new(),
+            graphql: Quota::new(),
+            meter: None,
+            permissions: self.app.permissions.clone().unwrap_or(usual),
+            suspended_at: None,
+            updated_at: Utc::now(),
+        };
+        self.installations.insert(id, installation);
+        id
+    }
+
+    pub(super) fn tell_installed(&mut self, installation: i64, by: &str) {
+        let sender = self.user(by, UserKind::User);
+        let Some(found) = self.installations.get(&installation) else { return };
+        let Some(shown) = self.shown_installation(installation) else { return };
+        let covered: Vec<_> = found.repositories.iter().filter_map(|name| self.repositories.get(name)).collect();
+        let (event, payload) = events::installed("created", shown, &sender, &covered);
+        self.deliver(event, &payload);
+    }
+}
 
 impl GitHub {
     /// Installs the App on an account, with access to these repositories (`owner/name`), made when missing. Gives the
@@ -19,23 +52,8 @@ impl GitHub {
             for name in repositories {
                 world.add_repository(name);
             }
-            let id = world.seed.id() >> 14;
-            let repositories: BTreeSet<String> = repositories.iter().map(|name| name.to_lowercase()).collect();
-            let installation = Installation {
-                account,
-                repositories,
-                quota: Quota::new(),
-                graphql: Quota::new(),
-                meter: None,
-                permissions: json!({
-                    "issues": "write", "metadata": "read", "pull_requests": "write", "checks": "write", "contents": "write",
-                    "statuses": "write", "actions": "write",
-                }),
-                suspended_at: None,
-                updated_at: Utc::now(),
-            };
-            world.installations.insert(id, installation);
-            id
+            let covered = |name: &str| repositories.iter().any(|each| each.eq_ignore_ascii_case(name));
+            world.install_on(account, covered)
         })
     }
 
@@ -94,14 +112,7 @@ impl GitHub {
 
     /// Delivers `installation.created`.
     pub fn tell_installed(&self, installation: i64, by: &str) {
-        self.inner.update(|world| {
-            let sender = world.user(by, UserKind::User);
-            let Some(found) = world.installations.get(&installation) else { return };
-            let Some(shown) = world.shown_installation(installation) else { return };
-            let covered: Vec<_> = found.repositories.iter().filter_map(|name| world.repositories.get(name)).collect();
-            let (event, payload) = events::installed("created", shown, &sender, &covered);
-            world.deliver(event, &payload);
-        });
+        self.inner.update(|world| world.tell_installed(installation, by));
     }
 
     /// Delivers `ping`.

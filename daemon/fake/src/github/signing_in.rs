@@ -20,7 +20,7 @@ use crate::payload::objects::{user, with};
 /// Below this the people's side of GitHub is, not the API.
 pub(crate) const PAGES: &str = "/login/oauth/";
 
-/// The App's client secret.
+/// The client secret of the App that a fake starts with.
 pub const CLIENT_SECRET: &str = "the App's client secret";
 
 /// What people allowed, and what came of it.
@@ -62,6 +62,17 @@ impl Default for Logins {
             lasts: Duration::hours(8),
             refreshes: 0,
         }
+    }
+}
+
+impl Logins {
+    /// Who sits at the browser and agrees.
+    pub(crate) fn at_the_browser(&self) -> Option<&str> {
+        self.at_the_browser.as_deref()
+    }
+
+    pub(crate) fn set_callbacks(&mut self, urls: Vec<String>) {
+        self.callbacks = urls;
     }
 }
 
@@ -116,7 +127,7 @@ impl World {
         if call.header("accept") != Some("application/json") {
             return Answer::error(406, "This fake answers in JSON only: send Accept: application/json");
         }
-        if given("client_id") != self.app.client_id || given("client_secret") != CLIENT_SECRET {
+        if given("client_id") != self.app.client_id || given("client_secret") != self.app.client_secret {
             let said = "The client_id and/or client_secret passed are incorrect.";
             return error("incorrect_client_credentials", said);
         }

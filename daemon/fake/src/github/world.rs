@@ -10,7 +10,8 @@ use super::deliveries::Deliveries;
 use super::faults::Fault;
 use super::journal::{Effect, Request};
 use super::limits::Meter;
-use super::signing_in::Logins;
+use super::registering::Code;
+use super::signing_in::{CLIENT_SECRET, Logins};
 use crate::key::AppKey;
 use crate::model::{Repository, Team, Time, User, UserKind};
 use crate::seed::Seed;
@@ -19,10 +20,15 @@ use crate::seed::Seed;
 pub(crate) struct App {
     pub(crate) id: i64,
     pub(crate) client_id: String,
+    pub(crate) client_secret: String,
     pub(crate) slug: String,
     pub(crate) hook_id: i64,
     pub(crate) key: AppKey,
     pub(crate) events: Vec<String>,
+    /// `None`: what tests mostly want.
+    pub(crate) permissions: Option<serde_json::Value>,
+    /// Who made it; `None`: nobody did, it was there.
+    pub(crate) owner: Option<User>,
     pub(crate) created_at: Time,
     pub(crate) token_lifetime: Duration,
 }
@@ -102,6 +108,8 @@ pub(crate) struct World {
     pub(crate) hook_ranges: Vec<String>,
     pub(crate) logins: Logins,
     pub(crate) settings: AppSettings,
+    /// For Apps that were made from a manifest.
+    pub(crate) codes: Vec<Code>,
     /// What people do now, they did this long ago.
     pub(crate) behind: Duration,
 }
@@ -113,10 +121,13 @@ impl World {
         let app = App {
             id: config.app_id,
             client_id: config.client_id,
+            client_secret: CLIENT_SECRET.to_owned(),
             slug: config.slug,
             hook_id: seed.id() >> 8,
             key: config.key,
             events: config.events,
+            permissions: None,
+            owner: None,
             created_at: Utc::now(),
             token_lifetime: Duration::from_std(config.token_lifetime).unwrap_or_else(|_| Duration::hours(1)),
         };
@@ -139,6 +150,7 @@ impl World {
             hook_ranges: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
             logins: Logins::default(),
             settings: AppSettings::default(),
+            codes: Vec::new(),
             behind: Duration::zero(),
         }
     }

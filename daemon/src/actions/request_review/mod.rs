@@ -69,6 +69,15 @@ impl Action for Params {
     }];
     const NEEDS: Needs = Needs::Write("pull_requests");
 
+    fn reads(&self) -> &'static [&'static str] {
+        let names_a_team = |named: &[Reviewer]| named.iter().any(|who| who.team().is_some());
+        match (&self.from, self.pick) {
+            (Source::CodeOwners, _) => &["contents"],
+            (Source::Named(named), Pick::Some { .. }) if names_a_team(named) => &["members"],
+            (Source::Named(_), _) => &[],
+        }
+    }
+
     /// All of a list: who some of them would be is chosen when it is done.
     fn would_move(&self) -> Vec<Move> {
         match (&self.from, self.pick) {

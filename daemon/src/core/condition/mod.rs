@@ -7,6 +7,7 @@
 //! Invariant: a `Condition` that exists can run. Everything in it is compiled, and evaluating it neither fails, panics
 //! nor takes unbounded time, whatever the payload holds.
 
+mod asking;
 mod comparison;
 mod evaluate;
 mod parse;

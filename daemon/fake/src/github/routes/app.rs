@@ -56,6 +56,12 @@ fn shown_app(world: &World) -> Value {
     let subscribed: Vec<&str> = app.events.iter().map(String::as_str).collect();
     let mut shown = ci::app(app.id, &app.slug, &app.slug, app.created_at, &subscribed);
     shown["client_id"] = app.client_id.clone().into();
+    if let Some(permissions) = &app.permissions {
+        shown["permissions"] = permissions.clone();
+    }
+    if let Some(owner) = &app.owner {
+        shown["owner"] = objects::user(owner);
+    }
     shown["installations_count"] = world.installations.len().into();
     if let Some(permissions) = &world.settings.permissions {
         shown["permissions"] = permissions.clone();
