@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use orchd_fake::{CLIENT_SECRET, Fault, NewItem};
-use serde_json::Value;
 
 use crate::login::KEY;
 use crate::story::{Database, Story, WEB};
@@ -87,20 +86,64 @@ impl Stage {
         }
         alice.opens_issue(WEB, NewItem::titled(&"crash ".repeat(1_700)).body(&"long".repeat(2_500)));
         self.story.settles().await;
-        self.story.github.fault(Fault::on("POST", "/repos/acme/api/issues/").times(9).status(422));
-        self.story.github.person("bob").opens_issue("acme/api", NewItem::titled("It does not start"));
-        self.story.settles().await;
+        // Once each: whoever tries again finds GitHub well.
+        for title in ["It does not start", "It does not stop"] {
+            self.story.github.fault(Fault::on("POST", "/repos/acme/api/issues/").times(1).status(422));
+            self.story.github.person("bob").opens_issue("acme/api", NewItem::titled(title));
+            self.story.settles().await;
+        }
     }
 
     /// Every page there is, with things to show on it.
     pub(super) fn paths(&self) -> Vec<String> {
-        let first = |args: &[&str]| self.story.json_lines(args).into_iter().next().unwrap_or_default();
-        let text = |row: &Value, at: &str| row.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let event = text(&first(&["events", "list", "--type", "pull_request"]), "/id");
-        let _ = (&first, &text);
-        let mut paths: Vec<String> = ["/", "/events", "/events?actor=nobody"].map(str::to_owned).into();
-        let _ = event;
-        paths.push("/account".to_owned());
+        let first = |args: &[&str], at: &str| {
+            let row = self.story.json_lines(args).into_iter().next().unwrap_or_default();
+            let found = row.pointer(at).unwrap_or_else(|| panic!("{args:?} has no {at}: {row}"));
+            found.as_str().map_or_else(|| found.to_string(), str::to_owned)
+        };
+        let event = first(&["events", "list", "--type", "pull_request", "--action", "opened"], "/id");
+        let hostile = first(&["events", "list", "--type", "issues", "--action", "opened", "--number", "4"], "/id");
+        let job = first(&["jobs", "list", "--state", "dead"], "/id");
+        let row = first(&["audit", "list"], "/seq");
+        let mut paths = vec![
+            format!("/events/{event}"),
+            format!("/events/{event}/payload"),
+            format!("/events/{hostile}"),
+            format!("/events/{hostile}/payload"),
+            format!("/jobs/{job}"),
+            format!("/audit/{row}"),
+        ];
+        // The longest title, the one from right to left, and one with things on it.
+        paths.extend([3, 4, 10, 13].map(|number| format!("/items/acme/web/{number}")));
+        let more = [
+            "/",
+            "/events",
+            "/events?actor=nobody",
+            "/items/acme/web/4?rule=everything",
+            "/repositories",
+            "/repositories/acme/web",
+            "/rules",
+            "/rules/triage",
+            "/rules/everything",
+            "/shadow/everything",
+            "/jobs",
+            "/jobs?state=dead",
+            "/jobs?state=running",
+            "/rollbacks",
+            "/rollbacks/new?rule=triage",
+            "/audit",
+            "/audit?actor=nobody",
+            "/config",
+            "/config/effective",
+            "/config/edit",
+            "/settings",
+            "/settings/keys",
+            "/settings/keys/new",
+            "/settings/people",
+            "/account",
+            "/api",
+        ];
+        paths.extend(more.map(str::to_owned));
         paths
     }
 
@@ -112,8 +155,29 @@ impl Stage {
                 self.story.settles().await;
                 number.to_string()
             }
+            "somebody writes a rule that is about everything" => {
+                self.story.write_rules(&RULES.replace("if: {title: \"(?i)crash|panic\"}", ""));
+                self.until_held().await
+            }
+            "the config is broken" => {
+                self.story.write_rules("  - name: triage\n    on: issues.opend\n    then: []");
+                let refused = |story: &Story| !story.json(&["status"])["config"]["error"].is_null();
+                self.story.until("it is refused", refused).await;
+                String::new()
+            }
+            "the labels of the rollback" => {
+                let taken_back = |number| !self.story.github.issue(WEB, number).has_label("documentation");
+                taken_back(1).to_string()
+            }
+            "the running rules" => self.story.json(&["config", "show"])["effective"]["rules"].to_string(),
             other => panic!("nobody knows how: {other}"),
         }
+    }
+
+    async fn until_held(&self) -> String {
+        let held = |story: &Story| story.json(&["status"])["config"]["held"]["revision"].as_str().map(str::to_owned);
+        self.story.until("it is held", |story| held(story).is_some()).await;
+        held(&self.story).unwrap()
     }
 }
 
