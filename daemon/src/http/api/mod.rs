@@ -51,7 +51,7 @@ pub(super) use self::endpoints::Ask;
 pub(super) use self::openapi::describe;
 pub(super) use self::params::Param;
 use self::query::Query;
-pub(super) use self::rules::Shown as RuleShown;
+pub(super) use self::rules::{MOST_COVERED, Shown as RuleShown};
 use super::arrival::Arrival;
 use super::body::{self, Share};
 use super::caller::Caller;

@@ -13,7 +13,7 @@ use crate::http::error::HttpError;
 use crate::store::repositories::RepositoryFilter;
 
 /// Repositories told of one rule.
-const MOST_COVERED: usize = 100;
+pub(in crate::http) const MOST_COVERED: usize = 100;
 
 /// Repositories that are looked at for whoever sees all.
 const LOOKED_THROUGH: u32 = 1_000;

@@ -82,7 +82,7 @@ impl EditPage {
     fn of(visit: &Visit, draft: Draft) -> Self {
         Self {
             layout: visit.layout("Config"),
-            path: harmless(&visit.app.config().revision.path.display().to_string()),
+            path: visit.app.config().revision.path.display().to_string(),
             is_astray: draft.base.is_empty(),
             draft,
             offered: DAYS,

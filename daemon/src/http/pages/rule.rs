@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use warp::reply::Response;
 
-use super::super::api::RuleShown;
+use super::super::api::{MOST_COVERED, RuleShown};
 use super::super::api::endpoints::{DecisionsList, EffectsList, RulesList};
 use super::super::assets::{icon, script, stylesheet};
 use super::super::error::HttpError;
@@ -65,7 +65,8 @@ struct Written {
     does: String,
     place: String,
     covers: Vec<RepoName>,
-    more: usize,
+    /// Those that are not named.
+    more: Option<String>,
     at: Option<String>,
     yaml: String,
 }
@@ -79,7 +80,11 @@ impl Written {
             does: deeds(&shown.rule),
             place: place(shown),
             covers: shown.covers.iter().take(NAMED).cloned().collect(),
-            more: shown.covers.len().saturating_sub(NAMED),
+            more: match shown.covers.len() {
+                0..=NAMED => None,
+                MOST_COVERED => Some(format!("{} more at least", MOST_COVERED - NAMED)),
+                count => Some(format!("{} more", count - NAMED)),
+            },
             at: shown.at.clone(),
             yaml: yaml::write_rule(&shown.rule),
         }

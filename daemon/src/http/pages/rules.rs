@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::Value;
 use warp::reply::Response;
 
-use super::super::api::RuleShown;
+use super::super::api::{MOST_COVERED, RuleShown};
 use super::super::api::endpoints::{EffectsList, GuardsList, GuardsReset, GuardsResetAll, RulesList};
 use super::super::assets::{icon, script, stylesheet};
 use super::super::error::HttpError;
@@ -28,7 +28,7 @@ use crate::store::effects::EffectRow;
 use crate::store::guards::{Guard, TripRow};
 
 /// Rules of a page.
-const ROWS: usize = 50;
+const ROWS: usize = 30;
 
 /// Held effects and breakers that are looked at.
 const LOOKED_AT: &str = "200";
@@ -181,6 +181,7 @@ pub(super) fn place(shown: &RuleShown) -> String {
     match (globs.as_slice(), shown.covers.as_slice()) {
         ([all], _) if all == "**" => "every repository".to_owned(),
         ([], [one]) => one.to_string(),
+        ([], covers) if covers.len() == MOST_COVERED => format!("{MOST_COVERED} of your repositories or more"),
         ([], covers) => format!("{} of your repositories", covers.len()),
         _ => shortened(&globs.join(", ")),
     }
