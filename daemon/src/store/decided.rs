@@ -163,7 +163,8 @@ impl Db {
         let looked = self.looked(filter, after).await?;
         let ids: Vec<EventId> = looked.rows.iter().map(|event| event.id).collect();
         let events: HashMap<EventId, &EventRow> = looked.rows.iter().map(|event| (event.id, event)).collect();
-        let taken = self.decided_on(&ids, filter.rule.as_ref()).await?.into_iter().filter(|decision| filter.takes(decision));
+        let taken =
+            self.decided_on(&ids, filter.rule.as_ref()).await?.into_iter().filter(|decision| filter.takes(decision));
         let rows = taken.filter_map(|decision| Some(DecidedRow::new(events.get(&decision.event)?, decision))).collect();
         let page = Page::cut(rows, limit, |row| row.key);
         let further = looked.next.map(|event| DecisionKey { event: EventId(event), id: Uuid::nil() });

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use warp::reply::Response;
 
-use super::super::api::{MOST_COVERED, RuleShown};
 use super::super::api::endpoints::{DecisionsList, EffectsList, RulesList};
+use super::super::api::{MOST_COVERED, RuleShown};
 use super::super::assets::{icon, script, stylesheet};
 use super::super::error::HttpError;
 use super::super::hours::Counts;
@@ -197,8 +197,11 @@ pub(super) async fn show(visit: Visit) -> Result<Response, HttpError> {
     let held = visit.ask(EffectsList, &[], of(&[("limit", EFFECTS), ("state", "held")])).await?.rows;
     let hours = visit.app.hours().of(&visit.app.db, &Among::of(&visit.caller.sight), Utc::now()).await?;
     let matches = points(&hours, |counts| counts.matches.get(&name));
-    let is_unknown = shown.is_none() && after.is_none() && matches.iter().all(|(_, count)| *count == 0);
-    if is_unknown && decisions.rows.is_empty() && effects.is_empty() {
+    // Of a rule for other repositories there are decisions here too: that it looks elsewhere. Its name is not theirs to know.
+    let acted = decisions.rows.iter().any(|row| row.decision.verdict != Verdict::Skipped)
+        || !effects.is_empty()
+        || matches.iter().any(|(_, count)| *count > 0);
+    if shown.is_none() && !acted {
         return Err(missing(name.as_str()));
     }
     let done = points(&hours, |counts| counts.effects.get(&name));

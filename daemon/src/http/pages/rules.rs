@@ -8,8 +8,8 @@ use http::StatusCode;
 use serde_json::Value;
 use warp::reply::Response;
 
-use super::super::api::{MOST_COVERED, RuleShown};
 use super::super::api::endpoints::{EffectsList, GuardsList, GuardsReset, GuardsResetAll, RulesList};
+use super::super::api::{MOST_COVERED, RuleShown};
 use super::super::assets::{icon, script, stylesheet};
 use super::super::error::HttpError;
 use super::super::hours::Counts;

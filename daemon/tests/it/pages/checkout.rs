@@ -14,8 +14,8 @@ pub(super) const HOSTILE: &str = "<script>alert(1)</script>\"><img src=x onerror
 
 /// With these rules, and these lines more: `site-admin`, `site-operator` and `site-viewer` hold their levels in all of it,
 /// `web-read` and `web-triage` in `acme/web`, `api-admin` in `acme/api`.
-pub(super) async fn begin(rules: &str, more: &str) -> Story {
-    let mut story = Story::prepare(Database::Sqlite, rules, "").await;
+pub(super) async fn begin(database: Database, rules: &str, more: &str) -> Story {
+    let mut story = Story::prepare(database, rules, "").await;
     story.github.allow_callback(&format!("{PUBLIC}/login/callback"));
     std::fs::write(story.path("client-secret"), CLIENT_SECRET).unwrap();
     std::fs::write(story.path("key"), KEY).unwrap();

@@ -4,7 +4,7 @@ use orchd_fake::NewItem;
 
 use super::checkout::{begin, git, read, signed_in};
 use crate::login::{Browser, Page};
-use crate::story::{Story, WEB};
+use crate::story::{Database, Story, WEB};
 
 const RULES: &str = "  - {name: bugs, on: issues.opened, if: {title: \"(?i)crash\"}, then: [{label: {add: [bug]}}]}";
 
@@ -52,7 +52,7 @@ impl Editor {
 
 #[tokio::test]
 async fn a_config_is_edited_checked_tried_saved_and_rolled_back() {
-    let story = begin(RULES, "").await;
+    let story = begin(Database::Sqlite, RULES, "").await;
     story.github.person("alice").opens_issue(WEB, NewItem::titled("A wish"));
     story.settles().await;
     let (first, old) = (running(&story), text(&story));
@@ -126,7 +126,7 @@ async fn a_config_is_edited_checked_tried_saved_and_rolled_back() {
 
 #[tokio::test]
 async fn what_is_wrong_stands_beside_the_text_which_is_kept() {
-    let story = begin(RULES, "").await;
+    let story = begin(Database::Sqlite, RULES, "").await;
     let old = text(&story);
     let mut editor = Editor::open(signed_in(&story, "site-admin").await).await;
     let wrong = format!("retentoin: {{payloads: 30d}} # <script>alert(1)</script>\n{old}");
@@ -154,7 +154,7 @@ async fn what_is_wrong_stands_beside_the_text_which_is_kept() {
 
 #[tokio::test]
 async fn one_that_is_held_is_told_and_confirmed() {
-    let story = begin(RULES, HOLD).await;
+    let story = begin(Database::Sqlite, RULES, HOLD).await;
     for n in 0..3 {
         story.github.person("alice").opens_issue(WEB, NewItem::titled(&format!("Number {n}")));
     }
@@ -191,7 +191,7 @@ async fn one_that_is_held_is_told_and_confirmed() {
 
 #[tokio::test]
 async fn errors_on_disk_are_told_with_their_line_and_no_secret_is_shown() {
-    let story = begin(RULES, "").await;
+    let story = begin(Database::Sqlite, RULES, "").await;
     let old = text(&story);
     let mut admin = signed_in(&story, "site-admin").await;
     let mut viewer = signed_in(&story, "site-viewer").await;
@@ -225,7 +225,7 @@ async fn errors_on_disk_are_told_with_their_line_and_no_secret_is_shown() {
 
 #[tokio::test]
 async fn the_config_is_for_those_who_see_the_whole_site() {
-    let story = begin(RULES, "").await;
+    let story = begin(Database::Sqlite, RULES, "").await;
     for (login, config, edit) in [("site-viewer", 200, 403), ("site-operator", 200, 403), ("api-admin", 403, 403)] {
         let mut browser = signed_in(&story, login).await;
         let page = browser.get("/config").await;

@@ -9,7 +9,7 @@ use orchd_fake::NewItem;
 use uuid::Uuid;
 
 use super::checkout::{API, HOSTILE, begin, read, signed_in};
-use crate::story::{Story, WEB};
+use crate::story::{Database, Story, WEB};
 
 const RULES: &str = "  - name: crash
     repositories: [acme/web]
@@ -20,8 +20,8 @@ const RULES: &str = "  - name: crash
   - {name: resting, mode: off, on: push, then: [{status: {context: a, state: success, description: Seen}}]}
   - {name: elsewhere, repositories: [acme/api], on: issues.opened, then: [{label: {add: [api]}}]}";
 
-async fn a_day() -> Story {
-    let story = begin(RULES, "").await;
+async fn a_day(database: Database) -> Story {
+    let story = begin(database, RULES, "").await;
     for title in ["It crashes", "A wish", "Another crash", HOSTILE] {
         story.github.person("alice").opens_issue(WEB, NewItem::titled(title));
     }
@@ -31,7 +31,7 @@ async fn a_day() -> Story {
 
 #[tokio::test]
 async fn rules_are_shown_with_what_they_did_and_why() {
-    let story = a_day().await;
+    let story = a_day(Database::Sqlite).await;
     let mut admin = signed_in(&story, "site-admin").await;
     let page = admin.get("/rules").await;
     assert_eq!(page.status, 200, "{page:?}");
@@ -90,7 +90,7 @@ async fn rules_are_shown_with_what_they_did_and_why() {
 
 #[tokio::test]
 async fn a_change_is_tried_on_what_is_recorded() {
-    let story = a_day().await;
+    let story = a_day(Database::Sqlite).await;
     let mut admin = signed_in(&story, "site-admin").await;
     let csrf = admin.csrf().await;
     let written = story.github.writes().len();
@@ -123,7 +123,7 @@ async fn a_change_is_tried_on_what_is_recorded() {
 
 #[tokio::test]
 async fn everybody_sees_the_rules_of_their_repositories() {
-    let story = a_day().await;
+    let story = a_day(Database::Sqlite).await;
     let mut reader = signed_in(&story, "web-read").await;
     let text = read(&reader.get("/rules").await.body);
     assert!(text.contains("crash active") && text.contains("watch shadow") && !text.contains("elsewhere"), "{text}");
@@ -154,7 +154,7 @@ async fn everybody_sees_the_rules_of_their_repositories() {
 
 #[tokio::test]
 async fn a_tripped_breaker_is_shown_and_reset() {
-    let story = a_day().await;
+    let story = a_day(Database::Postgres).await;
     let url = story.database().into();
     let db = Db::open(&StoreOptions { url, objects: story.path("objects") }).await.unwrap();
     let trip = |number| TripRow {
