@@ -127,7 +127,7 @@ mod tests {
         let fine =
             "database: postgres://orchd@db/orchd\ngithub:\n  webhook_secrets: [{file: a}]\n  client_secret: {env: X}\n";
         assert_eq!(secrets_in_clear(fine), [0_usize; 0]);
-        assert_eq!(secrets_in_clear("github:\n  webhook_secrets: [hush]\n  private_key: |\n    hush\n"), [2, 3]);
+        assert_eq!(secrets_in_clear("github:\n  webhook_secrets: [hush]\n  private_key: |\n    hush\n"), [2, 4]);
         assert_eq!(secrets_in_clear("database: postgres://orchd:hush@db/orchd\nbad: ["), [1]);
         assert_eq!(secrets_in_clear("x: [\n-----BEGIN RSA PRIVATE KEY-----\n"), [2]);
     }
