@@ -102,7 +102,7 @@ impl Config {
         } else {
             findings.report(Place::start_of(file), "nothing can be read of it");
         }
-        config.rules = rulebook.rules.into();
+        (config.rules, config.places) = (rulebook.rules.into(), Arc::default());
         for name in ["rules", "guards"] {
             config.effective[name] = effective.get(name).cloned().unwrap_or_default();
         }

@@ -87,9 +87,10 @@ pub(super) fn load_whole(
     let notes = findings.finish()?;
     // Every part that is missing was reported, so there are parts when there is no problem.
     let parts = parts.ok_or_else(|| unexplained(path))?;
-    let (config, rules) = parts(revision(path, &sources, now), notes);
+    let (mut config, rules) = parts(revision(path, &sources, now), notes);
     let written = Written { root: &root, rules: &rules, files: &files, dir: directory(path) };
     let origins = origins(&config.effective, &written);
+    config.places = rules.iter().map(|rule| written.name(rule.place)).collect();
     Ok((config, origins))
 }
 
@@ -246,6 +247,7 @@ fn build(
             api,
             logging,
             rules,
+            places: Arc::default(),
             effective,
             notes,
         };

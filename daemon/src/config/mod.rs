@@ -4,7 +4,7 @@
 //! (`table`, `fields`, `values`), and every problem is gathered (`findings`) before anyone is told. `extends` brings in
 //! presets. `live` holds the config in use and swaps it, `watch` says when its files changed, `schema` and `reference`
 //! describe it, `origins` tells where each value came from. `repository` reads the file that a repository keeps for
-//! itself, `cases` one of tests, both with the same readers.
+//! itself, `cases` one of tests, `rule_text` a rule that somebody tries, all with the same readers; `yaml` writes.
 //!
 //! Refuses to know the store, GitHub and HTTP. Invariant 9: a config that does not validate never replaces one that does.
 
@@ -47,6 +47,8 @@ pub mod repository;
 mod repository_table;
 mod revision;
 mod rule_files;
+#[cfg(feature = "server")]
+mod rule_text;
 mod rules;
 mod schedule;
 pub mod schema;
@@ -61,6 +63,8 @@ mod tests;
 mod values;
 #[cfg(feature = "server")]
 pub mod watch;
+#[cfg(feature = "server")]
+pub mod yaml;
 
 pub use cases::{Cases, NamedCase, read_cases};
 pub use commands::Commands;
@@ -72,6 +76,8 @@ pub use load::{load_rules_text, load_text};
 pub use origins::Origins;
 pub use people::{Access, Api, Login, Named, Rate, SecretKey};
 pub use rule_files::{Sources, sources};
+#[cfg(feature = "server")]
+pub use rule_text::{Quoted, read_rule_text, secrets_in_clear};
 pub use schedule::Schedule;
 #[cfg(feature = "server")]
 pub use secret_places::{SecretPlace, SecretSource, secret_places};
@@ -99,6 +105,8 @@ pub struct Config {
     pub api: Api,
     pub logging: Logging,
     pub rules: Arc<[Rule]>,
+    /// Where each of these is written, in the same order: `orchd.yaml:12:5`. Empty: they are those of an earlier revision.
+    pub places: Arc<[String]>,
     /// The effective config with every default filled in and secrets masked: what `config show` prints.
     pub effective: serde_json::Value,
     /// Worth telling whoever wrote it, but no reason to refuse it.
@@ -302,7 +310,8 @@ pub enum LogFormat {
 }
 
 /// One thing wrong, and where. Lines and columns count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
+#[schemars(rename = "ConfigProblem")]
 pub struct Problem {
     pub file: PathBuf,
     pub line: usize,

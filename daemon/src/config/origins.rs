@@ -73,7 +73,7 @@ impl Written<'_> {
         }
     }
 
-    fn name(&self, Place { file, line, column }: Place) -> String {
+    pub(super) fn name(&self, Place { file, line, column }: Place) -> String {
         let file = self.files.get(file).map_or(Path::new(""), PathBuf::as_path);
         format!("{}:{line}:{column}", file.strip_prefix(self.dir).unwrap_or(file).display())
     }

@@ -14,6 +14,7 @@ use warp::reply::Response;
 use super::arrival::{RequestId, Wanted};
 use super::assets::{icon, script, stylesheet};
 use super::{page, reply};
+use crate::config::{self, Problems};
 use crate::store::StoreError;
 
 /// Seconds after which a client may try again after a 503.
@@ -40,6 +41,8 @@ pub(super) enum HttpError {
     UnsupportedMedia(String),
     /// It can be read, and cannot be done.
     Unprocessable(String),
+    /// A config with these mistakes in it.
+    Invalid(Problems),
     /// Too much in too short a time; seconds until it may be tried again.
     TooMany {
         detail: String,
@@ -64,6 +67,9 @@ pub(super) struct Problem<'a> {
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// The mistakes in a config, each with its place; `detail` tells them too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problems: Option<&'a [config::Problem]>,
     /// The log has more under it.
     request_id: &'a str,
 }
@@ -105,7 +111,7 @@ impl HttpError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMedia(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unprocessable(_) | Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotYet(_) | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -123,7 +129,7 @@ impl HttpError {
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "body too large",
             Self::UnsupportedMedia(_) => "unsupported media type",
-            Self::Unprocessable(_) => "cannot be done",
+            Self::Unprocessable(_) | Self::Invalid(_) => "cannot be done",
             Self::TooMany { .. } => "too many requests",
             Self::NotYet(_) | Self::Unavailable { .. } => "not available now",
             Self::Internal { .. } => "internal error",
@@ -142,6 +148,7 @@ impl HttpError {
             | Self::TooMany { detail, .. }
             | Self::NotYet(detail)
             | Self::Unavailable { detail, .. } => Some(detail.clone()),
+            Self::Invalid(problems) => Some(format!("the config has errors:\n{problems}")),
             Self::MethodNotAllowed(_) => Some("this URL takes another method".to_owned()),
             Self::Timeout => Some("the body did not arrive in time".to_owned()),
             Self::TooLarge(most) => Some(format!("a body may have at most {most} bytes")),
@@ -197,7 +204,12 @@ impl HttpError {
             }
             Wanted::Json => {
                 let request_id = request_id.as_str();
-                let problem = Problem { title, status: status.as_u16(), detail: detail.as_deref(), request_id };
+                let problems = match self {
+                    Self::Invalid(problems) => Some(problems.0.as_slice()),
+                    _ => None,
+                };
+                let (status_code, detail) = (status.as_u16(), detail.as_deref());
+                let problem = Problem { title, status: status_code, detail, problems, request_id };
                 // Strings and a number always serialise.
                 let mut body = serde_json::to_vec(&problem).unwrap_or_default();
                 body.push(b'\n');

@@ -192,6 +192,7 @@ fn outcome_of(taken: &Result<Ingested, HttpError>) -> Outcome {
             | HttpError::MethodNotAllowed(_)
             | HttpError::Conflict(_)
             | HttpError::Unprocessable(_)
+            | HttpError::Invalid(_)
             | HttpError::TooMany { .. }
             | HttpError::Internal { .. } => Outcome::Failed,
         },

@@ -163,7 +163,8 @@ impl Db {
         let looked = self.looked(filter, after).await?;
         let ids: Vec<EventId> = looked.rows.iter().map(|event| event.id).collect();
         let events: HashMap<EventId, &EventRow> = looked.rows.iter().map(|event| (event.id, event)).collect();
-        let taken = self.decided_on(&ids).await?.into_iter().filter(|decision| filter.takes(decision));
+        let taken =
+            self.decided_on(&ids, filter.rule.as_ref()).await?.into_iter().filter(|decision| filter.takes(decision));
         let rows = taken.filter_map(|decision| Some(DecidedRow::new(events.get(&decision.event)?, decision))).collect();
         let page = Page::cut(rows, limit, |row| row.key);
         let further = looked.next.map(|event| DecisionKey { event: EventId(event), id: Uuid::nil() });
@@ -204,8 +205,9 @@ impl Db {
         Ok(found.map(|decision| DecidedRow::new(&event, decision)))
     }
 
-    /// Of these events, from the last to the first.
-    async fn decided_on(&self, events: &[EventId]) -> Result<Vec<DecisionRow>, StoreError> {
+    /// Of these events, from the last to the first. Those of other rules than `rule` are left out before their
+    /// explanations are read, which takes longer than all else.
+    async fn decided_on(&self, events: &[EventId], rule: Option<&RuleName>) -> Result<Vec<DecisionRow>, StoreError> {
         // decisions: primary key.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new(&format!("{SELECT} WHERE d.event_id IN ("), "#", ")"));
         let mut rows: Vec<DecisionRow> = Vec::new();
@@ -217,7 +219,7 @@ impl Db {
                 }
                 query.fetch_all(conn).await
             })?;
-            for row in found {
+            for row in found.into_iter().filter(|row| rule.is_none_or(|rule| row.rule == rule.as_str())) {
                 rows.push(row.try_into()?);
             }
         }

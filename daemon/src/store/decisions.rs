@@ -62,7 +62,7 @@ pub struct DecisionRow {
 pub(super) struct DecisionSql {
     id: Uuid,
     event_id: Uuid,
-    rule: String,
+    pub(super) rule: String,
     mode: String,
     verdict: String,
     explanation: String,

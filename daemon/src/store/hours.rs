@@ -37,7 +37,7 @@ impl Db {
             sqlx::query_as(
                 "SELECT r.full_name, c.events FROM (
                      SELECT repository_id, count(*) AS events FROM (
-                         SELECT repository_id FROM event_receipts WHERE id >= $1 AND id < $2 LIMIT $3) some
+                         SELECT repository_id FROM event_receipts WHERE id >= $1 AND id < $2 LIMIT $3) taken
                      GROUP BY repository_id) c
                  LEFT JOIN repositories r ON r.id = c.repository_id",
             )
@@ -60,7 +60,7 @@ impl Db {
             sqlx::query_as(
                 "SELECT d.rule, r.full_name, count(*) FROM (
                      SELECT rule, event_id FROM (
-                         SELECT rule, event_id, verdict FROM decisions WHERE event_id >= $1 AND event_id < $2 LIMIT $3) some
+                         SELECT rule, event_id, verdict FROM decisions WHERE event_id >= $1 AND event_id < $2 LIMIT $3) taken
                      WHERE verdict = 'matched') d
                  JOIN event_receipts e ON e.id = d.event_id
                  LEFT JOIN repositories r ON r.id = e.repository_id
@@ -81,7 +81,7 @@ impl Db {
         let rows: Vec<RuleSql> = on_db!(self, conn => {
             sqlx::query_as(
                 "SELECT rule, repository, count(*) FROM (
-                     SELECT rule, repository, state FROM effects WHERE cursor >= $1 AND cursor < $2 LIMIT $3) some
+                     SELECT rule, repository, state FROM effects WHERE cursor >= $1 AND cursor < $2 LIMIT $3) taken
                  WHERE state IN ('applied', 'undone')
                  GROUP BY rule, repository",
             )

@@ -129,6 +129,7 @@ operations! {
     AuditShow = "audit.show" "GET" "/api/audit/{seq}", Repository(Viewer), Some(Scope::AuditRead), "A row of the audit chain.";
     ConfigShow = "config.show" "GET" "/api/config", Site(Viewer), Some(Scope::ConfigRead), "The config in use, secrets masked.";
     ConfigRevisions = "config.revisions" "GET" "/api/config/revisions", Site(Viewer), Some(Scope::ConfigRead), "Configs that ran, newest first, and what each changed.";
+    ConfigFile = "config.file" "GET" "/api/config/file", Site(Admin), Some(Scope::ConfigRead), "The config's file as it lies on disk.";
     ConfigConfirm = "config.confirm" "POST" "/api/config/{revision}/confirm", Site(Admin), Some(Scope::ConfigWrite), "Lets a held config in.";
     ConfigRollBack = "config.rollback" "POST" "/api/config/{revision}/rollback", Site(Admin), Some(Scope::ConfigWrite), "Puts an earlier config back.";
     BacktestsRun = "backtests.run" "POST" "/api/backtests", Repository(Operator), Some(Scope::AutomationRun), "What other rules would have done about what is recorded, a line for each difference.";

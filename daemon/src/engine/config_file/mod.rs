@@ -65,6 +65,39 @@ impl Contents {
     fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// In hexadecimal.
+    fn told(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What the config's file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub text: String,
+    /// In hexadecimal.
+    pub sha256: String,
+    /// Whether it is what runs.
+    pub runs: bool,
+}
+
+/// Reads the file of the running config.
+///
+/// # Errors
+/// When the disk does not give it.
+pub fn read(running: &Config, now: DateTime<Utc>) -> Result<Standing, Unwritten> {
+    let bytes = fs::read(&running.revision.path).map_err(|error| Unwritten::Disk(error.to_string()))?;
+    let runs = revision_of(running, &bytes, now).as_ref() == Some(&running.revision.hash);
+    let sha256 = Contents::of(&bytes).told();
+    Ok(Standing { text: String::from_utf8_lossy(&bytes).into_owned(), sha256, runs })
+}
+
+/// The revision that a file in the place of the running config's is, where it validates.
+fn revision_of(running: &Config, file: &[u8], now: DateTime<Utc>) -> Option<String> {
+    let text = String::from_utf8_lossy(file);
+    let config = config::load_text(&running.revision.path, &text, actions::kinds(), now);
+    config.ok().map(|config| config.revision.hash)
 }
 
 /// Reads `text` as if it stood in the place of the running config, without writing anything. `based`: it was made from the
@@ -78,8 +111,7 @@ pub fn draft(running: &Config, text: String, based: bool, now: DateTime<Utc>) ->
     let target = path.canonicalize().map_err(failed)?;
     let old = fs::read(&target).map_err(failed)?;
     if based {
-        let on_disk = config::load_text(path, &String::from_utf8_lossy(&old), actions::kinds(), now);
-        let revision = on_disk.ok().map(|config| config.revision.hash);
+        let revision = revision_of(running, &old, now);
         if revision.as_ref() != Some(&running.revision.hash) {
             return Err(Unwritten::NotWhatRuns(revision));
         }
@@ -102,6 +134,11 @@ pub struct Placed {
 }
 
 impl Draft {
+    /// Whether it is to replace the file of this SHA-256, in hexadecimal.
+    pub fn replaces(&self, sha256: &str) -> bool {
+        self.before.told() == sha256
+    }
+
     /// Puts it in the place of the config, with its mode and, where that is permitted, its owner and group.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::OwnedMutexGuard;
 
 use super::call::Call;
@@ -77,6 +77,8 @@ pub(super) struct NewConfig {
     text: String,
     /// The revision that it was made from; refused when another one runs by now.
     base: Option<String>,
+    /// SHA-256 of the file that it was made from, as `config.file` tells it; refused when another file is there by now.
+    file: Option<String>,
     /// Of the commit, where the file lies in a git checkout.
     message: Option<String>,
 }
@@ -89,6 +91,9 @@ pub(in crate::http) struct Written {
     pub(in crate::http) values: Vec<ValueChange>,
     /// Worth knowing, and no reason to refuse it.
     pub(in crate::http) notes: Vec<String>,
+    /// With `dry_run`: its rules as `config show` would show them, and as a backtest takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) proposed: Option<Value>,
     /// Whether the file was written.
     pub(in crate::http) written: bool,
     /// The commit that was made; absent where the file lies in no checkout.
@@ -105,7 +110,7 @@ pub(in crate::http) struct Written {
 pub(super) async fn config(mut call: Call) -> Result<Written, HttpError> {
     let dry_run = call.query.parsed::<bool>("dry_run")?.unwrap_or(false);
     call.no_query()?;
-    let NewConfig { text, base, message } = call.document()?;
+    let NewConfig { text, base, file, message } = call.document()?;
     // From the first look to the end: of two that were made from the same revision, one is written.
     let turn = call.app.config_turn().await;
     let running = call.app.config();
@@ -121,10 +126,14 @@ pub(super) async fn config(mut call: Call) -> Result<Written, HttpError> {
         tracing::info!(by = ?call.by(), refused = refused_for, "a config was tried over the API");
     }
     let draft = drafted.map_err(|error| refused(error, &call.app))?;
+    if file.is_some_and(|file| !draft.replaces(&file)) {
+        return Err(refused(Unwritten::Changed, &call.app));
+    }
     let told = Written {
         rules: diff::rules(&running.effective["rules"], &draft.config.effective["rules"]),
         values: diff::values(&running.effective, &draft.config.effective),
         notes: draft.config.notes.iter().map(|note| note.message.clone()).collect(),
+        proposed: dry_run.then(|| draft.config.effective["rules"].clone()),
         written: false,
         commit: None,
         not_committed: None,
@@ -181,7 +190,7 @@ async fn write(
 
 fn refused(error: Unwritten, app: &App) -> HttpError {
     match error {
-        Unwritten::Invalid(problems) => HttpError::Unprocessable(format!("the config has errors:\n{problems}")),
+        Unwritten::Invalid(problems) => HttpError::Invalid(problems),
         Unwritten::Redirected(keys) => HttpError::Unprocessable(format!(
             "{} says where secrets go: it is changed by an editor on the machine only",
             keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
@@ -206,6 +215,6 @@ fn astray(on_disk: Option<&str>, app: &App) -> String {
 }
 
 /// Files and git are waited for elsewhere.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, HttpError> {
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, HttpError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| HttpError::Internal { cause: error.to_string() })
 }

@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::call::Call;
+use super::config_file::{self, OnDisk};
 use super::params::{LIMIT, Param};
 use crate::actions;
-use crate::config::diff::{self, RuleChange};
+use crate::config::diff::{self, RuleChange, ValueChange};
 use crate::config::hold::Hold;
 use crate::config::{Config, Revision};
 use crate::engine::guards::reload::{Asked, RollBack};
@@ -31,6 +32,9 @@ pub(in crate::http) struct Running {
     pub(in crate::http) revision: String,
     pub(in crate::http) git_commit: Option<String>,
     pub(in crate::http) effective: Value,
+    /// What is on disk, where that is not what runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) on_disk: Option<OnDisk>,
 }
 
 /// A config that ran.
@@ -45,16 +49,19 @@ pub(in crate::http) struct Past {
     pub(in crate::http) rules: usize,
     /// What it changed of the one before it.
     pub(in crate::http) changes: Vec<RuleChange>,
+    /// The same beside the rules; nothing where there is none before it.
+    pub(in crate::http) values: Vec<ValueChange>,
     /// `running`, `held`, or nothing.
     pub(in crate::http) state: Option<&'static str>,
 }
 
 pub(super) async fn show(mut call: Call) -> Result<Running, HttpError> {
     call.no_query()?;
+    let on_disk = config_file::on_disk(&call).await?;
     let config = call.app.config();
     let Revision { hash, git_commit, .. } = &config.revision;
     let (revision, git_commit, effective) = (hash.clone(), git_commit.clone(), config.effective.clone());
-    Ok(Running { revision, git_commit, effective })
+    Ok(Running { revision, git_commit, effective, on_disk })
 }
 
 /// Revisions are few: there is one page.
@@ -86,6 +93,7 @@ pub(super) async fn revisions(call: Call) -> Result<History, HttpError> {
             loaded_at: row.loaded_at,
             rules: rules(row).as_array().map_or(0, Vec::len),
             changes: diff::rules(&before, &rules(row)),
+            values: rows.get(at + 1).map(|old| diff::values(&old.effective, &row.effective)).unwrap_or_default(),
             state: match &row.revision {
                 running if *running == status.revision.hash => Some("running"),
                 waiting if Some(waiting) == held.as_ref() => Some("held"),

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::call::Call;
 use super::params::Param;
 use super::{
-    audit, automation, backtests, config, decisions, effects, events, guards, installations, issues, jobs, keys, me,
-    metrics, openapi, recover, repositories, rollbacks, rules, sessions, shadow, status, tail, token, why,
+    audit, automation, backtests, config, config_file, decisions, effects, events, guards, installations, issues, jobs,
+    keys, me, metrics, openapi, recover, repositories, rollbacks, rules, sessions, shadow, status, tail, token, why,
 };
 use crate::core::access::Op;
 use crate::engine::audit::Step;
@@ -143,6 +143,7 @@ endpoints! {
     AuditShow: audit::show, &[] => Document(AuditRow);
     ConfigShow: config::show, &[] => Document(config::Running);
     ConfigRevisions: config::revisions, config::REVISIONS => Document(config::History);
+    ConfigFile: config_file::show, &[] => Document(config_file::File);
     ConfigConfirm: config::confirm, &[] => Document(ConfigHealth);
     ConfigRollBack: config::roll_back, &[] => Document(ConfigHealth);
     BacktestsRun: backtests::run, backtests::QUERY, takes backtests::Candidate => Lines(backtests::Line<'static>);

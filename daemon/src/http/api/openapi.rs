@@ -241,9 +241,11 @@ fn refusals(operation: &Operation) -> Vec<(StatusCode, &'static str)> {
         all.push((StatusCode::FORBIDDEN, "The level or the scope is not enough."));
         all.push((StatusCode::NOT_FOUND, "There is no such thing, or not for you."));
     }
+    if operation.writes() || operation.op == Op::ConfigFile {
+        all.push((StatusCode::CONFLICT, "It does not fit the state of the thing."));
+    }
     if operation.writes() {
         all.push((StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."));
-        all.push((StatusCode::CONFLICT, "It does not fit the state of the thing."));
         all.push((StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."));
         all.push((StatusCode::UNPROCESSABLE_ENTITY, "It can be read, and cannot be done."));
     }

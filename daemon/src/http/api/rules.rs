@@ -13,7 +13,7 @@ use crate::http::error::HttpError;
 use crate::store::repositories::RepositoryFilter;
 
 /// Repositories told of one rule.
-const MOST_COVERED: usize = 100;
+pub(in crate::http) const MOST_COVERED: usize = 100;
 
 /// Repositories that are looked at for whoever sees all.
 const LOOKED_THROUGH: u32 = 1_000;
@@ -24,6 +24,9 @@ const LOOKED_THROUGH: u32 = 1_000;
 pub(in crate::http) struct Shown {
     pub(in crate::http) name: RuleName,
     pub(in crate::http) mode: Mode,
+    /// Where the config has it, `orchd.yaml:12:5`, for those who see all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) at: Option<String>,
     /// The first hundred that one sees.
     pub(in crate::http) covers: Vec<RepoName>,
     /// As `config show` shows it. Which repositories it names is for those who see all of them.
@@ -44,10 +47,11 @@ pub(super) async fn list(mut call: Call) -> Result<Rules, HttpError> {
     let seen = seen(&call).await?;
     let sees_all = call.caller.sight.site.is_some();
     let covered = |rule: &Rule| covered(rule, &seen);
-    let rows = config.rules.iter().map(|rule| (rule, covered(rule)));
-    let rows = rows.filter(|(_, covers)| sees_all || !covers.is_empty()).map(|(rule, covers)| Shown {
+    let rows = config.rules.iter().enumerate().map(|(at, rule)| (at, rule, covered(rule)));
+    let rows = rows.filter(|(.., covers)| sees_all || !covers.is_empty()).map(|(at, rule, covers)| Shown {
         name: rule.name.clone(),
         mode: rule.mode,
+        at: config.places.get(at).filter(|_| sees_all).cloned(),
         covers,
         rule: written(&config.effective, &rule.name, sees_all),
     });
@@ -63,7 +67,7 @@ pub(super) async fn config_for(call: &Call) -> Result<Arc<Config>, HttpError> {
     let seen = seen(call).await?;
     let covers = |rule: &&Rule| seen.iter().any(|name| rule.repositories.includes(name));
     let rules = config.rules.iter().filter(covers).cloned().collect();
-    Ok(Arc::new(Config { rules, ..(*config).clone() }))
+    Ok(Arc::new(Config { rules, places: Arc::default(), ..(*config).clone() }))
 }
 
 /// The repositories that whoever asks sees.

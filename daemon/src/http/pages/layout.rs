@@ -4,7 +4,21 @@ use super::Visit;
 use crate::core::access::Op;
 
 /// What deeds tell on the page they lead to. The URL holds the word, never the text.
-const NOTICES: &[(&str, &str)] = &[("replayed", "The rules look at the event again.")];
+const NOTICES: &[(&str, &str)] = &[
+    ("replayed", "The rules look at the event again."),
+    ("breaker-reset", "The breaker is reset: the rule acts there again, on what arrives from now on."),
+    ("breakers-reset", "Every breaker is reset: the rules act again, on what arrives from now on."),
+    ("config-confirmed", "The config is confirmed and in use."),
+    ("config-rolled-back", "The earlier config is in use. What is on disk is held until it changes or is confirmed."),
+    ("config-in-use", "The config is written and in use."),
+    ("config-committed", "The config is written, committed, and in use."),
+    (
+        "config-held",
+        "The config is written, and held: it would touch much. What it would do is told below; confirm it or change it.",
+    ),
+    ("config-not-committed", "The config is written, and could not be committed: the audit log says why."),
+    ("config-not-taken-up", "The config is written, and is not in use: why is told below."),
+];
 
 /// A part of the navigation.
 pub(in crate::http) struct Link {

@@ -11,11 +11,19 @@
 //!
 //! Invariant: whatever changes something is a form with the session's token, and leads on to a page that is asked for by GET.
 
+mod changes;
 mod chart;
+mod config;
+mod config_edit;
 mod events;
 mod layout;
 mod overview;
 mod parts;
+mod rule;
+mod rules;
+mod shadow;
+mod trial;
+mod try_rule;
 mod visit;
 
 use std::future::Future;
@@ -65,6 +73,18 @@ macro_rules! pages {
 pages! {
     GET "/" overview::show;
     GET "/events" events::show;
+    GET "/rules" rules::show;
+    GET "/rules/{rule*}" rule::show;
+    POST "/rules/{rule*}" try_rule::send;
+    GET "/shadow/{rule*}" shadow::show;
+    POST "/breakers/reset" rules::reset_all;
+    POST "/breakers/{id}/reset" rules::reset;
+    GET "/config" config::show;
+    GET "/config/effective" config::effective;
+    GET "/config/edit" config_edit::show;
+    POST "/config/edit" config_edit::send;
+    POST "/config/{revision}/confirm" config::confirm;
+    POST "/config/{revision}/rollback" config::roll_back;
 }
 
 pub(super) fn routes(app: &App) -> Routes {

@@ -88,6 +88,11 @@ impl Pill {
         };
         Self { word: word.into(), class }
     }
+
+    /// Whether it says this word.
+    pub(in crate::http) fn is(&self, word: &str) -> bool {
+        self.word == word
+    }
 }
 
 /// What a decision looked at, as a tree. Stands in a `<ul class="tree">`.
