@@ -205,7 +205,7 @@ impl Db {
     }
 
     /// Of these events, from the last to the first.
-    async fn decided_on(&self, events: &[EventId]) -> Result<Vec<DecisionRow>, StoreError> {
+    pub async fn decided_on(&self, events: &[EventId]) -> Result<Vec<DecisionRow>, StoreError> {
         // decisions: primary key.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new(&format!("{SELECT} WHERE d.event_id IN ("), "#", ")"));
         let mut rows: Vec<DecisionRow> = Vec::new();

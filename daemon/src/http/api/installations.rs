@@ -82,7 +82,7 @@ pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
         only_seen(&mut installation, repositories.len());
     }
     let config = config_for(&call).await?;
-    let mut missing = missing(&config.rules, actions::kinds(), &installation.permissions);
+    let mut missing = missing(config.rules.iter(), actions::kinds(), &installation.permissions);
     if config.repository_config.enabled {
         missing.extend(lacking_for_files(&installation.permissions));
     }
@@ -90,7 +90,7 @@ pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
 }
 
 /// What reading repositories' own files, and checking them, takes.
-fn lacking_for_files(granted: &BTreeMap<String, String>) -> impl Iterator<Item = Missing> {
+pub(super) fn lacking_for_files(granted: &BTreeMap<String, String>) -> impl Iterator<Item = Missing> {
     let needed = [("checks", "write"), ("contents", "read")];
     needed.into_iter().filter(|(permission, level)| !grants(granted, permission, level)).map(|(permission, level)| {
         Missing { permission: permission.to_owned(), level: level.to_owned(), rules: vec![RuleName::check_config()] }

@@ -4,7 +4,10 @@ use super::Visit;
 use crate::core::access::Op;
 
 /// What deeds tell on the page they lead to. The URL holds the word, never the text.
-const NOTICES: &[(&str, &str)] = &[("replayed", "The rules look at the event again.")];
+const NOTICES: &[(&str, &str)] = &[
+    ("replayed", "The rules look at the event again."),
+    ("refreshing", "GitHub is asked where the App is installed: what it says shows here in a moment."),
+];
 
 /// A part of the navigation.
 pub(in crate::http) struct Link {

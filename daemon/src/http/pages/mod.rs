@@ -12,10 +12,16 @@
 //! Invariant: whatever changes something is a form with the session's token, and leads on to a page that is asked for by GET.
 
 mod chart;
+mod event;
 mod events;
+mod item;
+mod json;
 mod layout;
 mod overview;
 mod parts;
+mod repositories;
+mod repository;
+mod story;
 mod visit;
 
 use std::future::Future;
@@ -65,6 +71,14 @@ macro_rules! pages {
 pages! {
     GET "/" overview::show;
     GET "/events" events::show;
+    GET "/events/{id}" event::show;
+    GET "/events/{id}/payload" event::payload;
+    POST "/events/{id}/replay" event::replay;
+    GET "/items/{owner}/{name}/{number}" item::show;
+    POST "/items/{owner}/{name}/{number}/analyze" item::analyze;
+    GET "/repositories" repositories::show;
+    POST "/repositories/refresh" repositories::refresh;
+    GET "/repositories/{owner}/{name}" repository::show;
 }
 
 pub(super) fn routes(app: &App) -> Routes {
