@@ -3,13 +3,14 @@
 use orchd_fake::NewItem;
 use serde_json::json;
 
-use super::event::{HOSTILE, begin, is_sound, signed_in};
-use crate::story::{Story, WEB};
+use super::event::{HOSTILE, begin, begin_on, is_sound, signed_in};
+use crate::on_both_databases;
+use crate::story::{Database, Story, WEB};
 
 const API: &str = "acme/api";
 
 const RULES: &str = "  - {name: label, repositories: [acme/web], on: issues.opened, then: [{label: {add: [new]}}]}
-  - {name: stars, repositories: [acme/api], mode: shadow, on: star.created, then: [{label: {add: [star]}}]}
+  - {name: stars, repositories: [acme/api], mode: shadow, on: pull_request_review.submitted, then: [{label: {add: [star]}}]}
   - {name: resting, repositories: [acme/api], mode: off, on: issues.opened, then: [{label: {add: [rest]}}]}";
 
 const OWN: &str = "repository_config: {enabled: true, allow: {actions: [label], max_rules: 3}}";
@@ -22,8 +23,8 @@ fn row_of(page: &str, repository: &str) -> String {
     rest.split("</tr>").next().unwrap().to_owned()
 }
 
-async fn settled(rules: &str, more: &str) -> Story {
-    let story = begin(rules, more).await;
+async fn settled(database: Database, rules: &str) -> Story {
+    let story = begin_on(database, rules, "").await;
     for repository in [WEB, API] {
         story.github.person("alice").opens_issue(repository, NewItem::titled(HOSTILE));
     }
@@ -31,9 +32,8 @@ async fn settled(rules: &str, more: &str) -> Story {
     story
 }
 
-#[tokio::test]
-async fn each_repository_tells_whether_orchd_acts_there_and_what_it_lacks() {
-    let story = settled(RULES, "").await;
+on_both_databases!(each_repository_tells_whether_orchd_acts_there_and_what_it_lacks, |database: Database| async move {
+    let story = settled(database, RULES).await;
     let mut browser = signed_in(&story, "site-operator").await;
     let page = browser.get("/repositories").await;
     is_sound(&page);
@@ -41,7 +41,7 @@ async fn each_repository_tells_whether_orchd_acts_there_and_what_it_lacks() {
     assert!(web.contains(">on</span>") && web.contains(">ready</span>") && web.contains("1 act"), "{web}");
     assert!(web.contains("/events?repo=acme/web") && web.contains("<time "), "{web}");
     assert!(api.contains(">shadow</span>") && api.contains("its rules only tell"), "{api}");
-    assert!(api.contains("does not subscribe to star") && api.contains("1 in shadow, 1 off"), "{api}");
+    assert!(api.contains("does not subscribe to pull_request_review") && api.contains("1 in shadow, 1 off"), "{api}");
 
     // What the App loses shows with the rules that need it.
     let installation = story.github.installation_of(WEB);
@@ -59,7 +59,7 @@ async fn each_repository_tells_whether_orchd_acts_there_and_what_it_lacks() {
     let web = row_of(&page.body, WEB);
     assert!(web.contains(">off</span>") && web.contains("installation is suspended"), "{web}");
     assert!(page.says("<span class=\"pill look\">suspended</span>"), "{}", page.body);
-}
+});
 
 #[tokio::test]
 async fn one_repository_tells_its_rules_its_file_and_what_happened() {
@@ -74,7 +74,7 @@ async fn one_repository_tells_its_rules_its_file_and_what_happened() {
         "you are operator here",
         "href=\"/rules/label\"",
         ">active</span>",
-        "put <code>&#34;!acme/web&#34;</code>",
+        "put <code>\"!acme/web\"</code>",
         "line 2, column 23",
         "It is refused, and no version of it was good.",
         "Its own config file",
@@ -92,7 +92,7 @@ async fn one_repository_tells_its_rules_its_file_and_what_happened() {
 
 #[tokio::test]
 async fn github_is_asked_anew_by_whoever_may() {
-    let story = settled(RULES, "").await;
+    let story = settled(Database::Sqlite, RULES).await;
     let mut browser = signed_in(&story, "site-operator").await;
     let page = browser.get("/repositories").await;
     assert!(page.says("action=\"/repositories/refresh\""), "{}", page.body);
