@@ -1,4 +1,4 @@
-//! Which of GitHub's permissions rules need, and which of those an installation does not grant.
+//! Which of GitHub's permissions and events rules need, and which of those an installation lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,11 +43,45 @@ fn rank(level: &str) -> u8 {
     }
 }
 
+/// An event that rules wait for and an installation does not subscribe to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Unheard {
+    /// As GitHub names it: `issues`.
+    pub event: String,
+    pub rules: Vec<RuleName>,
+}
+
+/// Events that GitHub sends to every App, or that are none of its webhooks.
+/// <https://docs.github.com/en/webhooks/webhook-events-and-payloads>
+const ALWAYS_HEARD: [&str; 5] =
+    ["github_app_authorization", "installation", "installation_repositories", "ping", SCHEDULE];
+
+/// Events that rules wait for, unless they are off, and that are not among those an installation subscribes to.
+pub fn unheard<'r>(rules: impl IntoIterator<Item = &'r Rule>, subscribed: &[String]) -> Vec<Unheard> {
+    let mut lacking: BTreeMap<&str, BTreeSet<&RuleName>> = BTreeMap::new();
+    for rule in rules.into_iter().filter(|rule| rule.mode != Mode::Off) {
+        for event in rule.on.iter().filter_map(|trigger| trigger.event_name()) {
+            if !ALWAYS_HEARD.contains(&event) && !subscribed.iter().any(|heard| heard == event) {
+                lacking.entry(event).or_default().insert(&rule.name);
+            }
+        }
+    }
+    let unheard = |(event, rules): (&str, BTreeSet<&RuleName>)| Unheard {
+        event: event.to_owned(),
+        rules: rules.into_iter().cloned().collect(),
+    };
+    lacking.into_iter().map(unheard).collect()
+}
+
 /// What active rules need and `granted` (permission to level) does not hold. Facts that conditions fetch are not
 /// counted: without them a rule is skipped, and says so.
-pub fn missing(rules: &[Rule], kinds: &[ActionKind], granted: &BTreeMap<String, String>) -> Vec<Missing> {
+pub fn missing<'r>(
+    rules: impl IntoIterator<Item = &'r Rule>,
+    kinds: &[ActionKind],
+    granted: &BTreeMap<String, String>,
+) -> Vec<Missing> {
     let mut lacking: BTreeMap<&str, BTreeSet<&RuleName>> = BTreeMap::new();
-    for rule in rules.iter().filter(|rule| rule.mode == Mode::Active) {
+    for rule in rules.into_iter().filter(|rule| rule.mode == Mode::Active) {
         for permission in needed(rule, kinds) {
             if !grants(granted, permission, "write") {
                 lacking.entry(permission).or_default().insert(&rule.name);
@@ -153,5 +187,18 @@ mod tests {
         assert_eq!(lacks(&[rule("a", "*", "label"), rule("b", "push", "check")]), ["checks", "pull_requests"]);
         assert_eq!(lacks(&[rule("a", "issues.opened", "all")]), ["checks", "contents"]);
         assert!(lacks(&[Rule { mode: Mode::Shadow, ..rule("a", "push", "check") }]).is_empty());
+    }
+
+    #[test]
+    fn events_that_nobody_subscribed_to_are_not_heard() {
+        let subscribed = ["issues".to_owned()];
+        let events = |rules: &[Rule]| -> Vec<String> {
+            unheard(rules, &subscribed).into_iter().map(|each| each.event).collect()
+        };
+        assert_eq!(events(&[rule("a", "issues.opened", "label"), rule("b", "*", "label")]), [""; 0]);
+        let rules = [rule("a", "push", "label"), rule("b", "schedule", "label"), rule("c", "installation", "label")];
+        assert_eq!(events(&rules), ["push"]);
+        assert_eq!(unheard(&rules, &subscribed)[0].rules, [RuleName::parse("a").unwrap()]);
+        assert!(events(&[Rule { mode: Mode::Off, ..rule("a", "push", "label") }]).is_empty());
     }
 }

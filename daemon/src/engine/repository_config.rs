@@ -153,7 +153,7 @@ pub(super) async fn known_rules(engine: &Engine, config: &Config, name: &RepoNam
 }
 
 /// The rules as they are known, for somebody who asks: nothing is kept of a version that does not validate any more.
-pub(super) async fn shown_rules(db: &Db, config: &Config, name: &RepoName) -> Result<Vec<Rule>, StoreError> {
+pub async fn shown_rules(db: &Db, config: &Config, name: &RepoName) -> Result<Vec<Rule>, StoreError> {
     let own = &config.repository_config;
     if !own.covers(name) {
         return Ok(Vec::new());

@@ -51,6 +51,7 @@ pub mod retention;
 pub mod rollbacks;
 mod rows;
 pub mod sessions;
+pub mod setup;
 mod shadow;
 mod stopped;
 pub mod users;

@@ -140,6 +140,20 @@ impl Db {
         Ok(self.payloads(&[id]).await?.pop().map(|(_, payload)| payload))
     }
 
+    /// Whether the payload is stored, without reading it.
+    pub async fn has_payload(&self, id: EventId) -> Result<bool, StoreError> {
+        // event_receipts, event_payloads: primary keys.
+        Ok(on_db!(self, conn => {
+            sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM event_payloads WHERE event_id = $1)
+                    OR EXISTS (SELECT 1 FROM event_receipts WHERE id = $1 AND payload_storage IS NOT NULL)",
+            )
+            .bind(id.0)
+            .fetch_one(conn)
+            .await
+        })?)
+    }
+
     /// The payloads that are there, with their events, in order of arrival.
     pub async fn payloads(&self, ids: &[EventId]) -> Result<Vec<(EventId, Bytes)>, StoreError> {
         type Found = (Uuid, Option<String>, Option<i64>, Option<Vec<u8>>);

@@ -27,7 +27,6 @@ use crate::store::effects::EffectRow;
 use crate::store::events::EventRow;
 use crate::store::installations::InstallationRow;
 use crate::store::jobs::JobRow;
-use crate::store::repositories::RepositoryRow;
 use crate::store::rollbacks::{RollbackItem, RollbackRow};
 
 type Answer = Pin<Box<dyn Future<Output = Result<Reply, HttpError>> + Send>>;
@@ -161,7 +160,7 @@ endpoints! {
     DecisionsList: decisions::list, decisions::LIST => Document(Page<DecidedRow, DecisionKey>);
     DecisionsShow: decisions::show, &[] => Document(DecidedRow);
     RulesList: rules::list, &[] => Document(rules::Rules);
-    RepositoriesList: repositories::list, repositories::LIST => Document(Page<RepositoryRow, String>);
+    RepositoriesList: repositories::list, repositories::LIST => Document(Page<repositories::Listed, String>);
     RepositoriesShow: repositories::show, &[] => Document(repositories::Shown);
     Me: me::show, &[] => Document(me::Me);
     AutomationRun: automation::run, automation::RUN => Document(recover::Report);

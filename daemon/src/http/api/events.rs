@@ -17,6 +17,7 @@ use crate::engine::why::{Story, story_of};
 use crate::http::error::HttpError;
 use crate::store::Among;
 use crate::store::Page;
+use crate::store::causes::CausedRow;
 use crate::store::events::{EventFilter, EventRow, Replay};
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -24,6 +25,10 @@ use crate::store::events::{EventFilter, EventRow, Replay};
 pub(in crate::http) struct Shown {
     #[serde(flatten)]
     pub(in crate::http) story: Story,
+    /// Events that these effects caused, in order of arrival, as far as they came soon after this one.
+    pub(in crate::http) caused: Vec<CausedRow>,
+    /// Whether the payload is stored: retention drops it before the event.
+    pub(in crate::http) has_payload: bool,
     /// What was known beside the payload when the event was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Value")]
@@ -111,8 +116,10 @@ pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
         true => Some(app.db.payload(id).await?.map(raw_json).transpose()?),
         false => None,
     };
-    let facts = app.db.facts_of(id).await?;
-    Ok(Shown { story, facts, payload })
+    let (facts, has_payload) = (app.db.facts_of(id).await?, app.db.has_payload(id).await?);
+    let mut caused = app.db.caused_by(&story.event).await?;
+    caused.retain(|each| call.is_told(&each.event_type, story.event.repository.as_ref()));
+    Ok(Shown { story, caused, has_payload, facts, payload })
 }
 
 pub(super) fn no_event(id: EventId) -> HttpError {

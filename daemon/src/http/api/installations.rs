@@ -79,7 +79,7 @@ pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
         only_seen(&mut installation, repositories.len());
     }
     let config = config_for(&call).await?;
-    let mut missing = missing(&config.rules, actions::kinds(), &installation.permissions);
+    let mut missing = missing(config.rules.iter(), actions::kinds(), &installation.permissions);
     if config.repository_config.enabled {
         missing.extend(missing_for_files(&installation.permissions));
     }

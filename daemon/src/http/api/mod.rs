@@ -26,7 +26,7 @@ mod openapi;
 mod params;
 mod query;
 mod recover;
-mod repositories;
+pub(super) mod repositories;
 mod rollbacks;
 mod rules;
 mod sessions;

@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::call::Call;
 use super::events::seen;
 use super::params::ParamKind::{Count, Text};
-use super::params::{EVENT, Param, REPO, RULE, param};
+use super::params::{AFTER, EVENT, NUMBER, Param, REPO, RULE, param};
 use super::rules::config_for;
 use crate::core::event::{EventId, RepoName};
 use crate::core::rule::RuleName;
-use crate::engine::why::{Asked, Story, ask, stories_of, story_of, tell};
+use crate::engine::why::{Asked, Story, ask, stories_of, story_of, tell, tell_of};
 use crate::http::error::HttpError;
 use crate::store::events::EventFilter;
 
@@ -22,7 +22,7 @@ const MOST_DECISIONS: u32 = 100;
 /// Events told when neither an event nor an item is named, unless the caller says how many.
 const LATEST: u32 = 20;
 
-/// Each costs four queries.
+/// The same when the caller says how many.
 const MOST_LATEST: u32 = 200;
 
 /// The same shape whatever is asked about: events, newest first, each with its decisions and effects.
@@ -35,13 +35,16 @@ pub(in crate::http) struct Why {
     /// What the command line prints; absent where that is a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) text: Option<String>,
+    /// Pass as `after` to go on; only where neither an event nor an item is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) next: Option<Uuid>,
 }
 
 impl Why {
     /// Of all rules.
     fn told(events: Vec<Story>) -> Self {
         let text = events.iter().map(tell).collect::<Vec<_>>().join("\n");
-        Self { events, why_not: None, text: Some(text) }
+        Self { events, why_not: None, text: Some(text), next: None }
     }
 }
 
@@ -54,6 +57,8 @@ pub(super) const QUERY: &[Param] = &[
         Count { least: 1, most: MOST_LATEST as u64 },
         "So many of the newest events, where no event or item is named.",
     ),
+    NUMBER,
+    AFTER,
     RULE,
 ];
 
@@ -63,19 +68,19 @@ pub(super) async fn why(call: Call) -> Result<Why, HttpError> {
     let item = query.text("item")?;
     let repository = query.repository("repo")?;
     let latest = query.parsed::<u32>("latest")?;
+    let (number, after) = (query.parsed::<u64>("number")?, query.parsed::<Uuid>("after")?);
     let rule = query.rule("rule")?;
     query.finish()?;
     let why = match (event, item) {
         (None, None) if rule.is_none() => {
             let limit = latest.unwrap_or(LATEST).min(MOST_LATEST);
-            let filter = EventFilter { repository, limit, among: among.clone(), ..EventFilter::default() };
-            let mut events = Vec::new();
-            let mut found = app.db.events(&filter).await?.rows;
-            found.retain(|event| call.is_told(&event.event_type, event.repository.as_ref()));
-            for event in found {
-                events.push(story_of(&app.db, event).await?.cut_to(&among));
-            }
-            Why { events, why_not: None, text: None }
+            let filter =
+                EventFilter { repository, number, limit, after, among: among.clone(), ..EventFilter::default() };
+            let mut found = app.db.events(&filter).await?;
+            found.rows.retain(|event| call.is_told(&event.event_type, event.repository.as_ref()));
+            let events = tell_of(&app.db, found.rows).await?;
+            let events = events.into_iter().map(|story| story.cut_to(&among)).collect();
+            Why { events, why_not: None, text: None, next: found.next }
         }
         (None, None) => return Err(HttpError::BadRequest("`rule` goes with `event` or `item`".to_owned())),
         (Some(id), None) if repository.is_none() => {
@@ -108,7 +113,7 @@ async fn of_rule(call: &Call, asked: Asked, rule: &RuleName) -> Result<Why, Http
     let stories = told.stories.drain(..).filter(is_told).map(|story| story.cut_to(&among));
     told.stories = stories.collect();
     let text = Some(told.text(usize::MAX));
-    Ok(Why { why_not: (!told.why_not.is_empty()).then_some(told.why_not), events: told.stories, text })
+    Ok(Why { why_not: (!told.why_not.is_empty()).then_some(told.why_not), events: told.stories, text, next: None })
 }
 
 async fn stories_of_item(call: &Call, repository: &RepoName, number: u64) -> Result<Vec<Story>, HttpError> {

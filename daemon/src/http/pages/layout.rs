@@ -18,6 +18,7 @@ const NOTICES: &[(&str, &str)] = &[
     ),
     ("config-not-committed", "The config is written, and could not be committed: the audit log says why."),
     ("config-not-taken-up", "The config is written, and is not in use: why is told below."),
+    ("refreshing", "GitHub is asked where the App is installed: what it says shows here in a moment."),
 ];
 
 /// A part of the navigation.

@@ -15,7 +15,10 @@ mod changes;
 mod chart;
 mod config;
 mod config_edit;
+mod event;
 mod events;
+mod item;
+mod json;
 mod layout;
 mod overview;
 mod parts;
@@ -24,6 +27,9 @@ mod rules;
 mod shadow;
 mod trial;
 mod try_rule;
+mod repositories;
+mod repository;
+mod story;
 mod visit;
 
 use std::future::Future;
@@ -85,6 +91,14 @@ pages! {
     POST "/config/edit" config_edit::send;
     POST "/config/{revision}/confirm" config::confirm;
     POST "/config/{revision}/rollback" config::roll_back;
+    GET "/events/{id}" event::show;
+    GET "/events/{id}/payload" event::payload;
+    POST "/events/{id}/replay" event::replay;
+    GET "/items/{owner}/{name}/{number}" item::show;
+    POST "/items/{owner}/{name}/{number}/analyze" item::analyze;
+    GET "/repositories" repositories::show;
+    POST "/repositories/refresh" repositories::refresh;
+    GET "/repositories/{owner}/{name}" repository::show;
 }
 
 pub(super) fn routes(app: &App) -> Routes {

@@ -15,6 +15,7 @@ use super::super::page;
 use super::layout::Layout;
 use crate::core::access::{Needs, Op};
 use crate::core::event::RepoName;
+use crate::github::oauth::web_url;
 
 /// Who visits, and what they asked for.
 pub(in crate::http) struct Visit {
@@ -85,6 +86,13 @@ impl Visit {
             Needs::Repository(level) => held >= Some(level),
             Needs::Site(level) => sight.site >= Some(level),
         }
+    }
+
+    /// The address for people on GitHub; `path` begins with a slash.
+    pub(super) fn on_github(&self, path: &str) -> String {
+        let config = self.app.config();
+        let web = config.login.web_url.clone().unwrap_or_else(|| web_url(&config.github.api_url));
+        format!("{}{path}", web.trim_end_matches('/'))
     }
 
     /// On to a page after something was done; `told` is one of the notices that layouts know.

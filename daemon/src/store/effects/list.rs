@@ -1,5 +1,7 @@
 //! Effects as a list.
 
+use std::sync::LazyLock;
+
 use uuid::Uuid;
 
 use super::{EffectRow, EffectSql, EffectState, SELECT};
@@ -7,6 +9,7 @@ use crate::core::event::{EventId, RepoName};
 use crate::core::rule::RuleName;
 use crate::store::among::{Among, Set, Share};
 use crate::store::columns::{signed, word};
+use crate::store::dialect::Bulk;
 use crate::store::{Db, Page, StoreError, page_limit};
 
 #[derive(Clone, Debug, Default)]
@@ -53,7 +56,33 @@ macro_rules! push_conditions {
     };
 }
 
+/// Effects of a few events that are read.
+const MOST_OF_EVENTS: u32 = 10_000;
+
 impl Db {
+    /// Of these events, newest first, at most ten thousand.
+    pub async fn effects_of(&self, events: &[EventId]) -> Result<Vec<EffectRow>, StoreError> {
+        // effects_event.
+        static SQL: LazyLock<Bulk> = LazyLock::new(|| {
+            let tail = format!(") ORDER BY cursor DESC LIMIT {MOST_OF_EVENTS}");
+            Bulk::new(&format!("{SELECT} WHERE event_id IN ("), "#", &tail)
+        });
+        let mut rows: Vec<EffectRow> = Vec::new();
+        for (sql, chunk) in SQL.chunks(self.dialect(), events) {
+            let found: Vec<EffectSql> = on_db!(self, conn => {
+                let mut query = sqlx::query_as(sql);
+                for id in chunk {
+                    query = query.bind(id.0);
+                }
+                query.fetch_all(conn).await
+            })?;
+            for row in found {
+                rows.push(row.try_into()?);
+            }
+        }
+        Ok(rows)
+    }
+
     pub async fn effects(&self, filter: &EffectFilter) -> Result<Page<EffectRow>, StoreError> {
         let limit = page_limit(filter.limit);
         let state = filter.state.map(|state| word(&state)).transpose()?;

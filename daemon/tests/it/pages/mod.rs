@@ -1,5 +1,8 @@
-//! The dashboard's pages, as browsers see them.
+//! The dashboard's pages, told with a browser that runs no script.
 
 mod checkout;
 mod config;
+mod event;
+mod item;
+mod repositories;
 mod rules;
