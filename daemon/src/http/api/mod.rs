@@ -23,6 +23,7 @@ mod me;
 mod metrics;
 mod openapi;
 mod params;
+mod people;
 mod query;
 mod recover;
 mod repositories;

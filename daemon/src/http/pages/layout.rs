@@ -4,7 +4,15 @@ use super::Visit;
 use crate::core::access::Op;
 
 /// What deeds tell on the page they lead to. The URL holds the word, never the text.
-const NOTICES: &[(&str, &str)] = &[("replayed", "The rules look at the event again.")];
+const NOTICES: &[(&str, &str)] = &[
+    ("replayed", "The rules look at the event again."),
+    ("retried", "The job is tried again, in its lane's order."),
+    ("discarded", "The job was given up for good."),
+    ("executed", "The rollback is being carried out."),
+    ("session-ended", "The session has ended."),
+    ("key-revoked", "The key is good for nothing any more."),
+    ("signed-out", "Their sessions have ended. Keys go on until they are revoked."),
+];
 
 /// A part of the navigation.
 pub(in crate::http) struct Link {

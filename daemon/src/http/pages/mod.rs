@@ -11,11 +11,21 @@
 //!
 //! Invariant: whatever changes something is a form with the session's token, and leads on to a page that is asked for by GET.
 
+mod audit;
+mod audit_export;
+mod audit_proof;
 mod chart;
 mod events;
+mod form;
+mod jobs;
+mod keys;
 mod layout;
 mod overview;
 mod parts;
+mod people;
+mod rollback;
+mod rollbacks;
+mod settings;
 mod visit;
 
 use std::future::Future;
@@ -65,6 +75,27 @@ macro_rules! pages {
 pages! {
     GET "/" overview::show;
     GET "/events" events::show;
+    GET "/jobs" jobs::list;
+    GET "/jobs/{id}" jobs::show;
+    POST "/jobs/{id}/retry" jobs::retry;
+    POST "/jobs/{id}/discard" jobs::discard;
+    GET "/rollbacks" rollbacks::list;
+    POST "/rollbacks" rollbacks::plan;
+    GET "/rollbacks/new" rollbacks::new;
+    GET "/rollbacks/{id}" rollback::show;
+    POST "/rollbacks/{id}/execute" rollback::execute;
+    GET "/audit" audit::list;
+    GET "/audit/export" audit_export::export;
+    POST "/audit/verify" audit_proof::verify;
+    GET "/audit/{seq}" audit::show;
+    GET "/settings" settings::show;
+    POST "/settings/sessions/{id}/end" settings::end_session;
+    GET "/settings/keys" keys::list;
+    POST "/settings/keys" keys::create;
+    GET "/settings/keys/new" keys::new;
+    POST "/settings/keys/{id}/revoke" keys::revoke;
+    GET "/settings/people" people::list;
+    POST "/settings/people/{id}/sign-out" people::sign_out;
 }
 
 pub(super) fn routes(app: &App) -> Routes {

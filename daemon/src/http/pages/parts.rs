@@ -6,6 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::visit::url;
 use crate::core::explain::{Explanation, Truth};
+use crate::core::text::harmless;
+
+/// Characters of a text that is shown as a whole.
+const WHOLE: usize = 20_000;
 
 /// A time: in UTC as the server sends it, local where there is a script, exact on hover.
 #[derive(Clone, Debug, Template)]
@@ -53,6 +57,16 @@ pub(in crate::http) fn thousands(number: impl Into<u64>) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A text of several lines as a whole, harmless, and cut where it would fill the page.
+pub(in crate::http) fn whole(text: &str) -> String {
+    let cut = text.char_indices().nth(WHOLE).map_or(text, |(at, _)| &text[..at]);
+    let mut told = cut.lines().map(harmless).collect::<Vec<_>>().join("\n");
+    if cut.len() < text.len() {
+        told.push('…');
+    }
+    told
 }
 
 /// How a state is meant. Never told by colour alone: the word stands beside it.
