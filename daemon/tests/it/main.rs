@@ -32,6 +32,7 @@ mod limits;
 mod login;
 mod merge;
 mod npm;
+mod pages;
 mod payload_fields;
 mod port;
 mod postgres;

@@ -111,13 +111,14 @@ pub(super) async fn list(visit: Visit) -> Result<Response, HttpError> {
     let mut asked = filters.clone();
     asked.extend(after.map(|after| ("after".to_owned(), after.to_owned())));
     let found = visit.ask(JobsList, &[], asked).await?;
-    let depth = visit.ask(HealthShow, &[], Vec::new()).await?.queue.map(|queue| queue.depth);
+    let sees_all = visit.caller.sight.site.is_some();
+    let queue = visit.ask(HealthShow, &[], Vec::new()).await?.queue.filter(|_| sees_all);
     let now = Utc::now();
     let given = |name| visit.query.get(name).unwrap_or_default();
     let states = [("", "any".to_owned())].into_iter().chain(STATES.map(|state| (state, called(state).to_owned())));
     let shown = JobsPage {
         layout: visit.layout("Jobs"),
-        tabs: tabs(&filters, depth.as_ref()),
+        tabs: tabs(&filters, queue.as_ref().map(|queue| &queue.depth)),
         fields: vec![
             Field::choice("state", "State", given("state"), states),
             Field::text("lane", "Lane", given("lane"), "acme/web"),
