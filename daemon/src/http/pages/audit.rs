@@ -247,7 +247,9 @@ fn facts(row: &AuditRow) -> Vec<Fact> {
         fact("Effect", row.effect.map(|id| id.to_string()), None),
         fact("Rule", row.rule.clone(), None),
         fact("Config", row.config_revision.clone(), None),
-        rollback.and_then(|id| fact("Rollback", Some(id.clone()), uuid::Uuid::parse_str(&id).ok().map(|id| format!("/rollbacks/{id}")))),
+        rollback.and_then(|id| {
+            fact("Rollback", Some(id.clone()), uuid::Uuid::parse_str(&id).ok().map(|id| format!("/rollbacks/{id}")))
+        }),
         undone.and_then(|url| fact("It stands", Some("plan to take it back".to_owned()), Some(url))),
     ]
     .into_iter()
@@ -270,7 +272,11 @@ fn differences(before: &Value, after: &Value) -> Vec<Change> {
     let told = |value: Option<&String>| value.map_or_else(|| "–".to_owned(), |text| shortened(&harmless(text)));
     let changed = names.into_iter().filter(|name| old.get(name) != new.get(name));
     changed
-        .map(|name| Change { before: told(old.get(&name)), after: told(new.get(&name)), what: shortened(&harmless(&name)) })
+        .map(|name| Change {
+            before: told(old.get(&name)),
+            after: told(new.get(&name)),
+            what: shortened(&harmless(&name)),
+        })
         .collect()
 }
 

@@ -25,7 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 enum Proof {
     Report(Report),
     /// There was no time for so many rows.
-    TooLong { rows: u64, of: u64 },
+    TooLong {
+        rows: u64,
+        of: u64,
+    },
     Failed(String),
 }
 
@@ -130,7 +133,10 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let number = |seq: Option<i64>| seq.map(|seq| seq.to_string());
     let range = number(report.first).zip(number(report.last)).map(|(first, last)| format!("{first} to {last}"));
     let cut = report.cut.as_ref().map(|cut| {
-        format!("after row {}: {} older than {} days were dropped by plan", cut.until, cut.rows_in_all, cut.older_than_days)
+        format!(
+            "after row {}: {} older than {} days were dropped by plan",
+            cut.until, cut.rows_in_all, cut.older_than_days
+        )
     });
     let some = |count: u64| (count > 0).then(|| thousands(count));
     let anchors = match report.anchors {

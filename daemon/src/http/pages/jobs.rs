@@ -229,7 +229,9 @@ fn meaning(job: &JobRow, now: DateTime<Utc>) -> String {
         JobState::Done => "It came to its end.".to_owned(),
         JobState::Dead => {
             let count = if job.attempts == 1 { "one attempt".to_owned() } else { format!("{} attempts", job.attempts) };
-            format!("It was given up after {count}. Nothing waits for it; it stays here until somebody retries or discards it.")
+            format!(
+                "It was given up after {count}. Nothing waits for it; it stays here until somebody retries or discards it."
+            )
         }
         JobState::Discarded => "A person gave it up for good.".to_owned(),
     }

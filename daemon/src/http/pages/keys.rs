@@ -23,7 +23,8 @@ use crate::store::api_keys::{Ended, KeyRow, KeyTerms};
 const NAMED: usize = 3;
 
 /// How long keys may live, and the life that is meant when nobody says.
-const LIVES: [(&str, &str); 4] = [("30d", "30 days"), ("90d", "90 days"), ("365d", "a year"), ("", "until it is revoked")];
+const LIVES: [(&str, &str); 4] =
+    [("30d", "30 days"), ("90d", "90 days"), ("365d", "a year"), ("", "until it is revoked")];
 const USUAL_LIFE: &str = "90d";
 
 #[derive(Template)]
@@ -178,9 +179,8 @@ impl NewKeyPage {
 /// The page with the key's text is shown once: there is no way back to it.
 pub(super) async fn create(visit: Visit) -> Result<Response, HttpError> {
     let given = |name| visit.form.get(name).map(str::trim).filter(|value| !value.is_empty());
-    let names = given("repositories").map(|names| {
-        names.split([',', ' ', '\n']).map(str::trim).filter(|name| !name.is_empty()).collect::<Vec<_>>()
-    });
+    let names = given("repositories")
+        .map(|names| names.split([',', ' ', '\n']).map(str::trim).filter(|name| !name.is_empty()).collect::<Vec<_>>());
     let wish = json!({
         "name": given("name").unwrap_or_default(),
         "scopes": visit.form.all("scope").collect::<Vec<_>>(),

@@ -18,8 +18,7 @@ use crate::core::text::{harmless, shortened};
 use crate::store::rollbacks::{RollbackFilter, RollbackRow};
 
 /// Names that the API takes, and the form has fields for.
-pub(super) const WHAT: [&str; 9] =
-    ["effect", "rule", "event", "config", "rollback", "repo", "since", "until", "limit"];
+pub(super) const WHAT: [&str; 9] = ["effect", "rule", "event", "config", "rollback", "repo", "since", "until", "limit"];
 
 #[derive(Template)]
 #[template(path = "pages/rollbacks.html")]

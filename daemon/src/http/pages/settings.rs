@@ -56,12 +56,8 @@ pub(super) fn tabs(visit: &Visit, here: &'static str) -> Tabs {
         ("People", "/settings/people", Op::PeopleList),
     ];
     let offered = all.into_iter().filter(|(.., op)| visit.may(*op));
-    let tab = |(name, url, _): (&'static str, &str, Op)| Tab {
-        name,
-        url: url.to_owned(),
-        is_here: url == here,
-        count: None,
-    };
+    let tab =
+        |(name, url, _): (&'static str, &str, Op)| Tab { name, url: url.to_owned(), is_here: url == here, count: None };
     Tabs::new("Settings", offered.map(tab).collect())
 }
 

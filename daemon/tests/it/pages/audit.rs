@@ -38,7 +38,11 @@ async fn the_log_is_searched_and_a_row_tells_what_changed() {
     let mut vera = stage.signed_in("vera").await;
     let page = vera.get("/audit").await;
     is_harmless(&page);
-    assert!(page.says("effect applied") && page.says("/items/acme/web/7") && page.says("The last day: 4 rows"), "{}", page.body);
+    assert!(
+        page.says("effect applied") && page.says("/items/acme/web/7") && page.says("The last day: 4 rows"),
+        "{}",
+        page.body
+    );
     let found = vera.get("/audit?kind=effect_applied&repo=acme%2Fweb&since=2h").await;
     assert!(found.says("acme/web#7") && !found.says("acme/api#8") && found.says("value=\"2h\""), "{}", found.body);
     assert!(found.says("<option value=\"effect_applied\" selected>") && !found.says("The last day"));
@@ -74,7 +78,11 @@ async fn the_chain_is_verified_and_a_broken_one_is_named() {
     let mut database = SqliteConnection::connect(secrecy::ExposeSecret::expose_secret(&url)).await.unwrap();
     sqlx::query("UPDATE audit SET rule = 'other' WHERE seq = 2").execute(&mut database).await.unwrap();
     let page = submit(&mut vera, "/audit/verify", &[]).await;
-    assert!(page.says("The chain is broken") && page.says("row 2 is not what was written after row 1"), "{}", page.body);
+    assert!(
+        page.says("The chain is broken") && page.says("row 2 is not what was written after row 1"),
+        "{}",
+        page.body
+    );
     assert!(page.says("href=\"/audit/2\""), "{}", page.body);
 }
 

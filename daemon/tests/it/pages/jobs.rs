@@ -51,7 +51,9 @@ async fn an_operator_retries_one_dead_letter_and_discards_another() {
 
     let page = mona.get("/jobs?state=dead").await;
     assert_eq!(page.status, 200, "{page:?}");
-    assert!(page.says("<a href=\"/jobs?state=dead\" aria-current=\"page\">Dead letters <span class=\"count\">3</span></a>"));
+    assert!(
+        page.says("<a href=\"/jobs?state=dead\" aria-current=\"page\">Dead letters <span class=\"count\">3</span></a>")
+    );
     assert!(page.says("&#60;script&#62;alert(1)") && page.says("acme/web") && page.says("1 of 8"), "{}", page.body);
     is_harmless(&page);
     let dead = jobs(&stage.site, JobState::Dead).await;

@@ -55,7 +55,13 @@ async fn a_key_is_made_shown_once_used_and_revoked() {
     assert!(none.says("role=\"alert\"") && none.says("&#60;script&#62;"), "what was typed stays: {}", none.body);
     is_harmless(&none);
 
-    let fields = [("name", "<b>nightly</b>"), ("level", "viewer"), ("expires_in", "30d"), ("scope", "jobs:read"), ("scope", "events:read")];
+    let fields = [
+        ("name", "<b>nightly</b>"),
+        ("level", "viewer"),
+        ("expires_in", "30d"),
+        ("scope", "jobs:read"),
+        ("scope", "events:read"),
+    ];
     let made = submit(&mut vera, "/settings/keys", &fields).await;
     assert_eq!((made.status, made.header("cache-control")), (201, Some("no-store")), "{made:?}");
     let key = made.body.split_once("<pre class=\"secret\">").unwrap().1.split('<').next().unwrap().to_owned();
@@ -73,7 +79,10 @@ async fn a_key_is_made_shown_once_used_and_revoked() {
     assert_eq!(ask(&vera, &key, "/api/jobs").await.0, 401);
     let page = vera.get("/settings/keys").await;
     assert!(page.says(">revoked<") && !page.says("/revoke\""), "{}", page.body);
-    assert!(stage.signed_in("mona").await.get("/settings/keys").await.says("<bdi>vera</bdi>"), "an admin sees everybody's");
+    assert!(
+        stage.signed_in("mona").await.get("/settings/keys").await.says("<bdi>vera</bdi>"),
+        "an admin sees everybody's"
+    );
 }
 
 #[tokio::test]
@@ -86,7 +95,11 @@ async fn an_admin_sees_who_signed_in_and_signs_somebody_out() {
     let page = mona.get("/settings/people").await;
     let rows: Vec<_> = page.body.split("<tr>").filter(|row| row.contains("data-name=\"Login\"")).collect();
     assert_eq!(rows.len(), 2, "{}", page.body);
-    assert!(rows[0].contains("<bdi>mona</bdi>") && rows[0].contains("admin") && rows[0].contains(">you<"), "{}", rows[0]);
+    assert!(
+        rows[0].contains("<bdi>mona</bdi>") && rows[0].contains("admin") && rows[0].contains(">you<"),
+        "{}",
+        rows[0]
+    );
     assert!(rows[1].contains("<bdi>vera</bdi>") && rows[1].contains("viewer"), "{}", rows[1]);
     assert!(rows[1].contains("class=\"number\">2<"), "two sessions: {}", rows[1]);
     assert!(page.says("acme/ops"), "teams are named: {}", page.body);
@@ -97,7 +110,11 @@ async fn an_admin_sees_who_signed_in_and_signs_somebody_out() {
     assert_eq!(done.location(), Some("/settings/people?done=signed-out"), "{done:?}");
     assert!(!vera.is_signed_in().await && !again.is_signed_in().await && mona.is_signed_in().await);
     let page = mona.get("/audit?kind=signed_out").await;
-    assert!(page.says("vera, 2 sessions: an administrator ended them") && page.says("<bdi>mona</bdi>"), "{}", page.body);
+    assert!(
+        page.says("vera, 2 sessions: an administrator ended them") && page.says("<bdi>mona</bdi>"),
+        "{}",
+        page.body
+    );
     let nobody = format!("/settings/people/{}/sign-out", uuid::Uuid::nil());
     assert_eq!(submit(&mut mona, &nobody, &[]).await.status, 404);
 }
