@@ -1,10 +1,11 @@
 //! Answers that are not errors.
 
 use std::convert::Infallible;
+use std::io;
 
 use bytes::Bytes;
-use futures_util::stream;
-use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use futures_util::{Stream, stream};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -114,6 +115,20 @@ fn json_lines(mut lines: mpsc::Receiver<Bytes>) -> Response {
     let mut response = warp::reply::stream(lines).into_response();
     response.headers_mut().insert(CONTENT_TYPE, JSON_LINES);
     response
+}
+
+/// A file to keep, as it is made. Its name are letters, digits, dots and dashes.
+pub(super) fn download(
+    name: &str,
+    content_type: HeaderValue,
+    content: impl Stream<Item = io::Result<Bytes>> + Send + Sync + 'static,
+) -> Result<Response, HttpError> {
+    let mut response = warp::reply::stream(content).into_response();
+    let kept = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""))
+        .map_err(|_| HttpError::Internal { cause: "the name of a file is no header".to_owned() })?;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response.headers_mut().insert(CONTENT_DISPOSITION, kept);
+    Ok(response)
 }
 
 /// What this is, for a program that knocks at the front door.

@@ -42,6 +42,7 @@ mod objects;
 mod open;
 mod payload;
 pub mod pending_logins;
+pub mod people;
 mod plan;
 pub mod recorded;
 pub mod recovery;

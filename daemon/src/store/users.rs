@@ -328,7 +328,7 @@ impl Db {
 }
 
 /// The row of the audit chain about sessions that ended before their time.
-fn signed_out(login: String, actor: Actor, why: &str, sessions: u64, now: DateTime<Utc>) -> Entry {
+pub(super) fn signed_out(login: String, actor: Actor, why: &str, sessions: u64, now: DateTime<Utc>) -> Entry {
     let told = format!("{login}, {sessions} sessions: {why}");
     Entry { note: Some(told), ..Entry::new(Kind::SignedOut, actor, now) }
 }

@@ -153,6 +153,8 @@ operations! {
     SessionsList = "sessions.list" "GET" "/api/sessions", Oneself, Some(Scope::KeysRead), "One's own sessions, the latest used first.";
     SessionsEndAll = "sessions.end_all" "DELETE" "/api/sessions", Oneself, Some(Scope::KeysWrite), "Signs one out everywhere.";
     SessionsEnd = "sessions.end" "DELETE" "/api/sessions/{id}", Oneself, Some(Scope::KeysWrite), "Ends one of one's own sessions.";
+    PeopleList = "people.list" "GET" "/api/people", Site(Admin), Some(Scope::KeysRead), "People who signed in with GitHub, the last that came first.";
+    PeopleSignOut = "people.sign_out" "DELETE" "/api/people/{id}/sessions", Site(Admin), Some(Scope::KeysWrite), "Signs somebody out everywhere.";
     KeysList = "keys.list" "GET" "/api/keys", Oneself, Some(Scope::KeysRead), "One's own keys; an admin's list has everybody's.";
     KeysCreate = "keys.create" "POST" "/api/keys", Oneself, Some(Scope::KeysWrite), "Makes a key. Its text is told this once.";
     KeysRotate = "keys.rotate" "POST" "/api/keys/rotate", Site(Admin), Some(Scope::ConfigWrite), "Encrypts people's GitHub tokens anew, with the first of `login.keys`.";

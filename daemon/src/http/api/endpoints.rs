@@ -12,7 +12,7 @@ use super::call::Call;
 use super::params::Param;
 use super::{
     audit, automation, backtests, config, config_file, decisions, effects, events, guards, installations, issues, jobs,
-    keys, me, metrics, openapi, recover, repositories, rollbacks, rules, sessions, shadow, status, tail, token, why,
+    keys, me, metrics, openapi, people, recover, repositories, rollbacks, rules, sessions, shadow, status, tail, token, why,
 };
 use crate::core::access::Op;
 use crate::engine::audit::Step;
@@ -180,6 +180,8 @@ endpoints! {
     SessionsEndAll: sessions::end_all, &[] => Document(sessions::SessionsEnded);
     SessionsEnd: sessions::end, &[] => Document(sessions::SessionsEnded);
     OpenApi: openapi::show, &[] => Written(Value);
+    PeopleList: people::list, people::LIST => Document(people::People);
+    PeopleSignOut: people::sign_out, &[] => Document(sessions::SessionsEnded);
     KeysList: keys::list, keys::LIST => Document(Page<KeyRow>);
     KeysCreate: keys::create, &[], takes keys::Wish => Created(keys::Made);
     KeysRotate: keys::rotate, &[] => Document(keys::Rotated);

@@ -24,6 +24,7 @@ mod me;
 mod metrics;
 mod openapi;
 mod params;
+mod people;
 mod query;
 mod recover;
 pub(super) mod repositories;

@@ -8,7 +8,7 @@ use crate::actions;
 use crate::config::Config;
 use crate::core::access::Level;
 use crate::core::event::RepoName;
-use crate::core::permission::{Missing, Unheard, missing, unheard};
+use crate::core::permission::{Missing, Unheard, missing, missing_for_files, unheard};
 use crate::core::rule::{Mode, Rule, RuleName};
 use crate::engine::repository_config;
 use crate::http::error::HttpError;

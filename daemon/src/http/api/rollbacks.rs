@@ -7,7 +7,7 @@ use super::call::Call;
 use super::params::ParamKind::{Count, Id, Text};
 use super::params::{AFTER, EVENT, LIMIT, Param, REPO, RULE, SINCE, UNTIL, param};
 use crate::core::access::Level;
-use crate::core::event::EventId;
+use crate::core::event::{EventId, RepoName};
 use crate::core::intent::IntentId;
 use crate::core::rule::{Mode, RuleName};
 use crate::github::client::WriteTerms;
@@ -34,6 +34,8 @@ pub(in crate::http) struct Shown {
     /// Rules that may do again what is to be taken back; told between planning and carrying out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::http) still_active: Vec<RuleName>,
+    /// The repositories that it was asked for or touches; none: it touches nothing.
+    pub(in crate::http) repositories: Vec<RepoName>,
 }
 
 pub(super) const PLAN: &[Param] = &[
@@ -44,7 +46,7 @@ pub(super) const PLAN: &[Param] = &[
     SINCE,
     UNTIL,
     REPO,
-    param("rollback", Id, "What this rollback could not take back."),
+    param("rollback", Id, "What this rollback did: to have it back."),
     param("limit", Count { least: 1, most: u32::MAX as u64 }, "Most effects; 10,000 unless it is said."),
 ];
 
@@ -165,5 +167,6 @@ async fn shown(id: RollbackId, app: &App) -> Result<Shown, HttpError> {
         still_active = app.db.rules_of_rollback(id).await?;
         still_active.retain(active);
     }
-    Ok(Shown { row, counts: app.db.rollback_counts(id).await?, gate, still_active })
+    let (counts, repositories) = (app.db.rollback_counts(id).await?, app.db.rollback_repositories(id).await?);
+    Ok(Shown { row, counts, gate, still_active, repositories })
 }

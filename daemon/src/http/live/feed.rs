@@ -100,6 +100,8 @@ struct Known {
     states: HashMap<Uuid, EventStatus>,
     audited: Option<i64>,
     queued: u64,
+    /// Rollbacks that are being planned: as long as there are some, they are further at each look.
+    planning: usize,
 }
 
 impl Look {
@@ -140,9 +142,10 @@ impl Look {
         let audited = self.db.audit_rows(&AuditFilter { limit: 1, ..AuditFilter::default() }).await?;
         let audited = audited.rows.first().map(|row| row.seq);
         let queued = self.db.queue_depth().await?.queued;
+        let planning = self.db.unplanned_rollbacks().await?.len();
         let newest = rows.first().map_or(Uuid::nil(), |row| row.id.0);
         let states = rows.iter().map(|row| (row.id.0, row.processing_status)).collect();
-        let now = Known { newest, states, audited, queued };
+        let now = Known { newest, states, audited, queued, planning };
         let Some(before) = self.known.replace(now.clone()) else { return Ok(None) };
         rows.reverse();
         let is_short = rows.len() == WATCHED as usize && rows.first().is_some_and(|row| row.id.0 > before.newest);
@@ -151,7 +154,8 @@ impl Look {
         let changed = old.into_iter().filter(is_other);
         let told = changed.map(|row| tell(row, false)).chain(new.into_iter().map(|row| tell(row, true)));
         let told: Vec<Told> = told.collect();
-        let is_same = told.is_empty() && before.audited == now.audited && before.queued == now.queued;
+        let is_calm = before.planning == 0 && now.planning == 0;
+        let is_same = told.is_empty() && is_calm && before.audited == now.audited && before.queued == now.queued;
         Ok((!is_same).then_some(News { rows: told, is_short }))
     }
 }

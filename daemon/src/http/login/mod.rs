@@ -24,6 +24,7 @@ use uuid::Uuid;
 use warp::Filter;
 use warp::reply::Response;
 
+pub(super) use self::pages::browser;
 use super::App;
 use super::asked::{Asked, Form, asked, done, read_form};
 use super::error::{HttpError, answer};

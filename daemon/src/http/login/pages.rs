@@ -64,7 +64,7 @@ impl SessionLine {
 }
 
 /// A browser's name and system as far as its `User-Agent` tells them. The order matters: many claim to be others, too.
-fn browser(agent: &str) -> String {
+pub(in crate::http) fn browser(agent: &str) -> String {
     let first =
         |table: &[(&str, &'static str)]| table.iter().find(|(word, _)| agent.contains(word)).map(|(_, name)| *name);
     let name = first(&[

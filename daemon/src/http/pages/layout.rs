@@ -19,6 +19,12 @@ const NOTICES: &[(&str, &str)] = &[
     ("config-not-committed", "The config is written, and could not be committed: the audit log says why."),
     ("config-not-taken-up", "The config is written, and is not in use: why is told below."),
     ("refreshing", "GitHub is asked where the App is installed: what it says shows here in a moment."),
+    ("retried", "The job is tried again, in its lane's order."),
+    ("discarded", "The job was given up for good."),
+    ("executed", "The rollback is being carried out."),
+    ("session-ended", "The session has ended."),
+    ("key-revoked", "The key is good for nothing any more."),
+    ("signed-out", "Their sessions have ended. Keys go on until they are revoked."),
 ];
 
 /// A part of the navigation.

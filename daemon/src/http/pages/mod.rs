@@ -11,25 +11,35 @@
 //!
 //! Invariant: whatever changes something is a form with the session's token, and leads on to a page that is asked for by GET.
 
+mod audit;
+mod audit_export;
+mod audit_proof;
 mod changes;
 mod chart;
 mod config;
 mod config_edit;
 mod event;
 mod events;
+mod form;
 mod item;
+mod jobs;
 mod json;
+mod keys;
 mod layout;
 mod overview;
 mod parts;
-mod rule;
-mod rules;
-mod shadow;
-mod trial;
-mod try_rule;
+mod people;
 mod repositories;
 mod repository;
+mod rollback;
+mod rollbacks;
+mod rule;
+mod rules;
+mod settings;
+mod shadow;
 mod story;
+mod trial;
+mod try_rule;
 mod visit;
 
 use std::future::Future;
@@ -99,6 +109,27 @@ pages! {
     GET "/repositories" repositories::show;
     POST "/repositories/refresh" repositories::refresh;
     GET "/repositories/{owner}/{name}" repository::show;
+    GET "/jobs" jobs::list;
+    GET "/jobs/{id}" jobs::show;
+    POST "/jobs/{id}/retry" jobs::retry;
+    POST "/jobs/{id}/discard" jobs::discard;
+    GET "/rollbacks" rollbacks::list;
+    POST "/rollbacks" rollbacks::plan;
+    GET "/rollbacks/new" rollbacks::new;
+    GET "/rollbacks/{id}" rollback::show;
+    POST "/rollbacks/{id}/execute" rollback::execute;
+    GET "/audit" audit::list;
+    GET "/audit/export" audit_export::export;
+    POST "/audit/verify" audit_proof::verify;
+    GET "/audit/{seq}" audit::show;
+    GET "/settings" settings::show;
+    POST "/settings/sessions/{id}/end" settings::end_session;
+    GET "/settings/keys" keys::list;
+    POST "/settings/keys" keys::create;
+    GET "/settings/keys/new" keys::new;
+    POST "/settings/keys/{id}/revoke" keys::revoke;
+    GET "/settings/people" people::list;
+    POST "/settings/people/{id}/sign-out" people::sign_out;
 }
 
 pub(super) fn routes(app: &App) -> Routes {

@@ -6,6 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::visit::url;
 use crate::core::explain::{Explanation, Truth};
+use crate::core::text::harmless;
+
+/// Characters of a text that is shown as a whole: three of them fit on a page.
+const WHOLE: usize = 6_000;
 
 /// A time: in UTC as the server sends it, local where there is a script, exact on hover.
 #[derive(Clone, Debug, Template)]
@@ -53,6 +57,16 @@ pub(in crate::http) fn thousands(number: impl Into<u64>) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A text of several lines as a whole, harmless, and cut where it would fill the page.
+pub(in crate::http) fn whole(text: &str) -> String {
+    let mut told = text.lines().map(harmless).collect::<Vec<_>>().join("\n");
+    if let Some((at, _)) = told.char_indices().nth(WHOLE) {
+        told.truncate(at);
+        told.push('…');
+    }
+    told
 }
 
 /// How a state is meant. Never told by colour alone: the word stands beside it.
@@ -171,6 +185,12 @@ mod tests {
         let spans = [0, 119, 120, 7_200, 172_800].map(span);
         assert_eq!(spans, ["0 s", "119 s", "2 min", "2 h", "2 days"]);
         assert_eq!([0_u64, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_text_keeps_its_lines_and_fits_on_a_page() {
+        assert_eq!(whole("one\ntwo\u{202e}"), "one\ntwo\\u{202e}");
+        assert_eq!(whole(&"\u{202e}".repeat(10_000)).chars().count(), WHOLE + 1);
     }
 
     #[test]

@@ -170,6 +170,33 @@ on_both! {
         assert_eq!(db.use_session("one", DAY, now).await.unwrap(), None);
     }
 
+    async fn people_are_listed_the_last_first_and_signed_out_by_others(place) {
+        let (db, now) = (place.open().await, noon());
+        let mut ids = Vec::new();
+        for github_id in 1..=3 {
+            let person = Person { github_id, login: format!("user-{github_id}"), ..mona() };
+            ids.push(sign_in(&db, &person, &format!("a{github_id}"), now).await.id);
+            sign_in(&db, &person, &format!("b{github_id}"), now + seconds(5)).await;
+        }
+        db.use_session("b1", DAY, now + seconds(600)).await.unwrap().unwrap();
+        let first = db.people(None, 2, now).await.unwrap();
+        assert_eq!(first.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
+        let rest = db.people(first.next, 2, now).await.unwrap();
+        let [row] = &rest.rows[..] else { panic!("{rest:?}") };
+        assert_eq!((row.id, row.login.as_str(), row.sessions, rest.next), (ids[0], "user-1", 2, None));
+        assert_eq!((row.created_at, row.last_seen_at), (now, now + seconds(600)));
+        assert_eq!(db.people(None, 1, now + seconds(100 * 86_400)).await.unwrap().rows[0].sessions, 0, "they have ended");
+
+        let admin = || Actor::Person("admin".to_owned());
+        assert_eq!(db.sign_out(ids[0], admin(), now).await.unwrap(), Some(2));
+        assert_eq!(db.sign_out(ids[0], admin(), now).await.unwrap(), Some(0), "once more is no error");
+        assert_eq!(db.sign_out(Uuid::nil(), admin(), now).await.unwrap(), None);
+        assert_eq!(db.use_session("a1", DAY, now).await.unwrap(), None);
+        assert!(db.use_session("a2", DAY, now).await.unwrap().is_some());
+        assert_eq!(told(&db, Kind::SignedOut).await, ["person user-1, 2 sessions: an administrator ended them"]);
+        assert!(db.tokens_of(ids[0]).await.unwrap().is_some(), "keys go on");
+    }
+
     async fn whose_tokens_are_under_another_key_is_listed_by_id(place) {
         let (db, now) = (place.open().await, noon());
         let mut all = Vec::new();
