@@ -53,12 +53,6 @@ impl Form {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Takes a value out.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.0.iter().position(|(key, _)| key == name)?;
-        Some(self.0.remove(at).1)
-    }
-
     /// Those that are filled in, in order.
     pub(super) fn filled(&self) -> Vec<(String, String)> {
         self.0.iter().filter(|(_, value)| !value.trim().is_empty()).cloned().collect()

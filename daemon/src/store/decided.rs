@@ -207,7 +207,11 @@ impl Db {
 
     /// Of these events, from the last to the first. Those of other rules than `rule` are left out before their
     /// explanations are read, which takes longer than all else.
-    pub async fn decided_on(&self, events: &[EventId], rule: Option<&RuleName>) -> Result<Vec<DecisionRow>, StoreError> {
+    pub async fn decided_on(
+        &self,
+        events: &[EventId],
+        rule: Option<&RuleName>,
+    ) -> Result<Vec<DecisionRow>, StoreError> {
         // decisions: primary key.
         static SQL: LazyLock<Bulk> = LazyLock::new(|| Bulk::new(&format!("{SELECT} WHERE d.event_id IN ("), "#", ")"));
         let mut rows: Vec<DecisionRow> = Vec::new();

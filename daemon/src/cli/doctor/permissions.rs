@@ -48,7 +48,7 @@ fn permissions(scene: &Scene) -> Seen {
 }
 
 fn lacking(config: &Config, granted: &BTreeMap<String, String>) -> Vec<Missing> {
-    let mut lacking = missing(&config.rules, actions::kinds(), granted);
+    let mut lacking = missing(config.rules.iter(), actions::kinds(), granted);
     if config.repository_config.enabled {
         lacking.extend(missing_for_files(granted));
     }

@@ -12,7 +12,8 @@ use super::call::Call;
 use super::params::Param;
 use super::{
     audit, automation, backtests, config, config_file, decisions, effects, events, guards, installations, issues, jobs,
-    keys, me, metrics, openapi, people, recover, repositories, rollbacks, rules, sessions, shadow, status, tail, token, why,
+    keys, me, metrics, openapi, people, recover, repositories, rollbacks, rules, sessions, shadow, status, tail, token,
+    why,
 };
 use crate::core::access::Op;
 use crate::engine::audit::Step;

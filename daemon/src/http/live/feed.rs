@@ -119,8 +119,12 @@ impl Look {
             match self.look().await {
                 Ok(news) => {
                     // Nobody may be there any more, neither to read nor to begin.
-                    news.map(|news| self.news.send(Arc::new(news)));
-                    waiting.drain(..).for_each(|arrived| drop(arrived.send(())));
+                    if let Some(news) = news {
+                        let _ = self.news.send(Arc::new(news));
+                    }
+                    for arrived in waiting.drain(..) {
+                        let _ = arrived.send(());
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "live pages are not told what is new"),
             }

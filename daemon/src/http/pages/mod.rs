@@ -177,7 +177,7 @@ where
     if writes && let Some(session) = caller.session() {
         session::check_csrf(&headers, form.get("csrf"), session, &app.config())?;
     }
-    (route.handle)(Visit { app, caller, path, parameters, query, form }).await
+    (route.handle)(Visit { app, caller, parameters, query, form }).await
 }
 
 /// A program that looks at the front door is told what this is.

@@ -21,8 +21,6 @@ use crate::github::oauth::web_url;
 pub(in crate::http) struct Visit {
     pub(super) app: App,
     pub(super) caller: Caller,
-    /// As it was asked for.
-    pub(super) path: String,
     /// The path's parameters, decoded.
     pub(super) parameters: Vec<String>,
     pub(super) query: Form,
