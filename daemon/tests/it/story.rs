@@ -369,7 +369,12 @@ impl Story {
     }
 
     async fn status(&self) -> Option<Value> {
-        self.admin.get("http://orchd/api/status").send().await.ok()?.json().await.ok()
+        self.as_owner("/api/status").await
+    }
+
+    /// A GET on the admin socket; `None`: nobody answers with JSON there.
+    pub async fn as_owner(&self, path: &str) -> Option<Value> {
+        self.admin.get(format!("http://orchd{path}")).send().await.ok()?.json().await.ok()
     }
 
     /// Waits until every delivery is answered and no job is left to run, twice in a row: the App's own changes make deliveries too.

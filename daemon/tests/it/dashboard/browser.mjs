@@ -226,13 +226,13 @@ async function config(page) {
   await page.getByLabel(/What you changed and why/).fill('Crashes have a label of their own');
   await button(page, 'Save').click();
   await page.getByRole('status').first().waitFor();
-  if (!(await act('the running rules')).includes('crash')) {
+  if (!(await act('the running rules')).includes('"crash"')) {
     // It would touch much: held until somebody says that it is meant.
     await page.getByText('Confirm it', { exact: true }).click();
     await page.getByRole('button', { name: /^Confirm revision/ }).click();
     await page.getByText('The config is confirmed and in use.').waitFor();
   }
-  assert.ok((await act('the running rules')).includes('crash'));
+  assert.ok((await act('the running rules')).includes('"crash"'));
 
   await act('somebody writes a rule that is about everything');
   await visit(page, '/config');
