@@ -36,7 +36,7 @@ pub(super) async fn list(call: Call) -> Result<Page<JobRow>, HttpError> {
 
 pub(super) async fn show(mut call: Call) -> Result<JobRow, HttpError> {
     call.no_query()?;
-    Ok(seen(&call).await?)
+    seen(&call).await
 }
 
 pub(super) async fn retry(mut call: Call) -> Result<JobRow, HttpError> {

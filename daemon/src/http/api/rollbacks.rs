@@ -79,7 +79,7 @@ pub(super) async fn plan(call: Call) -> Result<Shown, HttpError> {
     let within = Among::where_at_least(&call.caller.sight, Level::Operator);
     let id = app.db.begin_rollback(&filter, &within, most, by, chrono::Utc::now()).await?;
     app.rollbacks.notify_one();
-    Ok(shown(id, &app).await?)
+    shown(id, &app).await
 }
 
 pub(super) async fn list(call: Call) -> Result<Page<RollbackRow>, HttpError> {
@@ -94,7 +94,7 @@ pub(super) async fn show(mut call: Call) -> Result<Shown, HttpError> {
     call.no_query()?;
     let id = RollbackId(call.id()?);
     may_touch(&call, id).await?;
-    Ok(shown(id, &call.app).await?)
+    shown(id, &call.app).await
 }
 
 pub(super) async fn items(call: Call) -> Result<Page<RollbackItem>, HttpError> {
@@ -120,7 +120,7 @@ pub(super) async fn execute(mut call: Call) -> Result<Shown, HttpError> {
         }));
     }
     app.wake.notify_one();
-    Ok(shown(id, app).await?)
+    shown(id, app).await
 }
 
 /// Refuses a plan that could reach where whoever asks may not take back.

@@ -22,5 +22,5 @@ pub(super) async fn show(call: Call) -> Result<Report, HttpError> {
     let rule = RuleName::parse(path.first().map_or("", String::as_str))
         .map_err(|error| HttpError::BadRequest(error.to_string()))?;
     let told = report(&app.db, &app.config(), &rule, since).await?;
-    Ok(told.map_err(|unknown| HttpError::NotFound(unknown.to_string()))?)
+    told.map_err(|unknown| HttpError::NotFound(unknown.to_string()))
 }

@@ -9,12 +9,12 @@ use super::super::api::endpoints::{EventsReplay, EventsShow};
 use super::super::assets::{icon, script, stylesheet};
 use super::super::error::HttpError;
 use super::super::page;
-use super::events::{Place, state};
+use super::events::Place;
 use super::json::Json;
 use super::parts::{Pill, When, span};
 use super::story::{Decided, Manner, Room, RuleLink, goes_on};
 use super::visit::query;
-use super::{Layout, Visit};
+use super::{Layout, Visit, states};
 use crate::core::access::Op;
 use crate::core::text::{harmless, shortened};
 use crate::engine::why::{Story, server_part};
@@ -115,7 +115,7 @@ impl Head {
             about: event.about(),
             actor: shortened(&harmless(event.actor.as_deref().unwrap_or_default())),
             when: When::at(event.received_at),
-            state: state(event.processing_status),
+            state: states::event(event.processing_status),
         }
     }
 }

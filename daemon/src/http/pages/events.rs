@@ -1,6 +1,7 @@
 //! `GET /events`: what arrived, as it arrives.
 
 use askama::Template;
+use chrono::Utc;
 use http::StatusCode;
 use warp::reply::Response;
 
@@ -8,33 +9,29 @@ use super::super::api::endpoints::EventsList;
 use super::super::assets::{icon, script, stylesheet};
 use super::super::error::HttpError;
 use super::super::page;
-use super::parts::{Pager, Pill, Tone, When};
+use super::form::{self, Field};
+use super::parts::{Pager, Pill, When};
 use super::visit::url;
-use super::{Layout, Visit};
+use super::{Layout, Visit, states};
 use crate::core::text::{harmless, shortened};
-use crate::store::events::{EventRow, EventStatus, Source};
+use crate::store::events::{EventRow, Source};
 
 /// Names that the API's list takes, and the form has fields for.
 const FILTERS: [&str; 8] = ["repo", "type", "action", "actor", "status", "number", "since", "until"];
+
+/// States to pick; the first is any of them.
+const STATES: [&str; 5] = ["", "received", "processing", "processed", "failed"];
 
 #[derive(Template)]
 #[template(path = "pages/events.html")]
 struct EventsPage {
     layout: Layout,
-    filters: Vec<Field>,
+    fields: Vec<Field>,
     is_filtered: bool,
     rows: Vec<EventLine>,
     /// `None`: this is not the newest page.
     stream: Option<String>,
     pager: Pager,
-}
-
-/// A field of the form.
-struct Field {
-    name: &'static str,
-    label: &'static str,
-    value: String,
-    hint: &'static str,
 }
 
 /// An event as a row. The live list sends the same.
@@ -65,7 +62,7 @@ impl EventLine {
             kind: harmless(&row.kind()),
             about: Place::of(row),
             actor: shortened(&harmless(row.actor.as_deref().unwrap_or_default())),
-            state: state(row.processing_status),
+            state: states::event(row.processing_status),
             source: source(row.source),
         }
     }
@@ -79,15 +76,6 @@ impl Place {
             None => format!("/repositories/{repository}"),
         };
         Some(Self { name: row.about()?, url })
-    }
-}
-
-pub(super) fn state(status: EventStatus) -> Pill {
-    match status {
-        EventStatus::Received => Pill::new(Tone::Busy, "received"),
-        EventStatus::Processing => Pill::new(Tone::Busy, "processing"),
-        EventStatus::Processed => Pill::new(Tone::Good, "processed"),
-        EventStatus::Failed => Pill::new(Tone::Bad, "failed"),
     }
 }
 
@@ -107,15 +95,16 @@ pub(in crate::http) fn event_row(row: &EventRow) -> String {
 }
 
 pub(super) async fn show(visit: Visit) -> Result<Response, HttpError> {
-    let filters: Vec<_> =
-        visit.query.filled().into_iter().filter(|(name, _)| FILTERS.contains(&name.as_str())).collect();
+    let filters = form::filters(&visit, &FILTERS);
     let after = visit.query.get("after").filter(|after| !after.is_empty());
-    let mut asked = filters.clone();
+    // Times such as `2h` are fixed here: the live list goes on from the same moment.
+    let exact = form::asked(&filters, Utc::now());
+    let mut asked = exact.clone();
     asked.extend(after.map(|after| ("after".to_owned(), after.to_owned())));
     let found = visit.ask(EventsList, &[], asked).await?;
     let newest = found.rows.first().map_or_else(|| uuid::Uuid::nil().to_string(), |row| row.id.to_string());
     let stream = after.is_none().then(|| {
-        let mut query = filters.clone();
+        let mut query = exact;
         query.push(("after".to_owned(), newest));
         url("/live/events", &query)
     });
@@ -123,7 +112,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, HttpError> {
     let shown = EventsPage {
         layout: visit.layout("Events"),
         is_filtered: !filters.is_empty(),
-        filters: fields(&visit),
+        fields: fields(&visit),
         rows: found.rows.iter().map(EventLine::of).collect(),
         stream,
         pager,
@@ -132,27 +121,17 @@ pub(super) async fn show(visit: Visit) -> Result<Response, HttpError> {
 }
 
 fn fields(visit: &Visit) -> Vec<Field> {
-    let field = |name: &'static str, label, hint| Field {
-        name,
-        label,
-        value: visit.query.get(name).unwrap_or_default().to_owned(),
-        hint,
-    };
+    let value = |name| visit.query.get(name).unwrap_or_default();
+    let text = |name, label, hint| Field::text(name, label, value(name), hint);
+    let states = STATES.map(|state| (state, if state.is_empty() { "any".to_owned() } else { state.to_owned() }));
     vec![
-        field("repo", "Repository", "acme/web"),
-        field("type", "Event", "issues"),
-        field("action", "Action", "opened"),
-        field("actor", "By", "login"),
-        field("number", "Number", "12"),
-        field("status", "State", ""),
-        field("since", "Since", "2026-01-31T00:00:00Z"),
-        field("until", "Until", "2026-02-01T00:00:00Z"),
+        text("repo", "Repository", "acme/web"),
+        text("type", "Event", "issues"),
+        text("action", "Action", "opened"),
+        text("actor", "By", "login"),
+        text("number", "Number", "12"),
+        Field::choice("status", "State", value("status"), states),
+        text("since", "Since", "2026-01-31 or 2h"),
+        text("until", "Until", "2026-02-01"),
     ]
-}
-
-impl Field {
-    /// Values of which one is picked; empty: anything may be written.
-    fn choices(&self) -> &'static [&'static str] {
-        if self.name == "status" { &["received", "processing", "processed", "failed"] } else { &[] }
-    }
 }

@@ -9,11 +9,10 @@ use super::super::api::endpoints::{IssuesActions, IssuesAnalyze, RepositoriesSho
 use super::super::assets::{icon, script, stylesheet};
 use super::super::error::HttpError;
 use super::super::page;
-use super::events::state;
 use super::parts::{Pager, Pill, When};
 use super::story::{Decided, Done, Manner, Room};
 use super::visit::{query, url};
-use super::{Layout, Visit};
+use super::{Layout, Visit, states};
 use crate::core::access::Op;
 use crate::core::event::RepoName;
 use crate::core::text::{harmless, shortened};
@@ -91,7 +90,7 @@ impl<'e> Moment<'e> {
             kind: harmless(&event.kind()),
             actor: shortened(&harmless(event.actor.as_deref().unwrap_or_default())),
             when: When::at(event.received_at),
-            state: state(event.processing_status),
+            state: states::event(event.processing_status),
             error: event.error_message.as_deref().map(|error| shortened(&harmless(error))),
             is_ours: story.cause.is_some(),
             decided: Decided::of(story, manner, room),

@@ -37,6 +37,7 @@ mod rule;
 mod rules;
 mod settings;
 mod shadow;
+mod states;
 mod story;
 mod trial;
 mod try_rule;

@@ -80,7 +80,7 @@ impl Standing {
         match (setup.shadow, setup.off) {
             (0, 0) => off("no rule covers it"),
             (0, _) => off("every rule that covers it is off"),
-            _ => Self::new(Tone::Look, "shadow", Some("its rules only tell what they would do".to_owned())),
+            _ => Self::new(Tone::Busy, "shadow", Some("its rules only tell what they would do".to_owned())),
         }
     }
 

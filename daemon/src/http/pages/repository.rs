@@ -14,9 +14,8 @@ use super::parts::{Pill, Tone, When, thousands};
 use super::repositories::{Standing, rules};
 use super::story::{Done, RuleLink};
 use super::visit::{query, url};
-use super::{Layout, Visit};
+use super::{Layout, Visit, states};
 use crate::core::access::Op;
-use crate::core::rule::Mode;
 use crate::core::text::{harmless, shortened};
 use crate::store::repository_configs::RepositoryConfigRow;
 
@@ -91,11 +90,7 @@ impl RuleRow {
     fn all(shown: &Shown) -> Vec<Self> {
         let row = |covering: &super::super::api::repositories::Covering| Self {
             rule: RuleLink::of(&covering.name),
-            mode: match covering.mode {
-                Mode::Active => Pill::new(Tone::Good, "active"),
-                Mode::Shadow => Pill::new(Tone::Look, "shadow"),
-                Mode::Off => Pill::new(Tone::Quiet, "off"),
-            },
+            mode: states::mode(covering.mode),
             is_own: covering.name.repository().is_some(),
         };
         shown.covering.iter().take(MOST_RULES).map(row).collect()

@@ -12,10 +12,10 @@ use super::super::error::HttpError;
 use super::super::hours::Counts;
 use super::super::page;
 use super::chart::Bars;
-use super::parts::{Pager, Pill, Tone, Tree, When};
-use super::rules::{Trips, deeds, mode, place, place_url, told_of, triggers};
+use super::parts::{Pager, Pill, Tree, When};
+use super::rules::{Trips, deeds, place, place_url, told_of, triggers};
 use super::try_rule::TryForm;
-use super::{Layout, Visit};
+use super::{Layout, Visit, states};
 use crate::config::yaml;
 use crate::core::access::Op;
 use crate::core::decide::Verdict;
@@ -74,7 +74,7 @@ struct Written {
 impl Written {
     fn of(shown: &RuleShown) -> Self {
         Self {
-            mode: mode(shown.mode),
+            mode: states::mode(shown.mode),
             is_shadow: shown.mode == Mode::Shadow,
             on: triggers(&shown.rule),
             does: deeds(&shown.rule),
@@ -106,29 +106,13 @@ impl EffectLine {
         let intent = &effect.intent;
         Self {
             when: When::at(effect.finished_at.unwrap_or(effect.created_at)),
-            state: state(effect.state),
+            state: states::effect(effect.state),
             what: shortened(&harmless(&format!("{} {}", intent.action, as_written(&intent.params)))),
             about: intent.target.to_string(),
             url: place_url(&intent.target.repository, intent.target.number),
             note: harmless(effect.note.as_deref().unwrap_or_default()),
             event: intent.event,
         }
-    }
-}
-
-fn state(state: EffectState) -> Pill {
-    match state {
-        EffectState::Planned => Pill::new(Tone::Busy, "planned"),
-        EffectState::Writing => Pill::new(Tone::Busy, "writing"),
-        EffectState::Applied => Pill::new(Tone::Good, "applied"),
-        EffectState::Unchanged => Pill::new(Tone::Quiet, "unchanged"),
-        EffectState::Waiting => Pill::new(Tone::Busy, "waiting"),
-        EffectState::Held => Pill::new(Tone::Look, "held"),
-        EffectState::Gated => Pill::new(Tone::Quiet, "gated"),
-        EffectState::Shadow => Pill::new(Tone::Quiet, "shadow"),
-        EffectState::Failed => Pill::new(Tone::Bad, "failed"),
-        EffectState::Quarantined => Pill::new(Tone::Bad, "quarantined"),
-        EffectState::Undone => Pill::new(Tone::Quiet, "undone"),
     }
 }
 
@@ -150,11 +134,7 @@ impl DecisionLine {
         });
         Self {
             when: When::at(row.decision.decided_at),
-            verdict: match row.decision.verdict {
-                Verdict::Matched => Pill::new(Tone::Good, "matched"),
-                Verdict::NotMatched => Pill::new(Tone::Quiet, "not matched"),
-                Verdict::Skipped => Pill::new(Tone::Quiet, "skipped"),
-            },
+            verdict: states::verdict(row.decision.verdict),
             on: harmless(&row.on),
             about,
             explanation: row.decision.explanation,

@@ -15,12 +15,12 @@ use super::super::error::HttpError;
 use super::super::hours::Counts;
 use super::super::page;
 use super::chart::Spark;
-use super::parts::{Pager, Pill, Tone, When, thousands};
+use super::parts::{Pager, Pill, When, thousands};
 use super::visit::query;
-use super::{Layout, Visit};
+use super::{Layout, Visit, states};
 use crate::core::access::Op;
 use crate::core::event::RepoName;
-use crate::core::rule::{Mode, RuleName};
+use crate::core::rule::RuleName;
 use crate::core::text::{harmless, shortened};
 use crate::engine::why::as_written;
 use crate::store::Among;
@@ -143,14 +143,6 @@ pub(super) fn place_url(repository: &RepoName, number: u64) -> String {
     if number == 0 { format!("/repositories/{repository}") } else { format!("/items/{repository}/{number}") }
 }
 
-pub(super) fn mode(mode: Mode) -> Pill {
-    match mode {
-        Mode::Active => Pill::new(Tone::Good, "active"),
-        Mode::Shadow => Pill::new(Tone::Busy, "shadow"),
-        Mode::Off => Pill::new(Tone::Quiet, "off"),
-    }
-}
-
 /// What triggers a rule, in a phrase.
 pub(super) fn triggers(rule: &Value) -> String {
     let on = rule.get("on").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
@@ -224,7 +216,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, HttpError> {
     let (name, wanted) = (visit.query.get("name").unwrap_or_default(), visit.query.get("mode").unwrap_or_default());
     let fits = |rule: &&RuleShown| {
         rule.name.as_str().to_lowercase().contains(&name.trim().to_lowercase())
-            && (wanted.is_empty() || mode(rule.mode).is(wanted))
+            && (wanted.is_empty() || states::mode(rule.mode).is(wanted))
     };
     let fitting: Vec<&RuleShown> = rules.iter().filter(fits).collect();
     let after = visit.query.get("after").filter(|after| !after.is_empty());
@@ -289,7 +281,7 @@ impl RuleLine {
         let held = late.held.get(&shown.name).map(|count| thousands(*count));
         Self {
             name: shown.name.to_string(),
-            mode: mode(shown.mode),
+            mode: states::mode(shown.mode),
             on: triggers(&shown.rule),
             does: deeds(&shown.rule),
             place: place(shown),

@@ -6,14 +6,14 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use serde_json::Value;
 
-use super::Visit;
 use super::json::Json;
-use super::parts::{Pill, Tone, Tree, When};
+use super::parts::{Pill, Tree, When};
+use super::{Visit, states};
 use crate::actions;
 use crate::core::access::Op;
 use crate::core::decide::Verdict;
 use crate::core::explain::Explanation;
-use crate::core::rule::{Mode, RuleName};
+use crate::core::rule::RuleName;
 use crate::core::subject::Subject;
 use crate::core::text::harmless;
 use crate::engine::why::{Story, why_so, written};
@@ -128,7 +128,7 @@ impl Done {
             && visit.may_in(Op::RollbacksPlan, Some(&target.repository));
         Self {
             what: cut(&harmless(&written(&effect.intent.action, &effect.intent.params))),
-            state: state(effect.state),
+            state: states::effect(effect.state),
             note: why_so(effect).map(|note| cut(&harmless(note))),
             place,
             when: When::at(effect.finished_at.or(effect.started_at).unwrap_or(effect.created_at)),
@@ -202,8 +202,8 @@ fn ruling<'e>(
     let explanation = decision.map(|decision| &decision.explanation);
     Ruling {
         rule: RuleLink::of(rule),
-        verdict: decision.map(|decision| verdict(decision.verdict)),
-        mode: decision.and_then(|decision| mode(decision.mode)),
+        verdict: decision.map(|decision| states::verdict(decision.verdict)),
+        mode: decision.and_then(|decision| states::unusual_mode(decision.mode)),
         reason: explanation.map(|explanation| cut(explanation.reason())).unwrap_or_default(),
         is_open: manner.is_whole && decision.is_some_and(|decision| decision.verdict == Verdict::Matched),
         tree: explanation.filter(|explanation| room.take(weight(explanation))).map(Tree::of),
@@ -225,40 +225,6 @@ fn cut(text: &str) -> String {
         let _ = write!(short, "… ({} characters)", text.chars().count());
     }
     short
-}
-
-pub(super) fn verdict(verdict: Verdict) -> Pill {
-    match verdict {
-        Verdict::Matched => Pill::new(Tone::Good, "matched"),
-        Verdict::NotMatched => Pill::new(Tone::Quiet, "not matched"),
-        Verdict::Skipped => Pill::new(Tone::Quiet, "skipped"),
-    }
-}
-
-/// `None`: it acts, as rules mostly do.
-pub(super) fn mode(mode: Mode) -> Option<Pill> {
-    match mode {
-        Mode::Active => None,
-        Mode::Shadow => Some(Pill::new(Tone::Look, "shadow")),
-        Mode::Off => Some(Pill::new(Tone::Quiet, "off")),
-    }
-}
-
-pub(super) fn state(state: EffectState) -> Pill {
-    let (tone, word) = match state {
-        EffectState::Planned => (Tone::Busy, "planned"),
-        EffectState::Writing => (Tone::Busy, "writing"),
-        EffectState::Applied => (Tone::Good, "applied"),
-        EffectState::Unchanged => (Tone::Quiet, "unchanged"),
-        EffectState::Waiting => (Tone::Busy, "waiting"),
-        EffectState::Held => (Tone::Look, "held"),
-        EffectState::Gated => (Tone::Quiet, "gated"),
-        EffectState::Shadow => (Tone::Quiet, "shadow"),
-        EffectState::Failed => (Tone::Bad, "failed"),
-        EffectState::Quarantined => (Tone::Bad, "quarantined"),
-        EffectState::Undone => (Tone::Quiet, "taken back"),
-    };
-    Pill::new(tone, word)
 }
 
 /// Whether something of it is still to come.

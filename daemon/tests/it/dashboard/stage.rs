@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use orchd_fake::{CLIENT_SECRET, Fault, NewItem};
-use serde_json::Value;
 
 use crate::login::KEY;
 use crate::story::{Database, Story, WEB};
