@@ -87,13 +87,21 @@ fn decide_rule(rule: &Rule, scene: Scene<'_>) -> Result<Decision, FactKinds> {
     }
 }
 
+/// How a decision begins that says no more than that the rule is about other repositories.
+const ELSEWHERE: &str = "the rule does not look at ";
+
+/// Whether a decision says only that its rule is about other repositories: its name is then for who sees those.
+pub fn is_elsewhere(verdict: Verdict, explanation: &Explanation) -> bool {
+    verdict == Verdict::Skipped && explanation.phrase.starts_with(ELSEWHERE)
+}
+
 fn why_not_considered(rule: &Rule, event: &Event) -> Option<String> {
     if rule.mode == Mode::Off {
         return Some("the rule is off".to_owned());
     }
     match &event.repository {
         Some(repository) if !rule.repositories.includes(repository) => {
-            return Some(format!("the rule does not look at `{repository}`"));
+            return Some(format!("{ELSEWHERE}`{repository}`"));
         }
         None if !rule.repositories.0.texts().is_empty() => return Some("the event names no repository".to_owned()),
         _ => {}

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 pub use self::absence::{Asked, Told, UnknownRule, ask};
 use super::process::serde_label;
+use crate::core::decide::is_elsewhere;
 use crate::core::event::{EventId, RepoName};
 use crate::core::rule::{Mode, RuleName};
 use crate::core::subject::Subject;
@@ -38,9 +39,12 @@ pub struct Story {
 }
 
 impl Story {
-    /// Without effects in repositories that whoever asks does not see. What caused the event was done where the event
-    /// happened.
+    /// Without effects in repositories that whoever asks does not see, and without rules that are about others only. What
+    /// caused the event was done where the event happened.
     pub fn cut_to(mut self, among: &Among) -> Self {
+        if *among != Among::All {
+            self.decisions.retain(|decision| !is_elsewhere(decision.verdict, &decision.explanation));
+        }
         self.effects.retain(|effect| among.has(Some(&effect.intent.target.repository)));
         self
     }

@@ -3,9 +3,10 @@
 use super::call::Call;
 use super::params::ParamKind::{Flag, Text};
 use super::params::{EVENT, LIMIT, NUMBER, Param, REPO, RULE, SINCE, UNTIL, param};
+use crate::core::decide::is_elsewhere;
 use crate::core::event::EventId;
 use crate::http::error::HttpError;
-use crate::store::Page;
+use crate::store::{Among, Page};
 use crate::store::decided::{DecidedRow, DecisionFilter, DecisionKey};
 
 pub(super) const LIST: &[Param] = &[
@@ -41,9 +42,10 @@ pub(super) async fn list(mut call: Call) -> Result<Page<DecidedRow, DecisionKey>
     Ok(page)
 }
 
-/// A decision tells what its rule saw of the event.
+/// A decision tells what its rule saw of the event; one of a rule that is about other repositories tells its name.
 fn is_told(call: &Call, row: &DecidedRow) -> bool {
-    call.is_told(row.on.split('.').next().unwrap_or(&row.on), row.repository.as_ref())
+    let names_others = is_elsewhere(row.decision.verdict, &row.decision.explanation);
+    (!names_others || call.among() == Among::All) && call.is_told(row.on.split('.').next().unwrap_or(&row.on), row.repository.as_ref())
 }
 
 pub(super) async fn show(mut call: Call) -> Result<DecidedRow, HttpError> {

@@ -244,3 +244,25 @@ async fn a_key_expires_and_makes_none_that_lives_longer() {
     let mine = reads(&story, &maker, "/api/keys").await;
     assert_eq!(mine.status, StatusCode::FORBIDDEN, "it may make keys, not read them");
 }
+
+/// The names of rules tell what is planned where: they are for who sees one of the repositories.
+#[tokio::test]
+async fn a_rule_about_other_repositories_is_not_named_to_who_does_not_see_them() {
+    let mut story = begin(Database::Sqlite, "").await;
+    let elsewhere = "\n  - {name: hush, repositories: [acme/api], on: [issues.opened], then: [{label: {add: [x]}}]}";
+    story.write_rules(&format!("{RULES}{elsewhere}"));
+    story.wait_for("both rules are in use", |story| story.json(&["status"])["rules"] == 2);
+    story.github.person("alice").opens_issue(WEB, NewItem::titled("A word"));
+    story.settles().await;
+    let event = story.json_lines(&["events", "list", "--type", "issues"])[0]["id"].as_str().unwrap().to_owned();
+    let scopes = ["--scope", "events:read,decisions:read"];
+    let (whole, web) = (key(&story, &scopes), key(&story, &[&scopes[..], &["--repo", WEB]].concat()));
+    let item = format!("/api/why?item={}%231", WEB.replace('/', "%2F"));
+    for path in ["/api/decisions", "/api/why", &item, &format!("/api/events/{event}"), "/api/rules"] {
+        let all = reads(&story, &whole, path).await;
+        assert!(all.body.to_string().contains("hush"), "{path}: {all:?}");
+        let some = reads(&story, &web, path).await;
+        assert!(some.status == 200 && some.body.to_string().contains("watch"), "{path}: {some:?}");
+        assert!(!some.body.to_string().contains("hush"), "{path}: {some:?}");
+    }
+}
