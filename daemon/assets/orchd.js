@@ -9,6 +9,9 @@
 const MOST_ROWS = 200;
 const BETWEEN_LOOKS = 2000;
 
+// Milliseconds until a stream that was refused is asked for again.
+const COME_BACK = 5000;
+
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
@@ -31,22 +34,47 @@ function tell(on) {
   }
 }
 
-// A reader that fell behind is dropped by the server; the browser comes back by itself, with the last id it saw.
-function listen(url, handlers) {
-  const source = new EventSource(url);
+// A reader that fell behind is dropped by the server; the browser comes back by itself, with the last id it saw. After an
+// answer that is no stream (a proxy's while the daemon starts anew) it does not: then we do, and say what was seen last.
+function listen(url, handlers, last = null) {
+  const source = new EventSource(last ? after(url, last) : url);
+  const leave = () => source.close();
+  addEventListener('pagehide', leave);
   source.addEventListener('open', () => tell(true));
-  source.addEventListener('error', () => tell(false));
-  for (const [name, handle] of Object.entries(handlers)) source.addEventListener(name, handle);
-  addEventListener('pagehide', () => source.close());
-  return source;
+  source.addEventListener('error', () => {
+    tell(false);
+    if (source.readyState !== EventSource.CLOSED) return;
+    removeEventListener('pagehide', leave);
+    setTimeout(() => listen(url, handlers, last), COME_BACK);
+  });
+  for (const [name, handle] of Object.entries(handlers)) {
+    source.addEventListener(name, (event) => {
+      last = event.lastEventId || last;
+      handle(event);
+    });
+  }
+}
+
+function after(url, last) {
+  const there = new URL(url, location.href);
+  there.searchParams.set('after', last);
+  return there;
 }
 
 function parse(html) {
   return new DOMParser().parseFromString(html, 'text/html');
 }
 
+// What a person is about to use stays where it is.
 function isBusy(element) {
-  return element.contains(document.activeElement) && document.activeElement.matches('input, select, textarea, button');
+  return element.contains(document.activeElement);
+}
+
+// What is open stays open, and only that: it is known by where it leads, never by its place.
+function keyOf(details) {
+  const row = details.closest('tr, li');
+  const link = row?.querySelector('a[href]')?.getAttribute('href') ?? '';
+  return `${link} ${details.querySelector('summary')?.textContent}`;
 }
 
 async function look() {
@@ -56,10 +84,10 @@ async function look() {
   for (const part of document.querySelectorAll('[data-part]')) {
     const next = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
     if (!next || isBusy(part)) continue;
-    const open = [...part.querySelectorAll('details')].map((each) => each.open);
+    const open = new Map([...part.querySelectorAll('details')].map((each) => [keyOf(each), each.open]));
     localise(next);
     part.replaceWith(next);
-    [...next.querySelectorAll('details')].forEach((each, at) => { each.open = open[at] ?? each.open; });
+    next.querySelectorAll('details').forEach((each) => { each.open = open.get(keyOf(each)) ?? each.open; });
   }
 }
 
@@ -71,31 +99,34 @@ function watch(element) {
       waiting = null;
     }, BETWEEN_LOOKS);
   };
-  listen(element.dataset.live, { changed: soon });
+  // What happened between drawing the page and listening is told to nobody: at each beginning there is a look.
+  listen(element.dataset.live, { open: soon, changed: soon });
   document.addEventListener('visibilitychange', () => document.hidden || soon());
 }
 
 function stream(body) {
-  const renew = (data) => {
+  const find = (id) => body.querySelector(`tr[data-id="${CSS.escape(id)}"]`);
+  // Ids are in the order of arrival: a row stands before the first that is older.
+  const isCut = new URL(body.dataset.stream, location.href).searchParams.has('status');
+  const put = (data, isNews) => {
     const fresh = parse(`<table><tbody>${data}</tbody></table>`).querySelector('tr');
-    if (!fresh) return null;
+    if (!fresh) return;
     localise(fresh);
-    const known = body.querySelector(`tr[data-id="${CSS.escape(fresh.dataset.id)}"]`);
-    if (!known) return fresh;
-    known.replaceWith(fresh);
-    return null;
+    const known = find(fresh.dataset.id);
+    if (known) return known.replaceWith(fresh);
+    const older = [...body.rows].find((row) => row.dataset.id < fresh.dataset.id) ?? null;
+    // One that is older than what the page shows stands on a page of its own.
+    if (!isNews && !isCut && !older) return;
+    if (isNews) fresh.classList.add('new');
+    body.insertBefore(fresh, older);
+    document.querySelector('[data-when-empty]')?.remove();
+    body.closest('table').hidden = false;
+    while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
   };
   listen(body.dataset.stream, {
-    state: ({ data }) => renew(data),
-    row: ({ data }) => {
-      const fresh = renew(data);
-      if (!fresh) return;
-      fresh.classList.add('new');
-      body.prepend(fresh);
-      document.querySelector('[data-when-empty]')?.remove();
-      body.closest('table').hidden = false;
-      while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
-    },
+    state: ({ data }) => put(data, false),
+    row: ({ data }) => put(data, true),
+    gone: ({ data }) => find(data)?.remove(),
     skipped: () => {
       const table = body.closest('table');
       if (table.previousElementSibling?.matches('[data-skipped]')) return;
@@ -105,7 +136,8 @@ function stream(body) {
       note.textContent = 'More arrives than is shown here: narrow the filters, or reload the page to see all of it.';
       table.before(note);
     },
-    behind: () => location.reload(),
+    // Not at once: where so much arrives, it may be so again.
+    behind: () => setTimeout(() => location.reload(), BETWEEN_LOOKS),
   });
 }
 
@@ -121,7 +153,19 @@ function fill(details) {
   });
 }
 
+// A form whose answer takes a while says so.
+function tellBusy(form) {
+  form.addEventListener('submit', () => {
+    const told = document.createElement('p');
+    told.className = 'quiet';
+    told.setAttribute('role', 'status');
+    told.textContent = form.dataset.busy;
+    form.append(told, document.createElement('progress'));
+  });
+}
+
 localise(document);
+document.querySelectorAll('[data-busy]').forEach(tellBusy);
 document.querySelectorAll('[data-live]').forEach(watch);
 document.querySelectorAll('[data-stream]').forEach(stream);
 document.querySelectorAll('[data-fill]').forEach(fill);

@@ -26,6 +26,9 @@ const TIMES: usize = 100;
 /// Pages that are open while ingest is measured.
 const READERS: usize = 500;
 
+/// They are so many people: nobody has more than 64 pages live.
+const PEOPLE: usize = 10;
+
 /// Ingest is measured so many times with and without readers, in turn.
 const ROUNDS: usize = 3;
 
@@ -88,10 +91,11 @@ async fn start(dir: &Path, database: &str) -> Result<(GitHub, Server, Browser)> 
     std::fs::write(dir.join("key"), "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")?;
     let app = format!(
         "  client_id: Iv1.0123456789abcdef\n  client_secret: {{file: {}}}\n  api_url: {}\n\
-         login: {{keys: [{{file: {}}}]}}\naccess: {{admins: [mona]}}\n",
+         login: {{keys: [{{file: {}}}]}}\naccess: {{admins: [mona, {}]}}\n",
         dir.join("client-secret").display(),
         github.url(),
-        dir.join("key").display()
+        dir.join("key").display(),
+        (0..PEOPLE).map(|nth| format!("reader{nth}")).collect::<Vec<_>>().join(", ")
     );
     let server = server::orchd_at(dir, database, RULES, &app, &format!("  public_url: {PUBLIC}\n"))?;
     let browser = Browser::sign_in(server.port).await?;
@@ -112,10 +116,13 @@ pub fn pages(dir: &Path, postgres: &str, events: usize) -> Result<String> {
     {
         let home = dir.join(name);
         columns.push(runtime.block_on(async {
-            let options = StoreOptions { url: url.clone().into(), objects: dir.join("objects") };
-            let db = Db::open(&options).await?;
-            reads::fill(&db, events).await?;
-            db.close().await;
+            {
+                // Gone before the daemon opens it: a SQLite file is one process's.
+                let options = StoreOptions { url: url.clone().into(), objects: dir.join("objects") };
+                let db = Db::open(&options).await?;
+                reads::fill(&db, events).await?;
+                db.close().await;
+            }
             let (_github, server, browser) = start(&home, &url).await?;
             let measured = measure(&browser).await?;
             server.stop()?;
@@ -187,13 +194,18 @@ pub fn live(dir: &Path, examples: &[Example], seconds: u32) -> Result<String> {
     load::write_requests(examples, "/webhooks/github", &hooks)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let url = format!("sqlite://{}", dir.join("orchd.db").display());
-    let (_github, server, browser) = runtime.block_on(start(&dir, &url))?;
+    let (github, server, _) = runtime.block_on(start(&dir, &url))?;
+    let mut browsers = Vec::with_capacity(PEOPLE);
+    for nth in 0..PEOPLE {
+        github.sit_at_the_browser(Some(&format!("reader{nth}")));
+        browsers.push(runtime.block_on(Browser::sign_in(server.port))?);
+    }
     load::wrk(&dir, &hooks, server.port, 64, 2)?;
     let (mut without, mut with, mut heard) = (Vec::new(), Vec::new(), 0);
     for _ in 0..ROUNDS {
         without.push(load::wrk(&dir, &hooks, server.port, 64, seconds)?);
         let bytes = Arc::new(AtomicU64::new(0));
-        let readers = runtime.block_on(listen(&browser, &bytes))?;
+        let readers = runtime.block_on(listen(&browsers, &bytes))?;
         with.push(load::wrk(&dir, &hooks, server.port, 64, seconds)?);
         let still = readers.iter().filter(|reader| !reader.is_finished()).count();
         ensure!(still == READERS, "only {still} readers were there to the end");
@@ -211,9 +223,9 @@ pub fn live(dir: &Path, examples: &[Example], seconds: u32) -> Result<String> {
     Ok(text)
 }
 
-async fn listen(browser: &Browser, bytes: &Arc<AtomicU64>) -> Result<Vec<tokio::task::JoinHandle<()>>> {
+async fn listen(browsers: &[Browser], bytes: &Arc<AtomicU64>) -> Result<Vec<tokio::task::JoinHandle<()>>> {
     let mut readers = Vec::with_capacity(READERS);
-    for _ in 0..READERS {
+    for browser in browsers.iter().cycle().take(READERS) {
         let mut answer = browser.get("/live/events").send().await?;
         ensure!(answer.status() == 200, "no place for a reader: {}", answer.status());
         let bytes = Arc::clone(bytes);

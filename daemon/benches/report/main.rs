@@ -73,18 +73,18 @@ fn main() -> Result<()> {
         let database = std::env::var("ORCHD_BENCH_POSTGRES").context("run this through `make bench`")?;
         let events = if quick { 20_000 } else { 1_000_000 };
         writeln!(report, "\n## Reads\n\nWhat the API asks of a database of {events} events. {READS}")?;
-        report += &reads::run(dir.path(), &database, events)?;
+        report += &told(reads::run(dir.path(), &database, events)?);
     }
     if only("pages") {
         let database = std::env::var("ORCHD_BENCH_POSTGRES").context("run this through `make bench`")?;
         let events = if quick { 20_000 } else { 1_000_000 };
         writeln!(report, "\n## Pages\n\nThe dashboard on that database of {events} events. {PAGES}")?;
-        report += &dashboard::pages(dir.path(), &database, events)?;
+        report += &told(dashboard::pages(dir.path(), &database, events)?);
     }
     if only("live") {
         report += "\n## Live readers\n\n";
         report += LIVE;
-        report += &dashboard::live(dir.path(), &load::examples()?, seconds)?;
+        report += &told(dashboard::live(dir.path(), &load::examples()?, seconds)?);
     }
     println!("{report}");
     // A part is no report.
@@ -92,6 +92,12 @@ fn main() -> Result<()> {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/benchmarks.md"), report)?;
     }
     Ok(())
+}
+
+/// Shown as soon as it is there: a later section may fail.
+fn told(section: String) -> String {
+    eprintln!("{section}");
+    section
 }
 
 const HEAD: &str = "# Benchmarks

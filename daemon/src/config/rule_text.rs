@@ -43,11 +43,18 @@ pub fn secrets_in_clear(text: &str) -> Vec<usize> {
     let mut findings = Findings::default();
     let file = findings.add_file(Path::new(""));
     let mut lines = looks_secret(text);
-    if let Some(root) = marked::parse(text, file, &mut findings) {
-        let named =
-            [("github", "private_key"), ("github", "webhook_secrets"), ("github", "client_secret"), ("login", "keys")];
-        let nodes = named.into_iter().filter_map(|(section, key)| root.get(section)?.get(key));
-        nodes.for_each(|node| texts(node, &mut lines));
+    match marked::parse(text, file, &mut findings) {
+        None => lines.extend(near_secret_keys(text)),
+        Some(root) => {
+            let named = [
+                ("github", "private_key"),
+                ("github", "webhook_secrets"),
+                ("github", "client_secret"),
+                ("login", "keys"),
+            ];
+            let nodes = named.into_iter().filter_map(|(section, key)| root.get(section)?.get(key));
+            nodes.for_each(|node| texts(node, &mut lines));
+        }
     }
     lines.sort_unstable();
     lines.dedup();
@@ -61,6 +68,24 @@ fn texts(node: &Node, lines: &mut Vec<usize>) {
         Tree::Scalar(value) if !value.is_null() => lines.push(node.place.line),
         Tree::Scalar(_) | Tree::Map(_) => {}
     }
+}
+
+/// Of a text that is no YAML: the lines of keys that name a secret's place, and those of the list below them, unless a
+/// place is named there.
+fn near_secret_keys(text: &str) -> Vec<usize> {
+    const KEYS: [&str; 4] = ["private_key", "webhook_secrets", "client_secret", "keys"];
+    let names_place = |value: &str| value.is_empty() || value.starts_with(['{', '#']) || value.starts_with("[{");
+    let (mut found, mut below) = (Vec::new(), false);
+    for (at, line) in text.lines().enumerate() {
+        let trimmed = line.trim_start_matches([' ', '\t', '{', ',']);
+        let value = KEYS.iter().find_map(|key| trimmed.strip_prefix(key)?.trim_start().strip_prefix(':'));
+        let item = trimmed.strip_prefix('-').filter(|_| below);
+        below = value.is_some() || item.is_some() || (below && trimmed.is_empty());
+        if value.or(item).is_some_and(|value| !names_place(value.trim())) {
+            found.push(at + 1);
+        }
+    }
+    found
 }
 
 /// A key in PEM, or a URL with a password.

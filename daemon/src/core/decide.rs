@@ -96,15 +96,15 @@ pub fn is_elsewhere(verdict: Verdict, explanation: &Explanation) -> bool {
 }
 
 fn why_not_considered(rule: &Rule, event: &Event) -> Option<String> {
-    if rule.mode == Mode::Off {
-        return Some("the rule is off".to_owned());
-    }
     match &event.repository {
         Some(repository) if !rule.repositories.includes(repository) => {
             return Some(format!("{ELSEWHERE}`{repository}`"));
         }
         None if !rule.repositories.0.texts().is_empty() => return Some("the event names no repository".to_owned()),
         _ => {}
+    }
+    if rule.mode == Mode::Off {
+        return Some("the rule is off".to_owned());
     }
     // All of the actions or none: a rule is not carried out by halves.
     let kinds = rule.then.iter().map(|spec| spec.acts_on);

@@ -17,8 +17,11 @@ pub(super) const HOURS: i64 = 24;
 /// How long the count of the hour that goes on serves all who ask.
 const CURRENT_SERVES_FOR: Duration = Duration::from_secs(5);
 
-/// An hour may get a late row: it is counted for good when it is over for so long.
-const SETTLED_AFTER: TimeDelta = TimeDelta::minutes(2);
+/// The same of an hour that is over, for what it led to may be done late.
+const RECENT_SERVES_FOR: Duration = Duration::from_secs(60);
+
+/// An hour is counted for good when it is over for so long.
+const SETTLED_AFTER: TimeDelta = TimeDelta::hours(3);
 
 /// One hour, of everything; a reader's share is summed from it.
 #[derive(Debug)]
@@ -60,7 +63,10 @@ impl Hours {
         let first = last - TimeDelta::hours(HOURS - 1);
         let mut kept = self.kept.lock().await;
         kept.over.retain(|hour, _| *hour >= first);
-        kept.fresh.retain(|hour, (at, _)| *hour >= first && at.elapsed() < CURRENT_SERVES_FOR);
+        kept.fresh.retain(|hour, (at, _)| {
+            let serves = if *hour == last { CURRENT_SERVES_FOR } else { RECENT_SERVES_FOR };
+            *hour >= first && at.elapsed() < serves
+        });
         let mut told = Vec::new();
         for back in (0..HOURS).rev() {
             let from = last - TimeDelta::hours(back);

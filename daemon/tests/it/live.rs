@@ -148,10 +148,34 @@ async fn who_comes_back_is_told_what_they_missed_and_who_missed_too_much_looks_a
     assert!(late.message().await.is_none(), "and that is all");
 }
 
+/// More arrives than anybody reads: what is left out is told, to those who see only some of it, too.
+#[tokio::test]
+async fn who_is_not_told_of_all_is_told_that_something_is_left_out() {
+    let (stage, mona) = stage().await;
+    let mut all = Listener::at(&mona, "/live/events", None).await;
+    let mut bobs = Listener::at(&mona, "/live/events?actor=bob", None).await;
+    let flood = async {
+        for number in 1.. {
+            let at_once = (0..300).map(|more| opened(&stage.site, "acme/web", number * 1_000 + more, "alice"));
+            futures_util::future::join_all(at_once).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let told = async {
+        while all.message().await.unwrap().name != "skipped" {}
+        assert_eq!(bobs.message().await.unwrap().name, "skipped", "not one of the rows was for this one");
+    };
+    tokio::select! {
+        () = flood => {}
+        told = timeout(Duration::from_secs(60), told) => told.expect("it is told"),
+    }
+}
+
 #[tokio::test]
 async fn whose_session_is_ended_is_told_no_more() {
     let (_stage, mut mona) = stage().await;
     let mut reader = Listener::at(&mona, "/live/changes", None).await;
+    while reader.piece().await.as_deref() != Some(": still there") {}
     let csrf = mona.csrf().await;
     assert_eq!(mona.post("/logout/everywhere", &[("csrf", &csrf)]).await.status, 303);
     // It ends at the next heartbeat.
@@ -185,4 +209,15 @@ async fn a_reader_that_stalls_is_dropped_and_ingest_never_waits() {
     });
     over.await.expect("the stalled reader is dropped");
     assert!(number > 40, "it took some rows: {number}");
+    // Back again, from the beginning: there is more than is told row by row.
+    let mut back = UnixStream::connect(&site.narrow).await.unwrap();
+    let last = format!("GET /live/events HTTP/1.1\r\nhost: orchd\r\nlast-event-id: {}\r\n\r\n", Uuid::nil());
+    back.write_all(last.as_bytes()).await.unwrap();
+    let mut told = String::new();
+    let mut piece = [0; 1_024];
+    while !told.contains("event: ") {
+        let count = back.read(&mut piece).await.unwrap();
+        told += std::str::from_utf8(&piece[..count]).unwrap();
+    }
+    assert!(told.contains(if number > 200 { "event: behind" } else { "event: row" }), "{told}");
 }

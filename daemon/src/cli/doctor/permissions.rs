@@ -1,14 +1,11 @@
-//! What the rules need of GitHub, and the App or an installation of it lacks: permissions and events.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! What rules and features need of GitHub, and the App or an installation of it lacks: permissions and events.
 
 use super::scene::Scene;
 use super::{Check, Seen, installations};
 use crate::actions;
-use crate::config::Config;
-use crate::core::event_names::SCHEDULE;
-use crate::core::permission::{Missing, missing, missing_for_files};
-use crate::core::rule::Mode;
+use crate::config::{Config, Named};
+use crate::core::manifest::{Need, Needed, Wishes};
+use crate::core::permission::grants;
 
 pub(super) const PERMISSIONS: Check = Check {
     name: "permissions",
@@ -24,103 +21,80 @@ pub(super) const EVENTS: Check = Check {
     look: |scene| Box::pin(async move { events(scene) }),
 };
 
-/// Rules that one line has room for.
-const MOST_RULES: usize = 5;
+/// Names that one line has room for.
+const MOST_NAMES: usize = 5;
+
+/// The same list as `orchd setup` makes an App from. Rules in shadow need what they would if they acted: else nobody may
+/// make them act.
+fn needed(config: &Config) -> Needed {
+    let files = &config.repository_config;
+    Needed::by(&Wishes {
+        rules: &config.rules,
+        kinds: actions::kinds(),
+        own_files: files.enabled.then_some(files.terms.actions.as_slice()),
+        commands: config.commands.enabled,
+        teams: config.access.named().any(|(named, _)| matches!(named, Named::Team { .. })),
+    })
+}
 
 fn permissions(scene: &Scene) -> Seen {
     let Some(app) = scene.app.get() else { return Seen::skipped("no App is configured") };
     let web = scene.web();
-    let of_app = lacking(&scene.config, &app.permissions);
-    let mut faults: Vec<Seen> = of_app.iter().map(|each| app_lacks(each, &app.settings_page(&web))).collect();
-    for installation in scene.installations() {
-        let account = &installation.account_login;
-        for each in lacking(&scene.config, &installation.permissions) {
+    let mut faults = Vec::new();
+    for (name, need) in needed(&scene.config).permissions {
+        let level = need.level();
+        let words = format!("{name}: {level}, which {} needs", whose(&need));
+        if !grants(&app.permissions, name, level) {
+            let page = app.settings_page(&web);
+            let advice = format!("{page}/permissions: {name}: {level}, then save, and accept it in each installation");
+            faults.push(Seen::fault(format!("the App does not ask for {words}"), advice));
             // What the App does not ask for nobody can grant.
-            if of_app.iter().any(|asked| asked.permission == each.permission) {
-                continue;
-            }
-            let told = format!("the installation on {account} does not grant {}", words(&each));
+            continue;
+        }
+        for installation in scene.installations().iter().filter(|each| !grants(&each.permissions, name, level)) {
+            let account = &installation.account_login;
+            let told = format!("the installation on {account} does not grant {words}");
             let page = installations::page(&web, installation);
             faults.push(Seen::fault(told, format!("whoever owns {account} accepts the App's new permissions: {page}")));
         }
     }
-    Seen::worst(faults, "the App has what the active rules write with")
+    Seen::worst(faults, "the App has what the rules need")
 }
 
-fn lacking(config: &Config, granted: &BTreeMap<String, String>) -> Vec<Missing> {
-    let mut lacking = missing(config.rules.iter(), actions::kinds(), granted);
-    if config.repository_config.enabled {
-        lacking.extend(missing_for_files(granted));
-    }
-    lacking
+/// `rule bugs, rule docs and 3 more`.
+fn whose(need: &Need) -> String {
+    list(&need.by.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn app_lacks(each: &Missing, page: &str) -> Seen {
-    let told = format!("the App does not ask for {}", words(each));
-    let advice = format!(
-        "{page}/permissions: {}: {}, then save, and accept it in each installation",
-        each.permission, each.level
-    );
-    Seen::fault(told, advice)
-}
-
-/// `issues: write, which the rules a and b need`.
-fn words(missing: &Missing) -> String {
-    let rules: Vec<&str> = missing.rules.iter().map(|rule| rule.as_str()).collect();
-    format!("{}: {}, which {} need", missing.permission, missing.level, list("the rules", &rules))
-}
-
-fn list(what: &str, names: &[&str]) -> String {
-    let shown: Vec<&str> = names.iter().take(MOST_RULES).copied().collect();
-    match names.len().saturating_sub(MOST_RULES) {
-        0 => format!("{what} {}", shown.join(", ")),
-        more => format!("{what} {} and {more} more", shown.join(", ")),
+fn list(names: &[&str]) -> String {
+    let shown = names[..names.len().min(MOST_NAMES)].join(", ");
+    match names.len().saturating_sub(MOST_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
 fn events(scene: &Scene) -> Seen {
     let Some(app) = scene.app.get() else { return Seen::skipped("no App is configured") };
     let web = scene.web();
-    let awaited = awaited(&scene.config);
+    let needed = needed(&scene.config);
     let lacks = |subscribed: &[String], event: &str| !subscribed.iter().any(|each| each == event);
     let mut faults = Vec::new();
-    for (event, who) in &awaited {
-        let who: Vec<&str> = who.iter().map(String::as_str).collect();
-        let who = list("", &who);
+    for (event, need) in &needed.events {
+        let who = whose(need);
         if lacks(&app.events, event) {
-            let told = format!("the App does not subscribe to {event}, which{who} wait for");
+            let told = format!("the App does not subscribe to {event}, for which {who} waits");
             let page = app.settings_page(&web);
             faults.push(Seen::fault(told, format!("{page}/permissions: Subscribe to events, {event}, then save")));
             continue;
         }
         for installation in scene.installations().iter().filter(|each| lacks(&each.events, event)) {
             let account = &installation.account_login;
-            let told = format!("the installation on {account} is not told of {event}, which{who} wait for");
+            let told = format!("the installation on {account} is not told of {event}, for which {who} waits");
             let page = installations::page(&web, installation);
             faults.push(Seen::fault(told, format!("whoever owns {account} accepts the App's new permissions: {page}")));
         }
     }
-    let names: Vec<&str> = awaited.keys().copied().collect();
-    Seen::worst(faults, format!("the App subscribes to what is waited for:{}", list("", &names)))
-}
-
-/// Events that the App has to subscribe to, and who waits for them. GitHub tells every App of its installations.
-fn awaited(config: &Config) -> BTreeMap<&str, BTreeSet<String>> {
-    let mut awaited: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let told_to_all = |name: &str| name == SCHEDULE || name.starts_with("installation") || name == "ping";
-    for rule in config.rules.iter().filter(|rule| rule.mode != Mode::Off) {
-        let names = rule.on.iter().filter_map(|trigger| trigger.event_name());
-        for name in names.filter(|name| !told_to_all(name) && *name != "github_app_authorization") {
-            awaited.entry(name).or_default().insert(format!("rule {}", rule.name));
-        }
-    }
-    if config.commands.enabled {
-        awaited.entry("issue_comment").or_default().insert("commands".to_owned());
-    }
-    if config.repository_config.enabled {
-        for name in ["pull_request", "push"] {
-            awaited.entry(name).or_default().insert("repository_config".to_owned());
-        }
-    }
-    awaited
+    let names: Vec<&str> = needed.events.keys().copied().collect();
+    Seen::worst(faults, format!("the App subscribes to what is waited for: {}", list(&names)))
 }

@@ -165,9 +165,11 @@ fn close(setup: &first_run::Setup, ended: &Ended, json: bool) -> Result<(), Fail
     let config = setup.plan().places.config.display();
     match (done, ended) {
         (true, _) if json => Ok(()),
-        (true, _) => {
-            output::print(&(harmless(&format!("All is well. Start it: orchd serve --config {config}")) + "\n"))
-        }
+        (true, _) => output::print(
+            &(harmless(&format!(
+                "All is well. Start it: orchd serve --config {config}, and then let orchd doctor look at the rest"
+            )) + "\n"),
+        ),
         (false, Ended::Stopped) => Err(Failure::failed("stopped: the same command goes on from here")),
         (false, Ended::Followed) => {
             Err(Failure::failed("not everything is as it should be yet: do what the list says, and run this again"))

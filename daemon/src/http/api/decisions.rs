@@ -6,8 +6,8 @@ use super::params::{EVENT, LIMIT, NUMBER, Param, REPO, RULE, SINCE, UNTIL, param
 use crate::core::decide::is_elsewhere;
 use crate::core::event::EventId;
 use crate::http::error::HttpError;
-use crate::store::{Among, Page};
 use crate::store::decided::{DecidedRow, DecisionFilter, DecisionKey};
+use crate::store::{Among, Page};
 
 pub(super) const LIST: &[Param] = &[
     REPO,
@@ -45,7 +45,8 @@ pub(super) async fn list(mut call: Call) -> Result<Page<DecidedRow, DecisionKey>
 /// A decision tells what its rule saw of the event; one of a rule that is about other repositories tells its name.
 fn is_told(call: &Call, row: &DecidedRow) -> bool {
     let names_others = is_elsewhere(row.decision.verdict, &row.decision.explanation);
-    (!names_others || call.among() == Among::All) && call.is_told(row.on.split('.').next().unwrap_or(&row.on), row.repository.as_ref())
+    (!names_others || call.among() == Among::All)
+        && call.is_told(row.on.split('.').next().unwrap_or(&row.on), row.repository.as_ref())
 }
 
 pub(super) async fn show(mut call: Call) -> Result<DecidedRow, HttpError> {

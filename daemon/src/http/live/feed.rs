@@ -1,7 +1,7 @@
 //! The one task that looks for what is new, for all who read.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{MOST_READERS, message};
+use super::{MOST_OF_ONE, MOST_READERS, message};
 use crate::engine::ingest::Ingest;
 use crate::http::pages::event_row;
 use crate::store::audit::AuditFilter;
@@ -46,6 +46,8 @@ pub(super) struct News {
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) row: EventRow,
+    /// What its state was, of one that changed.
+    pub(super) was: Option<EventStatus>,
     pub(super) frame: Bytes,
 }
 
@@ -54,12 +56,36 @@ pub(in crate::http) struct Feed {
     news: broadcast::Sender<Arc<News>>,
     arrivals: mpsc::Sender<oneshot::Sender<()>>,
     places: Arc<Semaphore>,
+    /// By account.
+    taken: Arc<Mutex<HashMap<String, usize>>>,
 }
 
-/// A reader's place. There are [`MOST_READERS`].
+/// A reader's place. There are [`MOST_READERS`], and [`MOST_OF_ONE`] for each account.
 pub(super) struct Place {
     pub(super) news: broadcast::Receiver<Arc<News>>,
+    account: String,
+    taken: Arc<Mutex<HashMap<String, usize>>>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.account);
+            }
+        }
+    }
+}
+
+/// Why there is no place.
+pub(super) enum NoPlace {
+    /// All are taken, or the store does not say where things stand.
+    Now,
+    /// This account has [`MOST_OF_ONE`].
+    ForOne,
 }
 
 impl Feed {
@@ -69,18 +95,26 @@ impl Feed {
         let (arrivals, arriving) = mpsc::channel(MOST_READERS);
         let look = Look { db, ingest, news: news.clone(), arriving, known: None };
         tokio::spawn(async move { stopping.run_until_cancelled(look.go_on()).await });
-        Self { news, arrivals, places: Arc::new(Semaphore::new(MOST_READERS)) }
+        Self { news, arrivals, places: Arc::new(Semaphore::new(MOST_READERS)), taken: Arc::default() }
     }
 
-    /// A place, once the feed knows where things stand: whatever is stored from then on is told. `None`: all are taken,
-    /// or the store does not say.
-    pub(super) async fn place(&self) -> Option<Place> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        let news = self.news.subscribe();
+    /// A place, once the feed knows where things stand: whatever is stored from then on is told.
+    pub(super) async fn place(&self, account: String) -> Result<Place, NoPlace> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NoPlace::Now)?;
+        {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = taken.entry(account.clone()).or_default();
+            if *count == MOST_OF_ONE {
+                return Err(NoPlace::ForOne);
+            }
+            *count += 1;
+        }
+        let place = Place { news: self.news.subscribe(), account, taken: Arc::clone(&self.taken), _permit: permit };
         let (looked, known) = oneshot::channel();
-        self.arrivals.send(looked).await.ok()?;
-        tokio::time::timeout(LOOKS_WITHIN, known).await.ok()?.ok()?;
-        Some(Place { news, _permit: permit })
+        self.arrivals.send(looked).await.map_err(|_| NoPlace::Now)?;
+        let known = tokio::time::timeout(LOOKS_WITHIN, known).await;
+        known.map_err(|_| NoPlace::Now)?.map_err(|_| NoPlace::Now)?;
+        Ok(place)
     }
 }
 
@@ -102,6 +136,14 @@ struct Known {
     queued: u64,
     /// Rollbacks that are being planned: as long as there are some, they are further at each look.
     planning: usize,
+}
+
+impl Known {
+    /// Whether an event was not there when this was learnt. Of several daemons, one may commit an earlier id later.
+    fn has_not(&self, id: Uuid) -> bool {
+        let oldest = self.states.keys().min().filter(|_| self.states.len() == WATCHED as usize);
+        id > self.newest || (!self.states.contains_key(&id) && oldest.is_none_or(|oldest| id > *oldest))
+    }
 }
 
 impl Look {
@@ -153,11 +195,12 @@ impl Look {
         let Some(before) = self.known.replace(now.clone()) else { return Ok(None) };
         rows.reverse();
         let is_short = rows.len() == WATCHED as usize && rows.first().is_some_and(|row| row.id.0 > before.newest);
-        let (new, old): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.id.0 > before.newest);
-        let is_other = |row: &EventRow| before.states.get(&row.id.0).is_some_and(|was| *was != row.processing_status);
-        let changed = old.into_iter().filter(is_other);
-        let told = changed.map(|row| tell(row, false)).chain(new.into_iter().map(|row| tell(row, true)));
-        let told: Vec<Told> = told.collect();
+        let (new, old): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| before.has_not(row.id.0));
+        let changed = old.into_iter().filter_map(|row| {
+            let was = before.states.get(&row.id.0).copied().filter(|was| *was != row.processing_status)?;
+            Some(tell(row, Some(was)))
+        });
+        let told: Vec<Told> = changed.chain(new.into_iter().map(|row| tell(row, None))).collect();
         let is_calm = before.planning == 0 && now.planning == 0;
         let is_same = told.is_empty() && is_calm && before.audited == now.audited && before.queued == now.queued;
         Ok((!is_same).then_some(News { rows: told, is_short }))
@@ -165,12 +208,14 @@ impl Look {
 }
 
 /// `row`: it arrived, and has an id to come back with; `state`: what is told of it is another now.
-pub(super) fn tell(row: EventRow, is_new: bool) -> Told {
-    let html = event_row(&row);
-    let frame = match is_new {
-        true => message("row", Some(row.id.0), &html),
-        false => message("state", None, &html),
+pub(super) fn tell(row: EventRow, was: Option<EventStatus>) -> Told {
+    let frame = match was {
+        None => message("row", Some(row.id.0), &event_row(&row)).into(),
+        Some(_) => tell_state(&row),
     };
-    let frame = frame.into();
-    Told { row, frame }
+    Told { row, was, frame }
+}
+
+pub(super) fn tell_state(row: &EventRow) -> Bytes {
+    message("state", None, &event_row(row)).into()
 }

@@ -2,7 +2,7 @@
 //!
 //! | URL | what |
 //! |---|---|
-//! | `GET /live/events?…` | `row`: an event that arrived, `state`: one that changed, as a row of HTML; the filters of the list of events |
+//! | `GET /live/events?…` | `row`: an event that arrived, `state`: one that changed, as a row of HTML; `gone`: the id of one that the filters no longer let through; the filters of the list of events |
 //! | | `skipped`: more came than is told; `behind`: more was missed than is told, the page should be looked at anew |
 //! | `GET /live/changes` | `changed`: something happened since; at most once a second |
 //!
@@ -25,6 +25,7 @@ use warp::Reply as _;
 use warp::reply::Response;
 
 pub(super) use self::feed::Feed;
+use self::feed::NoPlace;
 use self::reader::Reader;
 use super::App;
 use super::api;
@@ -36,6 +37,12 @@ use crate::core::access::Op;
 
 /// Readers at a time: each is a connection and a few kilobytes.
 pub const MOST_READERS: usize = 2_000;
+
+/// Of these, for each person or key.
+pub const MOST_OF_ONE: usize = 64;
+
+/// When there may be a place again.
+const COME_BACK_SECONDS: u64 = 30;
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
@@ -64,8 +71,14 @@ async fn listen(asked: Asked, rows: bool) -> Result<Response, HttpError> {
     if !api::is_offered(Op::EventsTail.operation(), &caller) {
         return Err(HttpError::Forbidden("this key is not for events".to_owned()));
     }
-    let place = app.feed().place().await.ok_or_else(|| {
-        HttpError::NotYet(format!("{MOST_READERS} pages are live already, or the store does not answer"))
+    let place = app.feed().place(caller.account()).await.map_err(|no| match no {
+        NoPlace::Now => {
+            HttpError::NotYet(format!("{MOST_READERS} pages are live already, or the store does not answer"))
+        }
+        NoPlace::ForOne => {
+            let detail = format!("you have {MOST_OF_ONE} live pages open: close some");
+            HttpError::TooMany { detail, retry_after: COME_BACK_SECONDS }
+        }
     })?;
     let reader = match rows {
         true => {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
-use super::feed::{News, Place, tell};
+use super::feed::{News, Place, Told, tell, tell_state};
 use super::message;
 use crate::core::access::level_to_see;
 use crate::http::App;
@@ -32,6 +32,12 @@ const MOST_AT_ONCE: usize = 50;
 
 /// Rows that somebody who comes back is caught up with; whoever missed more looks at the page again.
 const CATCH_UP: u32 = 200;
+
+/// Rows that a page shows, whose states may have changed before the reader was there.
+const SHOWN: u32 = 50;
+
+/// Looks at the store for somebody who comes back: with a filter that little fits, each finds few rows, or none.
+const MOST_LOOKS: usize = 10;
 
 /// Milliseconds after which a browser comes back.
 const COME_BACK: &str = "retry: 2000\n\n";
@@ -70,9 +76,14 @@ impl Reader {
         tokio::spawn(async move {
             let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
             heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            while let Some(frame) = self.frame(&mut heartbeat).await {
+            loop {
+                let frame = tokio::select! {
+                    () = frames.closed() => return,
+                    frame = self.frame(&mut heartbeat) => frame,
+                };
+                let Some(frame) = frame else { return };
                 if frames.send_timeout(frame, STALLED_AFTER).await.is_err() {
-                    break;
+                    return;
                 }
             }
         });
@@ -120,19 +131,16 @@ impl Reader {
     fn told(&mut self, news: &News) -> Option<Bytes> {
         let Some(filter) = &self.filter else { return Some(message("changed", None, "").into()) };
         let among = Among::of(&self.caller.sight);
-        let fits = |row: &EventRow| among.has(row.repository.as_ref()) && filter.fits(row) && self.is_told(row);
-        let mut frames: Vec<&Bytes> = news.rows.iter().filter(|told| fits(&told.row)).map(|told| &told.frame).collect();
-        if frames.is_empty() {
-            return None;
-        }
-        let skipped = message("skipped", None, "").into();
+        let seen = news.rows.iter().filter(|told| among.has(told.row.repository.as_ref()) && self.is_told(&told.row));
+        let mut frames: Vec<Bytes> = seen.filter_map(|told| frame_for(filter, told)).collect();
+        // Of what was left out nobody knows whether it was for this reader.
         if frames.len() > MOST_AT_ONCE || news.is_short {
             frames.drain(..frames.len().saturating_sub(MOST_AT_ONCE));
-            frames.insert(0, &skipped);
+            frames.insert(0, message("skipped", None, "").into());
         }
-        let mut all = BytesMut::with_capacity(frames.iter().map(|frame| frame.len()).sum());
-        frames.into_iter().for_each(|frame| all.extend_from_slice(frame));
-        Some(all.freeze())
+        let mut all = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
+        frames.iter().for_each(|frame| all.extend_from_slice(frame));
+        (!all.is_empty()).then(|| all.freeze())
     }
 
     /// What arrived while they were away.
@@ -146,20 +154,30 @@ impl Reader {
         }
     }
 
+    /// What the page shows may be another by now; then what arrived since.
     async fn missed(&mut self) -> Result<Bytes, HttpError> {
         let (Some(filter), Some(seen)) = (&self.filter, self.seen.take()) else { return Ok(Bytes::new()) };
-        let among = Among::of(&self.caller.sight);
-        let filter = EventFilter { newer_than: Some(seen), limit: CATCH_UP, among, ..filter.clone() };
-        let page = self.app.db.events(&filter).await?;
-        if page.next.is_some() {
-            self.next = Next::Nothing;
-            return Ok(behind());
+        let filter = EventFilter { among: Among::of(&self.caller.sight), ..filter.clone() };
+        let shown = self.app.db.events(&EventFilter { limit: SHOWN, ..filter.clone() }).await?.rows;
+        let shown = shown.into_iter().filter(|row| row.id.0 <= seen && self.is_told(row)).map(|row| tell_state(&row));
+        let mut all: BytesMut =
+            std::iter::once(Bytes::from_static(b": caught up\n\n")).chain(shown).flatten().collect();
+        let (mut newer_than, mut rows) = (seen, 0);
+        for _ in 0..MOST_LOOKS {
+            let wanted = EventFilter { newer_than: Some(newer_than), limit: CATCH_UP, ..filter.clone() };
+            let page = self.app.db.events(&wanted).await?;
+            rows += page.rows.len();
+            for row in page.rows.into_iter().filter(|row| self.is_told(row)) {
+                all.extend_from_slice(&tell(row, None).frame);
+            }
+            match page.next {
+                None => return Ok(all.freeze()),
+                Some(_) if rows >= CATCH_UP as usize => break,
+                Some(next) => newer_than = next,
+            }
         }
-        let mut all = BytesMut::from(": caught up\n\n");
-        for row in page.rows.into_iter().filter(|row| self.is_told(row)) {
-            all.extend_from_slice(&tell(row, true).frame);
-        }
-        Ok(all.freeze())
+        self.next = Next::Nothing;
+        Ok(behind())
     }
 
     fn is_told(&self, row: &EventRow) -> bool {
@@ -167,6 +185,15 @@ impl Reader {
         let held = row.repository.as_ref().map_or(sight.site, |repository| sight.level_in(repository));
         held >= Some(level_to_see(&row.event_type))
     }
+}
+
+/// How an event is told to who filters so: `gone` when it was one of the list, and is no more.
+fn frame_for(filter: &EventFilter, told: &Told) -> Option<Bytes> {
+    if filter.fits(&told.row) {
+        return Some(told.frame.clone());
+    }
+    let before = EventRow { processing_status: told.was?, ..told.row.clone() };
+    filter.fits(&before).then(|| message("gone", None, &told.row.id.to_string()).into())
 }
 
 /// More was missed than is told row by row.

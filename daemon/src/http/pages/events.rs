@@ -11,7 +11,7 @@ use super::super::error::HttpError;
 use super::super::page;
 use super::form::{self, Field};
 use super::parts::{Pager, Pill, When};
-use super::visit::url;
+use super::visit::{query, url};
 use super::{Layout, Visit, states};
 use crate::core::text::{harmless, shortened};
 use crate::store::events::{EventRow, Source};
@@ -101,8 +101,10 @@ pub(super) async fn show(visit: Visit) -> Result<Response, HttpError> {
     let exact = form::asked(&filters, Utc::now());
     let mut asked = exact.clone();
     asked.extend(after.map(|after| ("after".to_owned(), after.to_owned())));
+    // Of all that is seen, and before the list is read: the live list goes on from there, whatever the filters.
+    let newest = visit.ask(EventsList, &[], query([("limit", "1")])).await?;
+    let newest = newest.rows.first().map_or_else(|| uuid::Uuid::nil().to_string(), |row| row.id.to_string());
     let found = visit.ask(EventsList, &[], asked).await?;
-    let newest = found.rows.first().map_or_else(|| uuid::Uuid::nil().to_string(), |row| row.id.to_string());
     let stream = after.is_none().then(|| {
         let mut query = exact;
         query.push(("after".to_owned(), newest));

@@ -17,6 +17,7 @@ use crate::core::access::Op;
 use crate::core::event::RepoName;
 use crate::core::text::{harmless, shortened};
 use crate::engine::why::Story;
+use crate::store::effects::EffectState;
 
 /// Events and effects of a page.
 const LATEST: usize = 20;
@@ -148,7 +149,8 @@ async fn told(visit: &Visit, repository: &RepoName, number: u64, rule: Option<&s
         let name = shortened(&harmless(rule));
         match visit.ask(Why, &[], query([("item", &format!("{repository}#{number}")), ("rule", rule)])).await {
             Ok(why) => {
-                let acted = why.events.iter().any(|story| !story.effects.is_empty());
+                let acts = |state| matches!(state, EffectState::Applied | EffectState::Undone | EffectState::Writing);
+                let acted = why.events.iter().flat_map(|story| &story.effects).any(|effect| acts(effect.state));
                 let why_not = why.why_not.unwrap_or_default();
                 let answer = Answer { rule: name, problem: None, acted, why_not };
                 return Ok(Told { stories: why.events, next: None, answer: Some(answer) });

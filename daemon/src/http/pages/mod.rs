@@ -44,7 +44,7 @@ mod try_rule;
 mod visit;
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -62,7 +62,7 @@ use super::asked::{Asked, Form, asked, read_form};
 use super::caller::Caller;
 use super::error::{HttpError, answer};
 use super::routes::Routes;
-use super::{page, reply, session};
+use super::{body, page, reply, session};
 use crate::core::access::fits;
 
 /// Bytes of a form: a config file of ten thousand lines fits in it.
@@ -164,17 +164,24 @@ where
 {
     let (route, path, parameters) = found;
     let writes = route.method == Method::POST;
+    let arrival = asked.arrival.as_ref();
+    let arrival = arrival.ok_or_else(|| HttpError::Internal { cause: "a request came from nowhere".to_owned() })?;
+    let caller = match Caller::of(&asked.app, arrival, &asked.headers).await {
+        Ok(caller) if caller.session().is_some() => caller,
+        refused => {
+            // Nobody makes the daemon keep a form who may not send one.
+            body::discard(pin!(body), &asked.headers).await;
+            return match refused {
+                Ok(_) | Err(HttpError::Unauthorised(_)) => to_sign_in(&path, &asked.query, writes, &asked.headers),
+                Err(other) => Err(other),
+            };
+        }
+    };
     let (asked, form) = match writes {
         true => read_form(asked, body, LARGEST_FORM).await?,
         false => (asked, Form::default()),
     };
-    let Asked { app, arrival, headers, query, .. } = asked;
-    let arrival = arrival.ok_or_else(|| HttpError::Internal { cause: "a request came from nowhere".to_owned() })?;
-    let caller = match Caller::of(&app, &arrival, &headers).await {
-        Ok(caller) if caller.session().is_some() => caller,
-        Ok(_) | Err(HttpError::Unauthorised(_)) => return to_sign_in(&path, &query, writes, &headers),
-        Err(other) => return Err(other),
-    };
+    let Asked { app, headers, query, .. } = asked;
     if writes && let Some(session) = caller.session() {
         session::check_csrf(&headers, form.get("csrf"), session, &app.config())?;
     }

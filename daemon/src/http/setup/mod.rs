@@ -211,7 +211,10 @@ async fn take_over(headers: &HeaderMap, query: &str, door: &Door) -> Result<Resp
         return Err(nothing_here());
     }
     let (state, code) = (parameter(query, "state").unwrap_or_default(), parameter(query, "code").unwrap_or_default());
-    match door.setup.arrive(&state, &code).await {
+    // In a task of its own: the code is good once, and whoever closes the page must not lose the App's key.
+    let setup = Arc::clone(&door.setup);
+    let arrived = tokio::spawn(async move { setup.arrive(&state, &code).await }).await;
+    match arrived.map_err(|error| HttpError::Internal { cause: format!("it ended early: {error}") })? {
         // The code stays in no address bar, either.
         Ok(()) | Err(SetupError::AppExists) => super::page::see_other("/setup"),
         Err(error) => {

@@ -86,12 +86,16 @@ impl Stage {
         }
         alice.opens_issue(WEB, NewItem::titled(&"crash ".repeat(1_700)).body(&"long".repeat(2_500)));
         self.story.settles().await;
-        // Once each: whoever tries again finds GitHub well.
         for title in ["It does not start", "It does not stop"] {
-            self.story.github.fault(Fault::on("POST", "/repos/acme/api/issues/").times(1).status(422));
-            self.story.github.person("bob").opens_issue("acme/api", NewItem::titled(title));
-            self.story.settles().await;
+            self.give_up_on(title).await;
         }
+    }
+
+    /// Once: whoever tries again finds GitHub well.
+    async fn give_up_on(&self, title: &str) {
+        self.story.github.fault(Fault::on("POST", "/repos/acme/api/issues/").times(1).status(422));
+        self.story.github.person("bob").opens_issue("acme/api", NewItem::titled(title));
+        self.story.settles().await;
     }
 
     /// Every page there is, with things to show on it.
@@ -154,6 +158,10 @@ impl Stage {
                 let number = self.story.github.person("alice").opens_issue(WEB, NewItem::titled("A quiet one"));
                 self.story.settles().await;
                 number.to_string()
+            }
+            "another job is given up" => {
+                self.give_up_on("It does neither").await;
+                String::new()
             }
             "somebody writes a rule that is about everything" => {
                 self.story.write_rules(&RULES.replace("if: {title: \"(?i)crash|panic\"}", ""));

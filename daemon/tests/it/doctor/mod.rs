@@ -41,7 +41,7 @@ async fn prepare(database: Database, public: &str) -> Story {
     ));
     story.write_rules(DOCS_RULE);
     story.github.ask_for_permissions(&permissions());
-    story.github.subscribe(&["issues", "pull_request", "push"]);
+    story.github.subscribe(&["issues", "pull_request", "push", "repository"]);
     story.github.show_webhook_url(Some(&format!("{public}/webhooks/github")));
     story
 }
