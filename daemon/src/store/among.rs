@@ -249,8 +249,10 @@ impl Share<'_> {
         let (head, tail) = one_of(self.dialect);
         query.push(format_args!(" AND {cursor}{head}SELECT {cursor} FROM (SELECT * FROM {table} WHERE 1 = 1"));
         bounds(query);
-        query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {WALK}) {alias} WHERE {place} IN "));
+        query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {WALK}) {alias} WHERE ({place} IN "));
         self.set.push(query, self.dialect);
+        // Said so, it is no join: PostgreSQL looks each row up in a table of the members, and not each row in their list.
+        query.push(") IS TRUE");
         self.push_since(query, self.place);
         conditions(query);
         query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {rows}{tail}"));

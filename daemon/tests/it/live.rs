@@ -137,14 +137,14 @@ async fn who_comes_back_is_told_what_they_missed_and_who_missed_too_much_looks_a
     }
     let mut back = Listener::at(&mona, "/live/events", last).await;
     for number in 2..=6 {
-        let missed = back.message().await.unwrap();
+        let missed = back.row_about("acme/").await;
         assert!(missed.data.contains(&format!("acme/web#{number}")) && missed.id.is_some(), "{missed:?}");
     }
     for number in 10..220 {
         opened(&stage.site, "acme/web", number, "alice").await;
     }
     let mut late = Listener::at(&mona, "/live/events", last).await;
-    assert_eq!(late.message().await.unwrap().name, "behind");
+    assert_eq!(late.message().await.unwrap().name, "behind", "and no row before it");
     assert!(late.message().await.is_none(), "and that is all");
 }
 

@@ -24,6 +24,9 @@ const FILTERS: [&str; 3] = ["state", "lane", "event"];
 /// States as they are written, in the order of the form.
 const STATES: [&str; 5] = ["dead", "queued", "running", "done", "discarded"];
 
+/// Of a page: each has its reason and two buttons, and a page stays under 60 kB.
+const ROWS: &str = "30";
+
 #[derive(Template)]
 #[template(path = "pages/jobs.html")]
 struct JobsPage {
@@ -109,6 +112,7 @@ pub(super) async fn list(visit: Visit) -> Result<Response, HttpError> {
     let filters = filters(&visit, &FILTERS);
     let after = visit.query.get("after").filter(|after| !after.is_empty());
     let mut asked = filters.clone();
+    asked.push(("limit".to_owned(), ROWS.to_owned()));
     asked.extend(after.map(|after| ("after".to_owned(), after.to_owned())));
     let found = visit.ask(JobsList, &[], asked).await?;
     let sees_all = visit.caller.sight.site.is_some();

