@@ -23,7 +23,7 @@ async fn from_nothing_to_a_green_list_and_a_daemon_that_takes_deliveries() {
     run.until_page_says("Install the App on GitHub").await;
     stage.install().await;
     let page = run.until_page_says("All is well").await;
-    for words in ["`ping` came to", "On 2 repositories of mona", "The App has what its rules need", "/login"] {
+    for words in ["` came to http", "On 2 repositories of mona", "The App has what its rules need", "/login"] {
         assert!(page.body.contains(words), "{words}: {}", page.body);
     }
     assert_eq!(run.ends().await, Some(0), "{}", run.said());
