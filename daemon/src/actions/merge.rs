@@ -14,9 +14,7 @@ use super::{Origin, Plan, Reversal, Settled};
 use crate::core::command::Command;
 use crate::core::hand::{Hand, HandChange, Move, Thing};
 use crate::core::intent::Target;
-use crate::core::merge::{
-    self, Candidate, Line, Mergeable, Merged, Readiness, Required, Standing, Terms, Wait, judge,
-};
+use crate::core::merge::{self, Candidate, Line, Mergeable, Merged, Readiness, Required, Standing, Terms, Wait, judge};
 use crate::core::permission::Needs;
 use crate::core::role::Role;
 use crate::github::client::{Reader, Writer};

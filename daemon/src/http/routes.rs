@@ -5,7 +5,7 @@
 //! | public | `POST /webhooks/github` | a delivery from GitHub |
 //! | both | `GET /health`, `GET /metrics` | for monitoring |
 //! | admin | `GET /` | says what this is |
-//! | public | `GET /`, `/events…`, … | the dashboard: the table of [`pages`](super::pages) |
+//! | public | `GET /`, `/events…`, … | the dashboard: the table of `pages` |
 //! | public | `GET /live/…` | what happens, as it happens |
 //! | public | `/login…`, `/logout…`, `/account…`, `GET /assets/…` | signing in and out, one's own sessions |
 //! | public | `GET /api` | the API, to read |

@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(super) struct Setup {
-    /// The URL under which people and GitHub reach orchd, such as https://orchd.example.com: that of your reverse proxy.
+    /// The URL under which people and GitHub reach orchd, such as `https://orchd.example.com`: that of your reverse proxy.
     #[arg(long, value_name = "URL")]
     public_url: String,
     /// Where the secrets go [default: $CREDENTIALS_DIRECTORY, else `credentials` beside the config].
