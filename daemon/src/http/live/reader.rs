@@ -28,7 +28,7 @@ const WAITING_FRAMES: usize = 2;
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 /// Rows sent at once, the newest. When more come, it is told that some are left out: nobody could read them.
-const MOST_AT_ONCE: usize = 50;
+const MOST_AT_ONCE: usize = 20;
 
 /// Rows that somebody who comes back is caught up with; whoever missed more looks at the page again.
 const CATCH_UP: u32 = 200;
