@@ -17,7 +17,7 @@ use crate::core::text::harmless;
 use crate::store::installations::InstallationRow;
 
 /// Of a page.
-const ROWS: &str = "50";
+const ROWS: &str = "30";
 
 /// Things that are named in one sentence.
 const MOST_NAMED: usize = 6;
