@@ -141,7 +141,7 @@ impl Set {
 pub(super) enum Way {
     /// Whatever index the conditions have, and a look whether each row is seen.
     Test,
-    /// The last [`WALK`] rows of all. It may not fill the page though there is more.
+    /// The last [`WALK`] rows of all, or all up to where the look ends. It may not fill the page though there is more.
     Walk,
     /// Repository by repository.
     Merge,
@@ -173,6 +173,8 @@ impl Share<'_> {
         match self.set.members {
             0 => &[],
             _ if few => &[Way::Test],
+            // What is looked at has an end, near enough to come to.
+            MANY.. if self.ends => &[Way::Walk],
             // Who reads on from where they were has read nearly all.
             _ if self.oldest_first => &[Way::Walk, Way::Merge],
             MANY.. => &[Way::Walk, Way::Merge],
@@ -182,7 +184,12 @@ impl Share<'_> {
 
     /// Whether no other way needs to be tried.
     pub(super) fn is_filled(&self, way: Way, found: usize) -> bool {
-        way != Way::Walk || i64::try_from(found).is_ok_and(|found| found >= self.rows)
+        way != Way::Walk || self.walks_to_the_end() || i64::try_from(found).is_ok_and(|found| found >= self.rows)
+    }
+
+    /// Whether a walk goes as far as the conditions do.
+    fn walks_to_the_end(&self) -> bool {
+        self.ends && self.set.members >= MANY
     }
 
     /// A whole question: whether there are more rows than a walk looks at.
@@ -249,7 +256,11 @@ impl Share<'_> {
         let (head, tail) = one_of(self.dialect);
         query.push(format_args!(" AND {cursor}{head}SELECT {cursor} FROM (SELECT * FROM {table} WHERE 1 = 1"));
         bounds(query);
-        query.push(format_args!(" ORDER BY {cursor} {order} LIMIT {WALK}) {alias} WHERE ({place} IN "));
+        query.push(format_args!(" ORDER BY {cursor} {order}"));
+        if !self.walks_to_the_end() {
+            query.push(format_args!(" LIMIT {WALK}"));
+        }
+        query.push(format_args!(") {alias} WHERE ({place} IN "));
         self.set.push(query, self.dialect);
         // Said so, it is no join: PostgreSQL looks each row up in a table of the members, and not each row in their list.
         query.push(") IS TRUE");

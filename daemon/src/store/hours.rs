@@ -56,40 +56,35 @@ impl Db {
     /// Events of this time that rules matched, by rule and repository.
     pub async fn count_matches(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<RuleCount>, StoreError> {
         // decisions: primary key; event_receipts and repositories: primary key.
-        let rows: Vec<RuleSql> = on_db!(self, conn => {
-            sqlx::query_as(
-                "SELECT d.rule, r.full_name, count(*) FROM (
-                     SELECT rule, event_id FROM (
-                         SELECT rule, event_id, verdict FROM decisions WHERE event_id >= $1 AND event_id < $2 LIMIT $3) taken
-                     WHERE verdict = 'matched') d
-                 JOIN event_receipts e ON e.id = d.event_id
-                 LEFT JOIN repositories r ON r.id = e.repository_id
-                 GROUP BY d.rule, r.full_name",
-            )
-            .bind(first_id(from))
-            .bind(first_id(to))
-            .bind(COUNTED)
-            .fetch_all(conn)
-            .await
-        })?;
-        rows.into_iter().map(rule_count).collect()
+        const SQL: &str = "SELECT d.rule, r.full_name, count(*) FROM (
+                 SELECT rule, event_id FROM (
+                     SELECT rule, event_id, verdict FROM decisions WHERE event_id >= $1 AND event_id < $2 LIMIT $3) taken
+                 WHERE verdict = 'matched') d
+             JOIN event_receipts e ON e.id = d.event_id
+             LEFT JOIN repositories r ON r.id = e.repository_id
+             GROUP BY d.rule, r.full_name";
+        self.count_by_rule(SQL, from, to).await
     }
 
     /// Effects that were made in this time and written to GitHub, by rule and repository.
     pub async fn count_effects(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<RuleCount>, StoreError> {
         // effects: effects_cursor.
+        const SQL: &str = "SELECT rule, repository, count(*) FROM (
+                 SELECT rule, repository, state FROM effects WHERE cursor >= $1 AND cursor < $2 LIMIT $3) taken
+             WHERE state IN ('applied', 'undone')
+             GROUP BY rule, repository";
+        self.count_by_rule(SQL, from, to).await
+    }
+
+    async fn count_by_rule(
+        &self,
+        sql: &'static str,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<RuleCount>, StoreError> {
+        let (first, end) = (first_id(from), first_id(to));
         let rows: Vec<RuleSql> = on_db!(self, conn => {
-            sqlx::query_as(
-                "SELECT rule, repository, count(*) FROM (
-                     SELECT rule, repository, state FROM effects WHERE cursor >= $1 AND cursor < $2 LIMIT $3) taken
-                 WHERE state IN ('applied', 'undone')
-                 GROUP BY rule, repository",
-            )
-            .bind(first_id(from))
-            .bind(first_id(to))
-            .bind(COUNTED)
-            .fetch_all(conn)
-            .await
+            sqlx::query_as(sql).bind(first).bind(end).bind(COUNTED).fetch_all(conn).await
         })?;
         rows.into_iter().map(rule_count).collect()
     }

@@ -45,10 +45,13 @@ const NAMED_NOW: &str = "NOT EXISTS (SELECT 1 FROM repositories o WHERE lower(o.
 /// The condition that a row is not from before the repository that has its name now: `place` is the name in small letters,
 /// `made_at` when the row was made.
 pub(super) fn since_named(place: &str, made_at: &str) -> String {
+    format!(" AND {made_at} >= {}", named_since(place))
+}
+
+/// Since when the repository of this name has it; 0: nobody has it.
+pub(super) fn named_since(place: &str) -> String {
     // repositories_full_name.
-    format!(
-        " AND {made_at} >= COALESCE((SELECT MAX(h.created_at) FROM repositories h WHERE lower(h.full_name) = {place}), 0)"
-    )
+    format!("COALESCE((SELECT MAX(h.created_at) FROM repositories h WHERE lower(h.full_name) = {place}), 0)")
 }
 
 fn row((github_id, name, is_private, default_branch, last, count): Found) -> Result<RepositoryRow, StoreError> {

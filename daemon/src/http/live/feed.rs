@@ -25,7 +25,7 @@ const WATCHED: u32 = 200;
 /// From one look to the next: as soon as something is stored, but not more often than this; in calm, and while
 /// deliveries come in batches.
 const BREATH: Duration = Duration::from_millis(200);
-const BREATH_WHEN_BUSY: Duration = Duration::from_secs(1);
+const BREATH_WHEN_BUSY: Duration = Duration::from_secs(2);
 
 /// Looks again at least this often: what other daemons store, and what jobs did, wakes nobody here.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

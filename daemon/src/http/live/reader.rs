@@ -27,6 +27,9 @@ const WAITING_FRAMES: usize = 2;
 /// Whoever takes nothing for so long is dropped.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
+/// For so many heartbeats in a row what was known of a reader counts when nobody can say more: less than a role is kept.
+const MOST_UNSURE: u32 = 3;
+
 /// Rows sent at once, the newest. When more come, it is told that some are left out: nobody could read them.
 const MOST_AT_ONCE: usize = 20;
 
@@ -51,6 +54,8 @@ pub(super) struct Reader {
     /// The last event that was seen: there is something to be caught up with.
     seen: Option<Uuid>,
     next: Next,
+    /// Heartbeats at which the store or GitHub did not say who they are, in a row.
+    unsure: u32,
 }
 
 /// What comes next.
@@ -63,11 +68,11 @@ enum Next {
 
 impl Reader {
     pub(super) fn of_rows(app: App, caller: Caller, place: Place, filter: EventFilter, seen: Option<Uuid>) -> Self {
-        Self { app, caller, place, filter: Some(filter), seen, next: Next::Greeting }
+        Self { app, caller, place, filter: Some(filter), seen, next: Next::Greeting, unsure: 0 }
     }
 
     pub(super) fn of_changes(app: App, caller: Caller, place: Place) -> Self {
-        Self { app, caller, place, filter: None, seen: None, next: Next::Greeting }
+        Self { app, caller, place, filter: None, seen: None, next: Next::Greeting, unsure: 0 }
     }
 
     /// Starts to tell. It ends when nobody reads, when they are too slow, may not read any more, or the daemon stops.
@@ -111,7 +116,7 @@ impl Reader {
             tokio::select! {
                 () = stopping.cancelled() => return None,
                 _ = heartbeat.tick() => {
-                    self.caller = self.caller.again(&self.app).await.ok()?;
+                    self.look_at_caller().await?;
                     return Some(Bytes::from_static(b": still there\n\n"));
                 }
                 news = self.place.news.recv() => match news {
@@ -125,6 +130,16 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// `None`: they may read no more, or nobody could tell for too long.
+    async fn look_at_caller(&mut self) -> Option<()> {
+        match self.caller.again(&self.app).await {
+            Ok(caller) => (self.caller, self.unsure) = (caller, 0),
+            Err(HttpError::NotYet(_) | HttpError::Unavailable { .. }) if self.unsure < MOST_UNSURE => self.unsure += 1,
+            Err(_) => return None,
+        }
+        Some(())
     }
 
     /// What of the news is for this reader.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::store::columns::{Micros, time, unsigned};
-use crate::store::repositories::since_named;
+use crate::store::repositories::named_since;
 use crate::store::{Among, Db, StoreError};
 
 /// Rows that are counted at most, the newest of the chain.
@@ -31,14 +31,21 @@ impl Db {
         // audit_at.
         let found: Vec<(String, String, i64)> = on_db!(self, conn => {
             let mut query = sqlx::QueryBuilder::new(
-                "SELECT a.kind, a.actor, COUNT(*) FROM (SELECT kind, actor, repository, at FROM audit WHERE at >= ",
+                "WITH a AS MATERIALIZED (SELECT kind, actor, lower(repository) AS place, at FROM audit WHERE at >= ",
             );
-            query.push_bind(Micros::from(since)).push(" ORDER BY at DESC, seq DESC LIMIT ").push_bind(MOST).push(") a");
+            query.push_bind(Micros::from(since)).push(" ORDER BY at DESC, seq DESC LIMIT ").push_bind(MOST).push(")");
             if let Some(set) = &set {
-                query.push(" WHERE (lower(a.repository) IN ");
+                // What is asked of a repository is asked once, and not of each row. repositories_full_name.
+                query.push(format_args!(
+                    ", seen AS MATERIALIZED (SELECT d.place, {} AS since FROM (SELECT DISTINCT place FROM a) d WHERE (d.place IN ",
+                    named_since("d.place")
+                ));
                 set.push(&mut query, dialect);
-                query.push(") IS TRUE");
-                query.push(since_named("lower(a.repository)", "a.at"));
+                query.push(") IS TRUE)");
+            }
+            query.push(" SELECT a.kind, a.actor, COUNT(*) FROM a");
+            if set.is_some() {
+                query.push(" JOIN seen ON seen.place = a.place AND a.at >= seen.since");
             }
             query.push(" GROUP BY a.kind, a.actor");
             query.build_query_as().fetch_all(conn).await

@@ -34,6 +34,15 @@ async function act(deed) {
 }
 
 async function open(options = {}) {
+  const { context, page } = await start(options);
+  await page.goto(`${site}/login`);
+  await page.getByRole('button', { name: 'Sign in with GitHub' }).click();
+  await page.waitForURL(`${site}/`);
+  return { context, page };
+}
+
+// A browser in which nobody is signed in.
+async function start(options = {}) {
   const context = await chromium.launchPersistentContext(join(profiles, Math.random().toString(36).slice(2)), {
     executablePath: '/usr/bin/chromium',
     headless: true,
@@ -49,9 +58,6 @@ async function open(options = {}) {
   });
   page.on('pageerror', (error) => assert.fail(`a script failed: ${error}`));
   page.on('dialog', (dialog) => assert.fail(`a stranger's script ran: ${dialog.message()}`));
-  await page.goto(`${site}/login`);
-  await page.getByRole('button', { name: 'Sign in with GitHub' }).click();
-  await page.waitForURL(`${site}/`);
   return { context, page };
 }
 
@@ -110,18 +116,7 @@ async function walk() {
     const bytes = await weighs(page, path);
     weights.push(`${bytes} ${path}`);
     if (bytes > HEAVIEST) wrong.push(`${path} weighs ${bytes} bytes`);
-    for (const [size, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
-      await page.setViewportSize(viewport);
-      for (const colorScheme of ['light', 'dark']) {
-        await page.emulateMedia({ colorScheme });
-        const what = `${path} (${size}, ${colorScheme})`;
-        wrong.push(...(await fits(page, what)));
-        wrong.push(...(await isAccessible(page, what)));
-        await page.screenshot({ path: join(shots, `${named(path)}-${size}-${colorScheme}.png`), fullPage: true });
-      }
-      await page.emulateMedia({ colorScheme: 'light' });
-    }
-    await page.setViewportSize(DESKTOP);
+    wrong.push(...(await isWell(page, named(path))));
     assert.notEqual(await page.title(), 'taken over', path);
   }
   console.log(weights.join('\n'));
@@ -205,16 +200,10 @@ async function rollback(page) {
   await page.waitForURL(/rollbacks\/[0-9a-f-]{36}/);
   const confirm = page.getByRole('button', { name: /^Take back \d+ effects?$/ });
   await confirm.waitFor();
-  for (const [size, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
-    await page.setViewportSize(viewport);
-    assert.deepEqual([...(await isAccessible(page, 'a planned rollback')), ...(await fits(page, 'a planned rollback'))], []);
-    await page.screenshot({ path: join(shots, `rollback-planned-${size}-light.png`) });
-  }
-  await page.setViewportSize(DESKTOP);
+  assert.deepEqual(await isWell(page, 'rollback-planned'), []);
   await confirm.click();
   await heading(page, 'It is done').waitFor();
-  await page.screenshot({ path: join(shots, 'rollback-done-desktop-light.png') });
-  assert.deepEqual(await isAccessible(page, 'a rollback that is done'), []);
+  assert.deepEqual(await isWell(page, 'rollback-done'), []);
   assert.equal(await act('the labels of the rollback'), 'true', 'the label is gone from GitHub');
 }
 
@@ -226,15 +215,13 @@ async function config(page) {
   await text.fill(before.replace('issues.opened', 'issues.opend'));
   await button(page, 'Check').click();
   await heading(page, 'The text has errors').waitFor();
-  assert.deepEqual(await isAccessible(page, 'a config with errors'), []);
-  await page.screenshot({ path: join(shots, 'config-errors-desktop-light.png') });
+  assert.deepEqual(await isWell(page, 'config-errors'), []);
   await text.fill(before.replace('add: [bug]', 'add: [bug, crash]'));
   await button(page, 'Check').click();
   await heading(page, 'The text is valid').waitFor();
   await button(page, 'Backtest').click();
   await heading(page, 'What would have been different').waitFor();
-  assert.deepEqual(await isAccessible(page, 'a config that was tried'), []);
-  await page.screenshot({ path: join(shots, 'config-tried-desktop-light.png') });
+  assert.deepEqual(await isWell(page, 'config-tried'), []);
   await page.getByLabel(/What you changed and why/).fill('Crashes have a label of their own');
   await button(page, 'Save').click();
   await page.getByRole('status').first().waitFor();
@@ -249,8 +236,7 @@ async function config(page) {
   await act('somebody writes a rule that is about everything');
   await visit(page, '/config');
   await page.getByText('Confirm it', { exact: true }).click();
-  assert.deepEqual([...(await isAccessible(page, 'a held config')), ...(await fits(page, 'a held config'))], []);
-  await page.screenshot({ path: join(shots, 'config-held-desktop-light.png') });
+  assert.deepEqual(await isWell(page, 'config-held'), []);
   await page.getByRole('button', { name: /^Confirm revision/ }).click();
   await page.getByText('The config is confirmed and in use.').waitFor();
 
@@ -260,8 +246,7 @@ async function config(page) {
   await act('the config is broken');
   await visit(page, '/config');
   await heading(page, 'The config on disk is refused').waitFor();
-  assert.deepEqual([...(await isAccessible(page, 'a refused config')), ...(await fits(page, 'a refused config'))], []);
-  await page.screenshot({ path: join(shots, 'config-refused-desktop-light.png') });
+  assert.deepEqual(await isWell(page, 'config-refused'), []);
 }
 
 async function rule(page) {
@@ -271,7 +256,7 @@ async function rule(page) {
   await button(page, 'Try it').click();
   await heading(page, 'What would have been different').waitFor();
   assert.ok((await page.locator('#trial tbody tr').count()) > 0, 'there is a difference');
-  assert.deepEqual([...(await isAccessible(page, 'a tried rule')), ...(await fits(page, 'a tried rule'))], []);
+  assert.deepEqual(await isWell(page, 'rule-tried'), []);
 }
 
 async function audit(page) {
@@ -279,7 +264,7 @@ async function audit(page) {
   await visit(page, '/audit');
   await button(page, 'Verify the chain').click();
   await page.locator('.verdict.good').waitFor();
-  assert.deepEqual(await isAccessible(page, 'a proof'), []);
+  assert.deepEqual(await isWell(page, 'audit-proof'), []);
   await visit(page, '/audit');
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'CSV' }).click()]);
   const rows = readFileSync(await download.path(), 'utf8').trim().split('\n');
@@ -302,7 +287,7 @@ async function settings(page) {
   await button(page, 'Make the key').click();
   await heading(page, 'Your new key').waitFor();
   const key = await page.locator('pre.secret').innerText();
-  assert.deepEqual(await isAccessible(page, 'a new key'), []);
+  assert.deepEqual(await isWell(page, 'key-made'), []);
   const ask = () => page.request.get(`${site}/api/events`, { headers: { authorization: `Bearer ${key}`, cookie: '' } });
   assert.equal((await ask()).status(), 200);
   await page.getByRole('link', { name: 'To your keys' }).click();
@@ -370,6 +355,42 @@ async function plain() {
   await context.close();
 }
 
-await { walk, deeds, plain }[part]();
+// The page as it is now, in both schemes and sizes.
+async function isWell(page, name) {
+  const wrong = [];
+  for (const [size, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      const what = `${name} (${size}, ${colorScheme})`;
+      wrong.push(...(await fits(page, what)), ...(await isAccessible(page, what)));
+      await page.screenshot({ path: join(shots, `${name}-${size}-${colorScheme}.png`), fullPage: true });
+    }
+  }
+  await page.setViewportSize(DESKTOP);
+  await page.emulateMedia({ colorScheme: 'light' });
+  return wrong;
+}
+
+// The first run: the site's URL is the one that the terminal shows.
+async function setup() {
+  const { context, page } = await start();
+  await page.goto(site);
+  await heading(page, 'Set orchd up').waitFor();
+  const wrong = await isWell(page, 'setup-begin');
+  await button(page, 'Create the App on GitHub').click();
+  const install = page.getByRole('link', { name: /Install the App/ });
+  await install.waitFor();
+  wrong.push(...(await isWell(page, 'setup-made')));
+  await page.goto(await install.getAttribute('href'));
+  await act('back to the page');
+  await page.goto(new URL('/setup', site).href);
+  await heading(page, 'All is well').waitFor();
+  wrong.push(...(await isWell(page, 'setup-done')));
+  assert.deepEqual(wrong, []);
+  await context.close();
+}
+
+await { walk, deeds, plain, setup }[part]();
 console.log('all of it was seen');
 process.exit(0);

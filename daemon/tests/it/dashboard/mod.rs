@@ -24,8 +24,20 @@ const AXE: &str = "axe-core@4.11.0";
 /// Something that is to happen outside of the browser, and where what it came to is told.
 type Deed = (String, oneshot::Sender<String>);
 
-/// Plays a part of `browser.mjs`.
+/// Plays a part of `browser.mjs` before the stage.
 async fn play(stage: &mut Stage, part: &str) {
+    let (site, paths) = (stage.site.clone(), stage.paths());
+    let (succeeded, told) = browse(part, &site, &paths, async |deed| stage.act(deed).await).await;
+    assert!(succeeded, "{told}\n{}", stage.story.log());
+}
+
+/// Plays a part of `browser.mjs`: whether all of it was seen, and what was said.
+pub(crate) async fn browse(
+    part: &str,
+    site: &str,
+    paths: &[String],
+    mut act: impl AsyncFnMut(&str) -> String,
+) -> (bool, String) {
     let modules = npm::install(PLAYWRIGHT);
     let axe = npm::install(AXE).join("axe-core/axe.min.js");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -35,9 +47,9 @@ async fn play(stage: &mut Stage, part: &str) {
     let profiles = tempfile::tempdir().unwrap();
     let browser = Command::new("node")
         .arg(here.join("tests/it/dashboard/browser.mjs"))
-        .args([part, &stage.site])
+        .args([part, site])
         .args([profiles.path(), &shots, &modules, &axe])
-        .arg(stage.paths().join(","))
+        .arg(paths.join(","))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -46,10 +58,10 @@ async fn play(stage: &mut Stage, part: &str) {
     let (deeds, mut wanted) = mpsc::channel(1);
     let watching = tokio::task::spawn_blocking(move || watch(browser, &deeds));
     while let Some((deed, told)) = wanted.recv().await {
-        told.send(stage.act(&deed).await).unwrap();
+        told.send(act(&deed).await).unwrap();
     }
     let (succeeded, told) = watching.await.unwrap();
-    assert!(succeeded && told.contains("all of it was seen"), "{told}\n{}", stage.story.log());
+    (succeeded && told.contains("all of it was seen"), told)
 }
 
 /// Passes on what the browser's side asks for; whether it came to a good end, and all that it said.

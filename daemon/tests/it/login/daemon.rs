@@ -2,24 +2,13 @@
 
 use orchd_fake::CLIENT_SECRET;
 
-use super::{Browser, KEY, PUBLIC};
+use super::{Browser, KEY, PUBLIC, prepare};
 use crate::on_both_databases;
 use crate::road::DOCS_RULE;
 use crate::story::{Database, Story};
 
 async fn begin(database: Database) -> Story {
-    let mut story = Story::prepare(database, DOCS_RULE, "").await;
-    story.github.allow_callback(&format!("{PUBLIC}/login/callback"));
-    story.github.sit_at_the_browser(Some("mona"));
-    std::fs::write(story.path("client-secret"), CLIENT_SECRET).unwrap();
-    std::fs::write(story.path("key"), KEY).unwrap();
-    story.server = format!("  public_url: {PUBLIC}\n");
-    story.replace_more(&format!(
-        "  client_id: Iv1.0123456789abcdef\n  client_secret: {{file: {}}}\nlogin: {{keys: [{{file: {}}}]}}",
-        story.path("client-secret").display(),
-        story.path("key").display()
-    ));
-    story.write_rules(DOCS_RULE);
+    let mut story = prepare(database, DOCS_RULE, PUBLIC, "").await;
     story.start();
     story
 }

@@ -15,6 +15,7 @@ use orchd_fake::{CLIENT_SECRET, GitHub};
 use reqwest::{RequestBuilder, StatusCode};
 
 use crate::site::{Running, spawn_site_signing_in};
+use crate::story::{Database, Story};
 
 /// What people call the site. A proxy would end TLS there.
 pub(crate) const PUBLIC: &str = "https://orchd.example.com";
@@ -69,6 +70,21 @@ impl Stage {
         assert_eq!((page.status, page.location()), (303, Some("/account")), "{page:?}");
         browser
     }
+}
+
+/// A whole daemon with these rules where people sign in, not started yet; `more` are sections of its config.
+pub(crate) async fn prepare(database: Database, rules: &str, public: &str, more: &str) -> Story {
+    let mut story = Story::prepare(database, rules, "").await;
+    story.github.allow_callback(&format!("{public}/login/callback"));
+    story.github.sit_at_the_browser(Some("mona"));
+    std::fs::write(story.path("client-secret"), CLIENT_SECRET).unwrap();
+    std::fs::write(story.path("key"), KEY).unwrap();
+    story.server = format!("  public_url: {public}\n");
+    story.replace_more(&format!(
+        "  client_id: Iv1.0123456789abcdef\n  client_secret: {{file: client-secret}}\nlogin: {{keys: [{{file: key}}]}}\n{more}"
+    ));
+    story.write_rules(rules);
+    story
 }
 
 fn write(directory: &tempfile::TempDir, name: &str, text: &str) -> String {

@@ -2,9 +2,7 @@
 
 use std::process::Command;
 
-use orchd_fake::CLIENT_SECRET;
-
-use crate::login::{Browser, KEY, PUBLIC};
+use crate::login::{Browser, PUBLIC, prepare};
 use crate::story::{Database, Story, WEB};
 
 pub(super) const API: &str = "acme/api";
@@ -15,22 +13,13 @@ pub(super) const HOSTILE: &str = "<script>alert(1)</script>\"><img src=x onerror
 /// With these rules, and these lines more: `site-admin`, `site-operator` and `site-viewer` hold their levels in all of it,
 /// `web-read` and `web-triage` in `acme/web`, `api-admin` in `acme/api`.
 pub(super) async fn begin(database: Database, rules: &str, more: &str) -> Story {
-    let mut story = Story::prepare(database, rules, "").await;
-    story.github.allow_callback(&format!("{PUBLIC}/login/callback"));
-    std::fs::write(story.path("client-secret"), CLIENT_SECRET).unwrap();
-    std::fs::write(story.path("key"), KEY).unwrap();
-    story.server = format!("  public_url: {PUBLIC}\n");
-    story.replace_more(&format!(
-        "  client_id: Iv1.0123456789abcdef\n  client_secret: {{file: client-secret}}\n\
-         login: {{keys: [{{file: key}}]}}\n\
-         access: {{admins: [site-admin], operators: [site-operator], viewers: [site-viewer]}}\n{more}"
-    ));
+    let access = "access: {admins: [site-admin], operators: [site-operator], viewers: [site-viewer]}";
+    let mut story = prepare(database, rules, PUBLIC, &format!("{access}\n{more}")).await;
     for (repository, login, role) in
         [(WEB, "web-read", "read"), (WEB, "web-triage", "triage"), (API, "api-admin", "admin")]
     {
         story.github.change_role(repository, login, Some(role), "alice");
     }
-    story.write_rules(rules);
     git(&story, &["init", "--quiet"]);
     git(&story, &["add", "orchd.yaml"]);
     git(&story, &["commit", "--quiet", "--message", "By hand"]);

@@ -5,11 +5,11 @@ use chrono::{TimeDelta, Utc};
 use orchd::core::event::{EventId, RepoName};
 use orchd::store::events::{NewEvent, SeenRepository, Source};
 use orchd::store::retention::Kept;
-use orchd_fake::{CLIENT_SECRET, NewItem};
+use orchd_fake::NewItem;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::login::{Browser, KEY, PUBLIC, Page, Stage};
+use crate::login::{Browser, PUBLIC, Page, Stage, prepare};
 use crate::on_both_databases;
 use crate::story::{Database, Story, WEB};
 
@@ -27,21 +27,13 @@ pub(super) async fn begin(rules: &str, more: &str) -> Story {
 }
 
 pub(super) async fn begin_on(database: Database, rules: &str, more: &str) -> Story {
-    let mut story = Story::prepare(database, rules, "").await;
-    story.github.allow_callback(&format!("{PUBLIC}/login/callback"));
-    std::fs::write(story.path("client-secret"), CLIENT_SECRET).unwrap();
-    std::fs::write(story.path("key"), KEY).unwrap();
-    story.server = format!("  public_url: {PUBLIC}\n");
-    story.replace_more(&format!(
-        "  client_id: Iv1.0123456789abcdef\n  client_secret: {{file: client-secret}}\n\
-         login: {{keys: [{{file: key}}]}}\naccess: {{operators: [site-operator]}}\n{more}"
-    ));
+    let access = "access: {operators: [site-operator]}";
+    let mut story = prepare(database, rules, PUBLIC, &format!("{access}\n{more}")).await;
     for (repository, login, role) in
         [(WEB, "web-read", "read"), (WEB, "web-triage", "triage"), ("acme/api", "api-read", "read")]
     {
         story.github.change_role(repository, login, Some(role), "alice");
     }
-    story.write_rules(rules);
     story.start();
     story
 }

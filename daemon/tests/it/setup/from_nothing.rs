@@ -120,3 +120,13 @@ fn between_lines(text: &str, words: &str) -> Vec<String> {
     let margin = "         ";
     lines[from..].iter().map_while(|line| line.strip_prefix(margin)).map(str::to_owned).collect()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_pages_are_well_made_in_a_real_browser() {
+    let stage = Stage::set().await;
+    let mut run = stage.start(&["--repositories", "mona/*"]).await;
+    let token_url = format!("{}{}", stage.url(), run.token_url());
+    let (succeeded, told) = crate::dashboard::browse("setup", &token_url, &[], async |_| String::new()).await;
+    assert!(succeeded, "{told}");
+    assert_eq!(run.ends().await, Some(0), "{}", run.said());
+}
