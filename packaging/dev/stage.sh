@@ -14,13 +14,13 @@ cp "$binary" "$stage/orchd"
 for shell in bash zsh fish; do
     "$stage/orchd" completions "$shell" >"$stage/completions/orchd.$shell"
 done
-packaging/dev/notices.sh >"$stage/notices"
+packaging/dev/notices.sh | gzip -9n >"$stage/notices.gz"
 seconds=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 date=$(date --utc --rfc-email --date="@$seconds")
 cat >"$stage/changelog" <<END
 orchd ($version) unstable; urgency=medium
 
-  * What changed is told in /usr/share/doc/orchd/CHANGELOG.md.gz.
+  * What changed is told in /usr/share/doc/orchd/CHANGELOG.md.
 
  -- The orchd authors <orchd@users.noreply.github.com>  $date
 END
