@@ -35,6 +35,7 @@ type Running = Arc<Mutex<HashMap<JobId, CancellationToken>>>;
 /// Runs jobs until told to stop; returns when what was running has finished or was given back. `pulse` tells others that it
 /// moves.
 pub async fn run(engine: Engine, pulse: Pulse, stop: CancellationToken) {
+    begin_counting();
     let running: Running = Arc::default();
     let heartbeat = tokio::spawn(keep_leases(engine.clone(), Arc::clone(&running)));
     let mut jobs = JoinSet::new();
@@ -159,6 +160,15 @@ async fn sleep_or_stop(pause: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = tokio::time::sleep(pause) => {}
         () = stop.cancelled() => {}
+    }
+}
+
+/// Each counter is there from the start: of one that begins with its first count no rate tells that count.
+fn begin_counting() {
+    for kind in ["process", "apply"] {
+        for outcome in ["done", "waits", "retried", "dead", "lease_lost"] {
+            metrics::counter!("orchd_jobs_total", "kind" => kind, "outcome" => outcome).increment(0);
+        }
     }
 }
 

@@ -241,7 +241,6 @@ impl Limits {
         let answered = if proof { Breaker::proved_alive } else { Breaker::answered };
         if answered(&mut lock(&party.breaker)) {
             tracing::info!(budget = party.name, "GitHub answers again: the circuit breaker is closed");
-            breaker_gauge(who, &party.name, false);
         }
         party.probed.notify_waiters();
     }
@@ -257,7 +256,6 @@ impl Limits {
                 cause,
                 "GitHub does not answer: the circuit breaker is open"
             );
-            breaker_gauge(who, &party.name, true);
         }
         party.probed.notify_waiters();
     }
@@ -310,14 +308,6 @@ fn down(party: &Party, left: Duration) -> GitHubError {
 
 fn is_person(who: Identity) -> bool {
     matches!(who, Identity::User(_))
-}
-
-/// Of none that is a person's: metrics are no list of people.
-fn breaker_gauge(who: Identity, name: &str, open: bool) {
-    if is_person(who) {
-        return;
-    }
-    metrics::gauge!("orchd_github_breaker_open", "budget" => name.to_owned()).set(f64::from(u8::from(open)));
 }
 
 fn delta(wait: Duration) -> TimeDelta {
