@@ -14,6 +14,7 @@ use super::pulse::Pulse;
 use super::{Engine, JobError, apply, process};
 use crate::config::Queue;
 use crate::store::StoreError;
+use crate::store::guards::Guard;
 use crate::store::jobs::{Claim, JobId, JobRow, Terms, Work};
 
 /// Queued events behind a claimed one that are decided on with it when nothing has to be carried out in between.
@@ -169,6 +170,9 @@ fn begin_counting() {
         for outcome in ["done", "waits", "retried", "dead", "lease_lost"] {
             metrics::counter!("orchd_jobs_total", "kind" => kind, "outcome" => outcome).increment(0);
         }
+    }
+    for guard in [Guard::Depth, Guard::FlipFlop] {
+        metrics::counter!("orchd_guards_tripped_total", "guard" => process::serde_label(&guard)).increment(0);
     }
 }
 

@@ -116,6 +116,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Limits {
     pub(in crate::github) fn new(host: String, terms: Terms, breaker_terms: BreakerTerms, budgets: Budgets) -> Self {
+        // There from the start: of a counter that begins with its first count no rate tells that count.
+        metrics::counter!("orchd_github_refused_for_limits_total").increment(0);
+        for why in Why::ALL {
+            metrics::counter!("orchd_github_postponed_total", "why" => why.word()).increment(0);
+        }
         let slots = Arc::new(Semaphore::new(terms.at_once as usize));
         Self { host, terms, breaker_terms, budgets, slots, parties: Mutex::default() }
     }

@@ -1,0 +1,3 @@
+//! What is shipped beside the binary, tried as whoever installs it would.
+
+mod watching;
