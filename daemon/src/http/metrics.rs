@@ -125,7 +125,7 @@ pub(super) async fn render(app: &App) -> String {
         text.gauge("orchd_guards_tripped", "Breakers that are tripped now", tripped);
     }
     if let Ok(depth) = &depth {
-        text.queue(depth, chrono::Utc::now());
+        text.queue(depth, Utc::now());
     }
     if let Some(work) = work {
         text.gauge("orchd_queue_lanes", "Lanes (repositories) in which jobs wait or run", work.lanes);
