@@ -98,12 +98,14 @@ impl Scrape {
                     None => lacking.push(format!("{}{{{label}}}: {expression}", &found[1])),
                     // What is left out need not be there.
                     Some(_) if how.starts_with('!') => {}
-                    Some(known) => lacking.extend(
-                        values
-                            .split('|')
-                            .filter(|value| !known.contains(*value))
-                            .map(|value| format!("{}{{{label}=\"{value}\"}}: {expression}", &found[1])),
-                    ),
+                    Some(known) => {
+                        let told = |value: &&str| {
+                            let whole = Regex::new(&format!("^(?:{value})$")).unwrap();
+                            known.iter().any(|known| if how == "=" { known == value } else { whole.is_match(known) })
+                        };
+                        let lacking_values = values.split('|').filter(|value| !told(value));
+                        lacking.extend(lacking_values.map(|value| format!("{label}=\"{value}\": {expression}")));
+                    }
                 }
             }
         }
@@ -146,6 +148,9 @@ async fn scrape_of_a_daemon_at_work() -> Scrape {
     story.settles().await;
     assert_eq!(story.stop(), Some(0));
     story.start();
+    // No answer, then one that is no good.
+    story.github.fault(Fault::on("GET", "/repos/acme/web/").closes());
+    story.github.fault(Fault::on("GET", "/repos/acme/api/").status(503));
     // More changes than may follow each other without a pause.
     for n in 0..6 {
         alice.opens_issue(WEB, NewItem::titled(&format!("Number {n}")));
