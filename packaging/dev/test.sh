@@ -18,6 +18,7 @@ need git git
 need openssl openssl
 need chromium chromium
 need systemd-analyze systemd
+need promtool prometheus
 # With venv, which Debian keeps apart.
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
@@ -26,7 +27,18 @@ if [ "${#missing[@]}" -gt 0 ]; then
         say "installing ${missing[*]}"
         export DEBIAN_FRONTEND=noninteractive
         apt-get update -qq
+        # No package is to start its service: Debian asks this file. Where there is one, it says what it says.
+        policy=/usr/sbin/policy-rc.d
+        if [ -e "$policy" ]; then
+            policy=
+        else
+            trap 'rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod 755 "$policy"
+        fi
         apt-get install -y -qq --no-install-recommends "${missing[@]}"
+        rm -f "$policy"
+        trap - EXIT
     else
         echo "Missing: ${missing[*]}. Install these Debian packages (as root: apt-get install ${missing[*]}) and run again." >&2
         exit 1

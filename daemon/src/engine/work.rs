@@ -14,6 +14,7 @@ use super::pulse::Pulse;
 use super::{Engine, JobError, apply, process};
 use crate::config::Queue;
 use crate::store::StoreError;
+use crate::store::guards::Guard;
 use crate::store::jobs::{Claim, JobId, JobRow, Terms, Work};
 
 /// Queued events behind a claimed one that are decided on with it when nothing has to be carried out in between.
@@ -35,6 +36,7 @@ type Running = Arc<Mutex<HashMap<JobId, CancellationToken>>>;
 /// Runs jobs until told to stop; returns when what was running has finished or was given back. `pulse` tells others that it
 /// moves.
 pub async fn run(engine: Engine, pulse: Pulse, stop: CancellationToken) {
+    begin_counting();
     let running: Running = Arc::default();
     let heartbeat = tokio::spawn(keep_leases(engine.clone(), Arc::clone(&running)));
     let mut jobs = JoinSet::new();
@@ -159,6 +161,18 @@ async fn sleep_or_stop(pause: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = tokio::time::sleep(pause) => {}
         () = stop.cancelled() => {}
+    }
+}
+
+/// Each counter is there from the start: of one that begins with its first count no rate tells that count.
+fn begin_counting() {
+    for kind in ["process", "apply"] {
+        for outcome in ["done", "waits", "retried", "dead", "lease_lost"] {
+            metrics::counter!("orchd_jobs_total", "kind" => kind, "outcome" => outcome).increment(0);
+        }
+    }
+    for guard in [Guard::Depth, Guard::FlipFlop] {
+        metrics::counter!("orchd_guards_tripped_total", "guard" => process::serde_label(&guard)).increment(0);
     }
 }
 

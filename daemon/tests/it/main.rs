@@ -34,6 +34,7 @@ mod limits;
 mod live;
 mod login;
 mod merge;
+mod metrics;
 mod npm;
 mod packaging;
 mod pages;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::report::{How, count_gap, count_recovered, show_lost, show_missing};
+use super::report::{How, count_gap, count_recovered, count_unrecoverable, show_lost, show_missing};
 use super::stop::{FAILURES_IN_A_ROW, Stop, delta};
 use super::{Order, Outcome, Report, Span};
 use crate::config;
@@ -256,6 +256,7 @@ impl Run<'_> {
         let (delivery_id, event, at) = (&attempt.guid, &attempt.event, attempt.delivered_at);
         tracing::error!(delivery_id, event, delivered_at = %at, reason, "a delivery cannot be recovered");
         self.report.unrecoverable += 1;
+        count_unrecoverable();
         count_gap();
         self.report.lose(at, at);
     }
