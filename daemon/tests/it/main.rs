@@ -56,6 +56,7 @@ mod store;
 mod story;
 mod sweep;
 mod targets;
+mod telemetry;
 mod tidying;
 mod tls;
 mod webhook;
