@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use tracing::{Instrument as _, Span};
 
 use super::{Engine, JobError, awaited, commands, guards, installations, login, repository_config, story, turns};
 use crate::config::Config;
-use tracing::{Instrument as _, Span};
-
 use crate::core::decide::{Decision, Outcome, Verdict, decide};
 use crate::core::event::{Event, EventId, EventKind};
 use crate::core::facts::{FactKind, FactKinds, Facts};

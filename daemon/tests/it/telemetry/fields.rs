@@ -10,7 +10,7 @@ use crate::story::{Story, WEB};
 /// The event that opened a pull request.
 fn opened(story: &Story, number: u64) -> Value {
     let events = story.json_lines(&["events", "list", "--limit", "100"]);
-    let opened = |event: &&Value| event["action"] == "opened" && event["number"] == number;
+    let opened = |event: &&Value| event["event_action"] == "opened" && event["number"] == number;
     let found = events.iter().find(opened).unwrap_or_else(|| panic!("{events:#?}"));
     found.clone()
 }

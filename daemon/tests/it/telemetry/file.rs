@@ -38,7 +38,9 @@ async fn the_log_is_in_the_file_as_well_to_its_last_line_and_without_tokens() {
     let told = lines(&file);
     assert_eq!(message(told.last().unwrap()), "stopped");
     let messages = |text: &str| {
-        let mut messages: Vec<String> = lines(text).iter().map(|line| message(line).to_owned()).collect();
+        let lines = lines(text);
+        let since = lines.iter().rposition(|line| message(line) == "orchd starts").unwrap();
+        let mut messages: Vec<String> = lines[since..].iter().map(|line| message(line).to_owned()).collect();
         messages.sort();
         messages
     };

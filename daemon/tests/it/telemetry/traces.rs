@@ -36,7 +36,8 @@ async fn the_spans_of_an_event_are_one_trace_whose_id_is_the_events() {
     let number = story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("docs/guide.md"));
     story.settles().await;
     let events = story.json_lines(&["events", "list", "--limit", "100"]);
-    let event = events.iter().find(|event| event["action"] == "opened").unwrap()["id"].as_str().unwrap().to_owned();
+    let event =
+        events.iter().find(|event| event["event_action"] == "opened").unwrap()["id"].as_str().unwrap().to_owned();
     let stopping = tokio::task::spawn_blocking(move || (story.stop(), story));
     let (code, story) = stopping.await.unwrap();
     assert_eq!(code, Some(0));
