@@ -4,7 +4,8 @@
 use std::fmt;
 
 use chrono::{SecondsFormat, Utc};
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -12,16 +13,26 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Beside these a line has the fields.
-#[derive(Serialize)]
 struct Line<'a> {
-    timestamp: String,
     level: &'static str,
     message: Value,
-    #[serde(flatten)]
-    fields: Map<String, Value>,
+    fields: Vec<(String, Value)>,
     /// The module.
     target: &'a str,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("timestamp", &Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true))?;
+        line.serialize_entry("level", self.level)?;
+        line.serialize_entry("message", &self.message)?;
+        for (name, value) in &self.fields {
+            line.serialize_entry(name, value)?;
+        }
+        line.serialize_entry("target", self.target)?;
+        line.end()
+    }
 }
 
 /// As tracing-subscriber's own JSON, without spans within spans: what is nearer to the event wins.
@@ -45,12 +56,13 @@ where
             let of_span = extensions.get::<FormattedFields<JsonFields>>();
             let of_span = of_span.and_then(|text| serde_json::from_str::<Map<_, _>>(text).ok());
             for (name, value) in of_span.into_iter().flatten() {
-                fields.entry(name).or_insert(value);
+                if !fields.iter().any(|(nearer, _)| *nearer == name) {
+                    fields.push((name, value));
+                }
             }
         }
         let metadata = event.metadata();
         let line = Line {
-            timestamp: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
             level: metadata.level().as_str(),
             message,
             fields,
@@ -64,7 +76,7 @@ where
 #[derive(Default)]
 struct Told {
     message: Value,
-    fields: Map<String, Value>,
+    fields: Vec<(String, Value)>,
     /// Of a library that uses `log`: all of those have one callsite.
     log_target: Option<String>,
 }
@@ -75,9 +87,7 @@ impl Told {
             "message" => self.message = value,
             "log.target" => self.log_target = value.as_str().map(str::to_owned),
             name if name.starts_with("log.") => {}
-            name => {
-                self.fields.insert(name.to_owned(), value);
-            }
+            name => self.fields.push((name.to_owned(), value)),
         }
     }
 }
