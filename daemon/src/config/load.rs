@@ -22,6 +22,7 @@ use super::rules::Rulebook;
 use super::schedule::{self, SCHEDULE};
 use super::secret::Surroundings;
 use super::table::{GITHUB, LOGGING, QUEUE, RECOVERY, RETENTION, ROOT, SERVER};
+use super::telemetry::{TELEMETRY, telemetry};
 use super::{Config, Problem, Problems, Revision, database, sections};
 use crate::core::intent::ActionKind;
 use crate::core::rule::{Mode, Rule};
@@ -197,7 +198,9 @@ fn build(
     let mut api_fields = top.section("api", &API, findings);
     let api = people::api(&mut api_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
-    let logging = sections::logging(&mut logging_fields, findings);
+    let logging = sections::logging(&mut logging_fields, around.dir, findings);
+    let mut telemetry_fields = top.section("telemetry", &TELEMETRY, findings);
+    let telemetry = telemetry(&mut telemetry_fields, around, findings);
     let mut rulebook = Rulebook::new(actions);
     read_all_rules(&mut top, path, sources, &mut rulebook, findings);
     check_credentials(&github_fields, &rulebook, findings);
@@ -218,6 +221,7 @@ fn build(
         "login": login_fields.shown,
         "api": api_fields.shown,
         "logging": logging_fields.shown,
+        "telemetry": telemetry_fields.shown,
         "extends": top.shown.get("extends").cloned().unwrap_or(Value::Null),
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
         "rules": rulebook.shown,
@@ -225,7 +229,7 @@ fn build(
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
     let (repository_config, audit, commands, schedule, guards) = (own?, audit?, commands?, schedule?, guards?);
-    let (access, login, api) = (access?, login?, api?);
+    let (access, login, api, telemetry) = (access?, login?, api?, telemetry?);
     let (database, rules, nodes) = (database.database, rulebook.rules.into(), rulebook.nodes);
     Some(move |revision, notes| {
         let config = Config {
@@ -246,6 +250,7 @@ fn build(
             login,
             api,
             logging,
+            telemetry,
             rules,
             places: Arc::default(),
             effective,

@@ -29,6 +29,7 @@ pub mod schedule;
 pub mod setup;
 pub mod shadow;
 pub mod sight;
+mod story;
 pub mod turns;
 pub mod why;
 pub mod work;

@@ -73,13 +73,16 @@ where
         let endpoint = path::class(request.uri().path());
         let quota_of = request.extensions().get::<QuotaOf>().and_then(|of| of.0);
         let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-        let span = tracing::debug_span!("github", %method, path = request.uri().path(), request_id = id);
+        let span = tracing::debug_span!(
+            "github", %method, path = request.uri().path(), endpoint, request_id = id, status = tracing::field::Empty
+        );
         let start = Instant::now();
         let sent = self.inner.call(request);
         let measured = async move {
             let result = sent.await;
             let status = result.as_ref().map_or_else(|_| "none".to_owned(), |a| a.status().as_u16().to_string());
-            tracing::debug!(%status, elapsed_ms = start.elapsed().as_millis(), "answered");
+            tracing::Span::current().record("status", status.as_str());
+            tracing::debug!(elapsed_ms = start.elapsed().as_millis(), "answered");
             metrics::histogram!("orchd_github_request_seconds", "method" => method.clone(), "endpoint" => endpoint.clone())
                 .record(start.elapsed());
             metrics::counter!(

@@ -58,6 +58,7 @@ mod store;
 mod story;
 mod sweep;
 mod targets;
+mod telemetry;
 mod tidying;
 mod tls;
 mod webhook;

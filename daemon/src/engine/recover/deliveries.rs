@@ -206,9 +206,10 @@ impl Run<'_> {
             Ok(Pulled::Event { named, envelope, payload }) => {
                 let now = (self.engine.clock)();
                 let event = new_event(named, *envelope, payload, Source::Recovered, now);
-                match self.engine.ingest.submit(event).await?.status {
+                let ingested = self.engine.ingest.submit(event).await?;
+                match ingested.status {
                     IngestStatus::Accepted => {
-                        tracing::info!(delivery_id = attempt.guid, delivered_at = %attempt.delivered_at, "recovered");
+                        tracing::info!(event_id = %ingested.id, delivery_id = attempt.guid, event = attempt.event, delivered_at = %attempt.delivered_at, "a delivery that had not arrived was recovered");
                         self.report.recovered += 1;
                         count_gap();
                         count_recovered(How::Pulled);
