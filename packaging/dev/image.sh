@@ -30,14 +30,24 @@ builder=${ORCHD_BUILDER:-$(command -v buildah || command -v docker || true)}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 image=${ORCHD_IMAGE:-localhost/orchd:$version}
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-# The same commit makes the same image.
+# The same binary makes the same layer.
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 
 context=$(mktemp -d "${TMPDIR:-/tmp}/orchd-image.XXXXXX")
 trap 'rm -rf "$context"' EXIT
-install -m 0755 "$binary" "$context/orchd"
-install -m 0644 "$bundle" "$context/ca-certificates.crt"
-install -d -m 0750 "$context/empty"
+umask 022
+root=$context/root
+install -D -m 0755 "$binary" "$root/usr/bin/orchd"
+install -D -m 0644 "$bundle" "$root/etc/ssl/certs/ca-certificates.crt"
+mkdir -p "$root/var/lib" "$root/run"
+mkdir -m 0750 "$root/var/lib/orchd"
+# A tmpfs that is mounted there takes its mode over, and with some engines not its owner. Nobody else is in the container.
+mkdir -m 1777 "$root/run/orchd"
+# Owners are written into the archive, so that this needs no root; the same files make the same bytes.
+pack() { tar -C "$root" --sort=name --mtime="@$epoch" --format=ustar --numeric-owner "$@"; }
+pack --owner=0 --group=0 --exclude=./var/lib/orchd --exclude=./run/orchd -cf "$context/root.tar" ./etc ./run ./usr ./var
+pack --owner=65532 --group=65532 -rf "$context/root.tar" ./run/orchd ./var/lib/orchd
+rm -rf "$root"
 cp packaging/containers/Dockerfile "$context/Dockerfile"
 
 arguments=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision" --tag "$image" --file "$context/Dockerfile")

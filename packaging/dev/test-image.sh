@@ -55,7 +55,7 @@ for layer in "$dir"/image/*.tar; do tar -tvf "$layer"; done | awk '{ print $1, $
 cat >"$dir/expected" <<'LIST'
 -rw-r--r-- 0/0 etc/ssl/certs/ca-certificates.crt
 -rwxr-xr-x 0/0 usr/bin/orchd
-drwxr-x--- 65532/65532 run/orchd/
+drwxrwxrwt 65532/65532 run/orchd/
 drwxr-x--- 65532/65532 var/lib/orchd/
 drwxr-xr-x 0/0 etc/
 drwxr-xr-x 0/0 etc/ssl/
