@@ -18,6 +18,7 @@ done
 command -v runc >/dev/null || command -v crun >/dev/null || missing+=(runc)
 if [ "${#missing[@]}" -gt 0 ]; then
     [ "$(id -u)" = 0 ] || fail "missing: ${missing[*]} (Debian packages of these names)"
+    apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 
