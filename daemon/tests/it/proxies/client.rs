@@ -87,26 +87,31 @@ impl<'a> Client<'a> {
         TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(NAME).unwrap(), socket).await.unwrap()
     }
 
-    /// A signed delivery that does not say how large it is.
-    pub async fn delivers_in_chunks(&self, body: &[u8]) -> u16 {
+    /// A signed delivery that may be refused before it was sent whole; `said`: how large it is.
+    pub async fn delivers_too_much(&self, body: String, said: bool) -> Option<u16> {
         let (mut reading, mut writing) = tokio::io::split(self.connects(&[b"http/1.1"]).await);
-        let head = head(body, "Transfer-Encoding: chunked");
-        let body = body.to_vec();
+        let length =
+            if said { format!("Content-Length: {}", body.len()) } else { "Transfer-Encoding: chunked".to_owned() };
+        let head = head(body.as_bytes(), &length);
         let writer = tokio::spawn(async move {
             writing.write_all(head.as_bytes()).await?;
-            for chunk in body.chunks(64 * 1024) {
-                writing.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+            for chunk in body.as_bytes().chunks(64 * 1024) {
+                if !said {
+                    writing.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+                }
                 writing.write_all(chunk).await?;
-                writing.write_all(b"\r\n").await?;
+                if !said {
+                    writing.write_all(b"\r\n").await?;
+                }
             }
-            writing.write_all(b"0\r\n\r\n").await?;
-            writing.flush().await?;
-            Ok::<_, std::io::Error>(writing)
+            if !said {
+                writing.write_all(b"0\r\n\r\n").await?;
+            }
+            writing.flush().await
         });
         let status = status_of(&mut reading).await;
-        // Refused half-way, it could not be sent whole.
-        let _ = writer.await.unwrap();
-        status.expect("an answer")
+        writer.abort();
+        status
     }
 
     /// A signed delivery, some bytes at a time, for as long as somebody takes them. `None`: cut off without an answer.

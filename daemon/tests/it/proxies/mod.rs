@@ -66,9 +66,8 @@ before_each_proxy!(what_github_sends_at_most_gets_through_and_more_is_refused, |
     let stage = begin(kind, "").await;
     let github = Client::from(&stage.front, 2);
     assert_eq!(github.delivers(payload(1, 24_000_000), &[]).await, 202);
-    assert_eq!(github.delivers(payload(2, 26 << 20), &[]).await, 413, "it is said how large it is");
-    let unsaid = github.delivers_in_chunks(payload(3, 26 << 20).as_bytes()).await;
-    assert_eq!(unsaid, 413, "and it is not");
+    assert_eq!(github.delivers_too_much(payload(2, 26 << 20), true).await, Some(413), "it is said how large it is");
+    assert_eq!(github.delivers_too_much(payload(3, 26 << 20), false).await, Some(413), "and it is not");
     assert_eq!(github.delivers(payload(4, 0), &[]).await, 202, "the next one is taken");
     stage.story.settles().await;
     let stored = stage.story.json_lines(&["events", "list"]);
