@@ -101,7 +101,7 @@ before_each_proxy!(what_people_need_is_there_and_what_they_do_not_is_not, |kind:
     let (status, health) = somebody.get("/health").await;
     assert_eq!(status, 200);
     assert!(serde_json::from_str::<Value>(&health).unwrap()["database"].is_object(), "{health}");
-    assert_eq!(somebody.get("/login").await.0, 200);
+    assert_eq!(somebody.get("/api/openapi.json").await.0, 200);
     assert_eq!(somebody.get("/metrics").await.0, 404);
     assert_eq!(somebody.get("/metrics?x=1").await.0, 404);
     assert_eq!(client::agreed_protocol(&stage.front).await.as_deref(), Some(&b"h2"[..]));
