@@ -1,11 +1,17 @@
 # Each target is one line to what really does it.
-.PHONY: demo test bench docs fuzz deb install
+.PHONY: demo test test-image test-system bench docs fuzz deb image install
 
 demo:
 	@packaging/dev/demo.sh $(if $(ONCE),--once)
 
 test: 
 	@packaging/dev/test.sh
+
+image:
+	@packaging/dev/image.sh
+
+test-image:
+	@packaging/dev/test-image.sh
 
 bench:
 	@packaging/dev/bench.sh

@@ -15,6 +15,7 @@ mod effects;
 mod events;
 mod failure;
 mod guards;
+mod health;
 mod installations;
 mod jobs;
 mod keys;
@@ -137,6 +138,10 @@ enum Command {
     Keys(keys::Command),
     /// The daemon at a glance.
     Status,
+    /// Whether the daemon can do its work, as an exit code: for what watches it.
+    ///
+    /// 0: it can, also when a person should look (`degraded`). 1: it cannot. 3: nobody answers.
+    Health,
     /// Look at everything that has to be well, and say how to mend what is not.
     Doctor(doctor::Doctor),
     /// Print shell completions.
@@ -179,6 +184,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
         Command::Rollback(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Keys(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Health => ask(async move { health::run(&Daemon::find(&global)?, global.json).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),
     }
 }
