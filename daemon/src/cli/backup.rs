@@ -37,8 +37,11 @@ pub(super) struct Backup {
 impl Backup {
     pub(super) async fn run(&self, global: &Global) -> Result<(), Failure> {
         let state = State::of(global)?;
+        let shown = self.directory.display();
+        let into = std::path::absolute(&self.directory);
+        let into = into.map_err(|error| Failure::failed(format!("{shown} is not a directory's name: {error}")))?;
         let began = Instant::now();
-        let done = back_up(&state.options, &self.directory, self.keep, Utc::now()).await;
+        let done = back_up(&state.options, &into, self.keep, Utc::now()).await;
         let done = done.map_err(|error| Failure::failed(format!("no backup of {}: {error}", state.name())))?;
         tell(&done, began.elapsed(), global.json)?;
         judge(&done)

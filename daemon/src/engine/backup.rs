@@ -46,7 +46,7 @@ pub async fn back_up(
     let proved = proof.as_ref().is_none_or(Report::is_proved);
     let backup = draft.finish(proved).await?;
     let thinned = match keep {
-        Some(keep) if proved => backup::thin(into, keep).await?,
+        Some(keep) if proved => backup::thin(into, keep, &backup.path).await?,
         _ => Thinned::default(),
     };
     Ok(BackedUp { backup, proof, thinned })

@@ -32,7 +32,7 @@ pub enum RestoreError {
     NotABackup(#[from] NotABackup),
     #[error(
         "the backup is of {}, and `database` of the config names {}: a backup goes back into the kind of database it was \
-         taken from", backup.word(), config.word()
+         taken from", .backup.word(), .config.word()
     )]
     OtherKind { backup: Kind, config: Kind },
     #[error(
@@ -282,7 +282,8 @@ impl Swap {
     }
 
     fn put_objects(&mut self, objects: &Path) -> Result<(), RestoreError> {
-        if objects.exists() {
+        // One that is empty gives way to the new one.
+        if fs::read_dir(objects).is_ok_and(|mut entries| entries.next().is_some()) {
             self.put_aside(objects, &beside(objects, &self.ending))?;
         }
         self.rename(&beside(objects, RESTORING), objects)?;

@@ -156,7 +156,7 @@ pub enum NotABackup {
     Unreadable(PathBuf, io::Error),
     #[error("{0} is not the manifest of a backup: {1}")]
     Manifest(PathBuf, String),
-    #[error("{0} is of a newer orchd's form {1}; orchd {version} knows form {FORMAT}: use the orchd that made it", version = env!("CARGO_PKG_VERSION"))]
+    #[error("{0} is of a newer orchd's form {1}; orchd {version} knows form {known}: use the orchd that made it", version = env!("CARGO_PKG_VERSION"), known = FORMAT)]
     Newer(PathBuf, u32),
     #[error("{0} is not what was written: {1}. Use another backup")]
     Changed(PathBuf, String),

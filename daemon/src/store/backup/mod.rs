@@ -141,10 +141,10 @@ impl Draft {
     }
 }
 
-/// Removes the oldest backups in `into` beyond the newest `keep`, and nothing that is not a backup.
-pub async fn thin(into: &Path, keep: NonZeroUsize) -> Result<Thinned, BackupError> {
-    let directory = into.to_owned();
-    off_thread(into, move || place::thin(&directory, keep)).await
+/// Removes the oldest backups in `into` beyond the newest `keep`, and neither `made` nor anything that is not a backup.
+pub async fn thin(into: &Path, keep: NonZeroUsize, made: &Path) -> Result<Thinned, BackupError> {
+    let (directory, made) = (into.to_owned(), made.to_owned());
+    off_thread(into, move || place::thin(&directory, keep, &made)).await
 }
 
 async fn off_thread<T: Send + 'static>(

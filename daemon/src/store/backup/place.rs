@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::manifest::{Manifest, OBJECTS};
+use crate::core::text::size;
 
 const PREFIX: &str = "orchd-";
 
@@ -29,8 +30,9 @@ const SPARE: u64 = 16 << 20;
 
 /// There is less room than is needed.
 #[derive(Debug, thiserror::Error)]
-#[error("{place} has {free} free, and {needed} are needed: make room there, or name another directory",
-    place = place.display(), free = crate::core::text::size(*free), needed = crate::core::text::size(*needed))]
+#[error(
+    "{place} has {} free, and {} are needed: make room there, or name another directory", size(*.free), size(*.needed)
+)]
 pub struct NoRoom {
     pub place: PathBuf,
     /// Bytes.
@@ -152,13 +154,14 @@ pub struct Thinned {
     pub left: Vec<(PathBuf, String)>,
 }
 
-/// Removes the oldest backups beyond the newest `keep`. What is not whole by its manifest is neither counted nor removed.
-pub(super) fn thin(into: &Path, keep: NonZeroUsize) -> io::Result<Thinned> {
+/// Removes the oldest backups beyond the newest `keep`, but not `made`, whatever the clock said. What is not whole by its
+/// manifest is neither counted nor removed.
+pub(super) fn thin(into: &Path, keep: NonZeroUsize, made: &Path) -> io::Result<Thinned> {
     let backups = named(into, "", "")?.into_iter().filter_map(|path| Some((Manifest::read(&path).ok()?, path)));
     let backups: Vec<(Manifest, PathBuf)> = backups.collect();
     let mut thinned = Thinned::default();
     let beyond = backups.len().saturating_sub(keep.get());
-    for (manifest, path) in backups.into_iter().take(beyond) {
+    for (manifest, path) in backups.into_iter().take(beyond).filter(|(_, path)| path != made) {
         match remove(&manifest, &path) {
             Ok(()) => thinned.removed.push(path),
             Err(error) => thinned.left.push((path, error.to_string())),

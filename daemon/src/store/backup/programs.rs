@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::PgSslMode;
 
 use crate::core::text::harmless;
 use crate::store::StoreError;
@@ -29,12 +29,12 @@ pub enum ProgramError {
     Missing { name: &'static str },
     #[error(
         "{path} is of PostgreSQL {has}, older than the server's {server}: install PostgreSQL {server}'s client programs \
-         (Debian: postgresql-client-{server})", path = path.display()
+         (Debian: postgresql-client-{server})"
     )]
     Older { path: PathBuf, has: u32, server: u32 },
-    #[error("{path} cannot be run: {error}", path = path.display())]
+    #[error("{path} cannot be run: {error}")]
     Unrunnable { path: PathBuf, error: io::Error },
-    #[error("{path} failed: {complaint}", path = path.display())]
+    #[error("{path} failed: {complaint}")]
     Failed { path: PathBuf, complaint: String },
 }
 
@@ -50,14 +50,16 @@ impl Program {
     }
 
     fn find_in(places: impl Iterator<Item = PathBuf>, name: &'static str, server: u32) -> Result<Self, ProgramError> {
-        let mut older = None;
+        let mut unfit = None;
         for path in places.map(|place| place.join(name)).filter(|path| path.is_file()) {
-            match version(&path)? {
-                has if has >= server => return Ok(Self(path)),
-                has => older = older.or(Some(ProgramError::Older { path, has, server })),
-            }
+            let reason = match version(&path) {
+                Ok(has) if has >= server => return Ok(Self(path)),
+                Ok(has) => ProgramError::Older { path, has, server },
+                Err(error) => error,
+            };
+            unfit = unfit.or(Some(reason));
         }
-        Err(older.unwrap_or(ProgramError::Missing { name }))
+        Err(unfit.unwrap_or(ProgramError::Missing { name }))
     }
 
     pub(in crate::store) fn run(&self, prepare: impl FnOnce(&mut Command)) -> Result<(), ProgramError> {
@@ -127,7 +129,7 @@ impl Connection {
             ("LC_ALL", "C".to_owned()),
         ];
         // What has no getter stands in the URL that these options make. A name that no URL can hold is left out of it.
-        let shown = PgConnectOptions::username(options.clone(), "orchd").host("localhost").to_url_lossy();
+        let shown = options.clone().username("orchd").host("localhost").to_url_lossy();
         for (name, value) in shown.query_pairs() {
             let variable = match &*name {
                 "sslrootcert" => "PGSSLROOTCERT",
