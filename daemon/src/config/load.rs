@@ -128,6 +128,43 @@ pub fn load_rules_text(
     rules_in(path, Some(text), actions, now)
 }
 
+/// Where a config keeps state: what backups are made of.
+#[cfg(feature = "server")]
+#[derive(Clone, Debug)]
+pub struct State {
+    pub database: super::Database,
+    /// The file of the audit chain's anchors.
+    pub anchors: Option<PathBuf>,
+    /// For how long GitHub is asked for what never arrived.
+    pub window: std::time::Duration,
+}
+
+/// Reads where a config keeps state, whatever the rest of it holds: no secret but the database's own need be there.
+///
+/// # Errors
+/// Everything that is wrong with these sections, and keys that no config has.
+#[cfg(feature = "server")]
+pub fn load_state(path: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<State, Problems> {
+    let mut findings = Findings::default();
+    let Some(root) = read_root(path, None, &mut Vec::new(), &mut findings) else {
+        return Err(findings.finish().err().unwrap_or_else(|| unexplained(path)));
+    };
+    let dir = directory_of(path);
+    let around = Surroundings { dir: &dir, env };
+    let mut top = Fields::open(&root, &ROOT, &mut findings);
+    let database =
+        top.read("database", &mut findings, |node, key, findings| database::database(around, node, key, findings));
+    let audit = audit(&mut top.section("audit", &AUDIT, &mut findings), &dir, &mut findings);
+    let recovery = sections::recovery(&mut top.section("recovery", &RECOVERY, &mut findings), &mut findings);
+    findings.finish()?;
+    match (database, audit, recovery) {
+        (Some(database), Some(audit), Some(recovery)) => {
+            Ok(State { database: database.database, anchors: audit.anchor, window: recovery.window })
+        }
+        _ => Err(unexplained(path)),
+    }
+}
+
 fn rules_in(path: &Path, text: Option<&str>, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Ruleset, Problems> {
     let mut findings = Findings::default();
     let mut sources = Vec::new();

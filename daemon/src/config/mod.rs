@@ -73,7 +73,7 @@ pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;
 pub use load::{Ruleset, load, load_in, load_rules, load_with_origins};
 #[cfg(feature = "server")]
-pub use load::{load_rules_text, load_text};
+pub use load::{State, load_rules_text, load_state, load_text};
 pub use origins::Origins;
 pub use people::{Access, Api, Login, Named, Rate, SecretKey};
 pub use rule_files::{Sources, sources};

@@ -13,6 +13,7 @@
 pub mod apply;
 pub mod audit;
 pub mod backtest;
+pub mod backup;
 mod commands;
 pub mod config_file;
 pub mod guards;

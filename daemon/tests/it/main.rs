@@ -12,6 +12,7 @@
 mod actions;
 mod audit;
 mod backtest;
+mod backup;
 mod busy;
 mod cli;
 mod commands;
