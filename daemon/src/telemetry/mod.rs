@@ -99,11 +99,8 @@ pub fn install(config: &Config) -> Result<Traces, TelemetryError> {
         outputs.push(lines.with_writer(file).boxed());
     }
     let traces = Traces::start(config.telemetry.otlp.as_ref())?;
-    let outputs: Vec<Output> = match traces.layer() {
-        // A filter over all is cheaper than one for each.
-        None => [level.boxed()].into_iter().chain(outputs).collect(),
-        Some(spans) => vec![outputs.with_filter(level).boxed(), spans],
-    };
+    // Each with a filter of its own: spans are sent whatever the level of the log.
+    let outputs: Vec<Output> = [outputs.with_filter(level).boxed()].into_iter().chain(traces.layer()).collect();
     tracing_subscriber::registry().with(outputs).try_init()?;
     log_panics();
     Ok(traces)

@@ -21,6 +21,7 @@ async fn every_line_about_an_event_has_its_id_and_one_says_in_words_what_was_don
     story.start();
     let number = story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("docs/guide.md"));
     story.settles().await;
+    story.until("it is told", |story| story.log().contains("asked")).await;
     let event = opened(&story, number);
     let effect = story.json_lines(&["effects", "list"])[0].clone();
     let (id, delivery) = (&event["id"], &event["delivery_id"]);
@@ -81,6 +82,7 @@ async fn at_info_there_is_one_line_for_each_effect_or_failure_and_none_for_what_
     let refused = alice.opens_pull(WEB, NewItem::titled("More docs").head("p3").file("docs/b.md"));
     story.settles().await;
 
+    story.until("it is told", |story| story.log().contains("dead letter")).await;
     let all = lines(&story.log());
     let about = |number: u64| -> Vec<&Value> {
         let event = opened(&story, number)["id"].clone();
@@ -105,6 +107,7 @@ async fn a_level_above_that_of_most_lines_takes_no_fields_from_those_that_are_le
     story.github.fault(Fault::on("POST", &format!("/repos/{WEB}/issues/1/labels")).status(422));
     story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("docs/a.md"));
     story.settles().await;
+    story.until("it is told", |story| story.log().contains("dead letter")).await;
     let all = lines(&story.log());
     let failed = all.iter().find(|line| line["outcome"] == "dead").unwrap();
     assert!(failed["event_id"] == opened(&story, 1)["id"] && failed["rule"] == "docs-label", "{failed}");

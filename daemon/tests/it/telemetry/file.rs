@@ -16,7 +16,7 @@ fn log_to(story: &mut Story, path: &str, more: &str) {
 
 #[tokio::test]
 async fn the_log_is_in_the_file_as_well_to_its_last_line_and_without_tokens() {
-    let mut story = prepare(DOCS_RULE, "", "debug").await;
+    let mut story = prepare(DOCS_RULE, "", "orchd=debug,info").await;
     let directory = story.path("logs");
     fs::create_dir(&directory).unwrap();
     for day in 1..=5 {
@@ -27,10 +27,11 @@ async fn the_log_is_in_the_file_as_well_to_its_last_line_and_without_tokens() {
     story.start();
     story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("docs/guide.md"));
     story.settles().await;
+    let is_told = |_: &Story| fs::read_to_string(&path).unwrap().contains("label on acme/web#1: applied");
+    story.until("the effect is told", is_told).await;
     // No chance to write down anything.
     story.kill();
-    let killed = fs::read_to_string(&path).unwrap();
-    assert!(killed.contains("label on acme/web#1: applied"), "{killed}");
+    assert!(is_told(&story));
     story.start();
     assert_eq!(story.stop(), Some(0));
 
@@ -78,5 +79,5 @@ async fn lines_that_a_full_disk_refuses_are_counted_and_nothing_else_suffers() {
     story.settles().await;
     assert_eq!(story.github.issue(WEB, 1).labels(), ["documentation"]);
     story.until_metric("orchd_log_lines_lost_total ", |lost| lost >= 1.0).await;
-    assert!(story.log().contains("label on acme/web#1: applied"));
+    story.until("the effect is told", |story| story.log().contains("label on acme/web#1: applied")).await;
 }
