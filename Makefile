@@ -1,5 +1,5 @@
 # Each target is one line to what really does it.
-.PHONY: demo test bench docs fuzz install-tools
+.PHONY: demo test bench docs fuzz deb install
 
 demo:
 	@packaging/dev/demo.sh $(if $(ONCE),--once)
@@ -15,3 +15,9 @@ docs:
 
 fuzz:
 	@packaging/dev/fuzz.sh
+
+deb:
+	@packaging/dev/deb.sh
+
+install:
+	@DESTDIR='$(DESTDIR)' PREFIX='$(or $(PREFIX),/usr)' packaging/dev/install.sh

@@ -17,6 +17,7 @@ need npm npm
 need git git
 need openssl openssl
 need chromium chromium
+need systemd-analyze systemd
 # With venv, which Debian keeps apart.
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)

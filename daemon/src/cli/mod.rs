@@ -18,6 +18,7 @@ mod guards;
 mod installations;
 mod jobs;
 mod keys;
+mod manual;
 mod output;
 mod recover;
 mod rollback;
@@ -140,6 +141,9 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Print shell completions.
     Completions(completions::Completions),
+    /// Write manual pages, one a command.
+    #[command(hide = true)]
+    Manual(manual::Manual),
 }
 
 /// Parses the command line and runs the command.
@@ -161,6 +165,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Setup(setup) => setup.run(&global),
         Command::Config(command) => command.run(&global),
         Command::Completions(completions) => completions.run(),
+        Command::Manual(manual) => manual.run(),
         Command::Doctor(doctor) => doctor.run(&global),
         Command::Events(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Jobs(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),

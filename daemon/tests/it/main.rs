@@ -35,6 +35,7 @@ mod live;
 mod login;
 mod merge;
 mod npm;
+mod packaging;
 mod pages;
 mod payload_fields;
 mod port;
