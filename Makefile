@@ -1,11 +1,14 @@
 # Each target is one line to what really does it.
-.PHONY: demo test bench docs fuzz deb install
+.PHONY: demo test test-system bench docs fuzz deb install
 
 demo:
 	@packaging/dev/demo.sh $(if $(ONCE),--once)
 
 test: 
 	@packaging/dev/test.sh
+
+test-system:
+	@packaging/dev/test-system.sh
 
 bench:
 	@packaging/dev/bench.sh

@@ -151,7 +151,7 @@ impl Outcome {
     }
 
     /// Of those that were acknowledged, how many `stored` has not.
-    pub fn lost(&self, stored: &BTreeSet<String>) -> Vec<&String> {
+    pub fn lost<'a>(&'a self, stored: &BTreeSet<String>) -> Vec<&'a String> {
         self.acknowledged.difference(stored).collect()
     }
 

@@ -97,8 +97,10 @@ impl Machine {
     /// A shell command in it, as root.
     pub fn command(&self, shell: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.leader.to_string(), "--all", "--wd=/root", "--"]);
-        command.args(["env", "-i", SEARCH_PATH, "LANG=C.UTF-8", "HOME=/root", "sh", "-c", shell]);
+        command.args(["--target", &self.leader.to_string(), "--all", "--"]);
+        // From where we are there is no way to there.
+        let shell = format!("cd; {shell}");
+        command.args(["env", "-i", SEARCH_PATH, "LANG=C.UTF-8", "HOME=/root", "sh", "-c", &shell]);
         command.stdin(Stdio::null());
         command
     }
@@ -176,8 +178,11 @@ impl Drop for Machine {
                 text(&self.output("systemctl --no-pager --lines=0 status orchd.service orchd.socket").stdout)
             );
         }
-        // Its first process is told to die with it, and all others die with that one.
-        let _ = self.nspawn.kill();
+        // All others die with its first process, and nspawn, which then has nothing left to run, tidies up and ends.
+        let _ = match self.leader {
+            0 => self.nspawn.kill(),
+            leader => Command::new("kill").args(["-KILL", &leader.to_string()]).status().map(drop),
+        };
         let _ = self.nspawn.wait();
         self.cgroups.remove();
     }
