@@ -5,6 +5,7 @@
 
 pub mod client;
 mod ranges;
+mod service;
 mod steer;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ use crate::config::watch::Watch;
 use crate::config::{self, Config};
 use crate::engine::guards::reload;
 use crate::engine::ingest::Ingest;
+use crate::engine::pulse::Pulse;
 use crate::engine::sight::Sights;
 use crate::engine::{Engine, audit, installations, recover, retention, rollback, schedule, system_clock, turns, work};
 use crate::github::client::GitHub;
@@ -131,7 +133,9 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let ranges = Ranges { allowlist, wanted: Arc::default() };
     let known = ranges.at_start(&engine).await;
     let mut tasks = listeners.serve(&site, limits, &stop);
-    tasks.push(tokio::spawn(work::run(engine.clone(), stop.clone())));
+    let working = Pulse::default();
+    let loops = [("ingest", engine.ingest.pulse()), ("the queue", working.clone())];
+    tasks.push(tokio::spawn(work::run(engine.clone(), working, stop.clone())));
     tasks.push(tokio::spawn(retention::keep(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(schedule::keep(engine.clone(), stop.clone())));
     tasks.push(tokio::spawn(audit::keep(engine.clone(), stop.clone())));
@@ -150,15 +154,15 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
             }
         }),
     ];
-    // Fails only outside systemd, where nobody waits for it.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    service::ready();
+    tasks.push(tokio::spawn(service::keep_telling(engine.clone(), loops, stop.clone())));
     let git_commit = config.revision.git_commit.as_deref();
     tracing::info!(revision = config.revision.hash, git_commit, rules = config.rules.len(), "ready");
 
     let news = News { changed, signals, asked: reloads };
     steer(path, &engine, &shared, &ranges.wanted, watch, news).await;
 
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    service::stopping();
     tracing::info!("stopping: no new connections, running jobs finish or are given back");
     stop.cancel();
     for task in tasks {
@@ -238,6 +242,8 @@ fn raise_descriptors() -> usize {
     let raised = Rlimit { current: granted.maximum, maximum: granted.maximum };
     let soft = match rustix::process::setrlimit(Resource::Nofile, raised) {
         Ok(()) => granted.maximum,
+        // A unit may forbid to change limits, having set this one.
+        Err(_) if granted.current == granted.maximum => granted.current,
         Err(error) => {
             tracing::warn!(%error, "the limit of file descriptors stays as it is");
             granted.current

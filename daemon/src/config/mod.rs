@@ -79,6 +79,7 @@ pub use rule_files::{Sources, sources};
 #[cfg(feature = "server")]
 pub use rule_text::{Quoted, read_rule_text, secrets_in_clear};
 pub use schedule::Schedule;
+pub use secret::CREDENTIALS;
 #[cfg(feature = "server")]
 pub use secret_places::{SecretPlace, SecretSource, secret_places};
 pub use values::parse_duration;

@@ -95,7 +95,7 @@ schema` prints a JSON Schema for editors; `orchd config test` runs tests of its 
 
 - A key that is not listed here is an error.
 - Times carry a unit: `500ms`, `30s`, `5m`, `1h30m`, `365d`. So do sizes: `64KiB`, `25MiB`.
-- A secret never stands in the config. Write `{credential: NAME}` (a file in systemd's `$CREDENTIALS_DIRECTORY`),
+- A secret never stands in the config. Write `{credential: NAME}` (a file in systemd's `$CREDENTIALS_DIRECTORY`; without one, in `credentials` beside the config),
   `{file: PATH}` or `{env: NAME}`. One newline at its end is not part of it.
 - Relative paths start at the config file's directory.
 - The config is read again when its files or those of its secrets change, and on SIGHUP; one that does

@@ -15,6 +15,9 @@ use super::values::{list, refuse};
 /// Largest file a secret is read from, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
 
+/// Beside the config, where nothing hands credentials over.
+pub const CREDENTIALS: &str = "credentials";
+
 /// What to write, for every refusal.
 const HOW: &str = "write {credential: NAME}, {file: PATH} or {env: NAME}";
 
@@ -97,10 +100,15 @@ pub(super) fn credential(around: Surroundings<'_>, name: &str) -> Result<PathBuf
     if name.contains('/') || name == "." || name == ".." {
         return Err(format!("`{name}` is not the name of a credential: it is a file name without a directory"));
     }
+    let beside = around.dir.join(CREDENTIALS);
     match (around.env)("CREDENTIALS_DIRECTORY") {
         Some(dir) => Ok(Path::new(&dir).join(name)),
+        // Where `orchd setup` puts them and the unit hands them over from: so commands read the same config as the service.
+        None if beside.is_dir() => Ok(beside.join(name)),
         None => Err(format!(
-            "there is no $CREDENTIALS_DIRECTORY to take `{name}` from: add LoadCredential={name}:PATH to the systemd unit, or write {{file: PATH}}"
+            "there is neither $CREDENTIALS_DIRECTORY nor {} to take `{name}` from: add LoadCredential={name}:PATH to the \
+             systemd unit, or write {{file: PATH}}",
+            beside.display()
         )),
     }
 }

@@ -5,6 +5,8 @@
 //! <https://docs.github.com/en/webhooks/webhook-events-and-payloads>, which says what an App must be allowed to read in
 //! order to hear of an event.
 
+pub mod reference;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};

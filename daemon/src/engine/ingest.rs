@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::awaited;
+use super::pulse::Pulse;
 use super::sight::Changes;
 use crate::config::live::LiveConfig;
 use crate::core::event::{EventId, EventKind, RepoName};
@@ -54,6 +55,7 @@ pub struct Ingest {
     queue: mpsc::Sender<Waiting>,
     stored: Arc<watch::Sender<u64>>,
     busy: Busy,
+    pulse: Pulse,
     config: Arc<LiveConfig>,
     heard: Heard,
     sights: Changes,
@@ -92,9 +94,9 @@ impl Ingest {
     pub fn start(db: Db, config: Arc<LiveConfig>, wake: Arc<Notify>, heard: Heard) -> Self {
         let (queue, waiting) = mpsc::channel(config.current().server.max_pending.max(1));
         let stored = Arc::new(watch::Sender::new(0));
-        let busy = Busy::new();
-        tokio::spawn(store_batches(db.clone(), waiting, Arc::clone(&stored), busy.clone(), wake));
-        Self { queue, stored, busy, config, heard, sights: Changes::default(), db }
+        let (busy, pulse) = (Busy::new(), Pulse::default());
+        tokio::spawn(store_batches(db.clone(), waiting, Arc::clone(&stored), busy.clone(), pulse.clone(), wake));
+        Self { queue, stored, busy, pulse, config, heard, sights: Changes::default(), db }
     }
 
     /// Stores one delivery; returns when it is on disk.
@@ -125,6 +127,11 @@ impl Ingest {
     /// Counts stored batches: changes whenever there is something new to read.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.stored.subscribe()
+    }
+
+    /// Whether the task that stores still moves.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Whether deliveries come in batches right now.
@@ -196,6 +203,7 @@ async fn store_batches(
     mut waiting: mpsc::Receiver<Waiting>,
     stored: Arc<watch::Sender<u64>>,
     busy: Busy,
+    pulse: Pulse,
     wake: Arc<Notify>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
@@ -204,7 +212,9 @@ async fn store_batches(
             busy.mark();
         }
         let now = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        let step = pulse.step();
         store_batch(&db, now).await;
+        drop(step);
         stored.send_modify(|batches| *batches += 1);
         wake.notify_one();
     }

@@ -20,6 +20,7 @@ pub mod ingest;
 pub mod installations;
 pub mod login;
 pub mod process;
+pub mod pulse;
 pub mod recover;
 pub mod repository_config;
 pub mod retention;

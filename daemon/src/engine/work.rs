@@ -10,6 +10,7 @@ use rand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::pulse::Pulse;
 use super::{Engine, JobError, apply, process};
 use crate::config::Queue;
 use crate::store::StoreError;
@@ -31,8 +32,9 @@ const STORE_DOWN: Duration = Duration::from_secs(1);
 /// Jobs this process runs, each with the token that stops it when its lease is lost.
 type Running = Arc<Mutex<HashMap<JobId, CancellationToken>>>;
 
-/// Runs jobs until told to stop; returns when what was running has finished or was given back.
-pub async fn run(engine: Engine, stop: CancellationToken) {
+/// Runs jobs until told to stop; returns when what was running has finished or was given back. `pulse` tells others that it
+/// moves.
+pub async fn run(engine: Engine, pulse: Pulse, stop: CancellationToken) {
     let running: Running = Arc::default();
     let heartbeat = tokio::spawn(keep_leases(engine.clone(), Arc::clone(&running)));
     let mut jobs = JoinSet::new();
@@ -41,7 +43,10 @@ pub async fn run(engine: Engine, stop: CancellationToken) {
         engine.ingest.give_way().await;
         let queue = engine.config.current().queue.clone();
         let free = (queue.workers as usize).saturating_sub(jobs.len());
-        let claimed = match claim(&engine, &running, &queue, free, &mut renewed).await {
+        let step = pulse.step();
+        let claimed = claim(&engine, &running, &queue, free, &mut renewed).await;
+        drop(step);
+        let claimed = match claimed {
             Ok(claims) => claims,
             Err(error) => {
                 tracing::error!(%error, "jobs could not be claimed; trying again");

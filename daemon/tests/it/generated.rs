@@ -30,13 +30,22 @@ fn generated_configuration_page_is_current() {
 
 #[test]
 fn generated_table_of_operations_is_current() {
-    const BEGIN: &str = "<!-- operations: begin -->\n";
-    const END: &str = "<!-- operations: end -->\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
-    let page = fs::read_to_string(path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    current("docs/api.md", &format!("{before}{BEGIN}{}{END}{after}", orchd::http::reference::markdown()));
+    between("docs/api.md", "operations", &orchd::http::reference::markdown());
+}
+
+#[test]
+fn generated_table_of_permissions_is_current() {
+    between("docs/security.md", "permissions", &orchd::core::manifest::reference::markdown(actions::kinds()));
+}
+
+/// A part of a page that is written by hand otherwise.
+fn between(page: &str, part: &str, text: &str) {
+    let (begin, end) = (format!("<!-- {part}: begin -->\n"), format!("<!-- {part}: end -->\n"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+    let whole = fs::read_to_string(path).unwrap();
+    let (before, rest) = whole.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    current(page, &format!("{before}{begin}{text}{end}{after}"));
 }
 
 #[test]

@@ -248,3 +248,63 @@ async fn a_database_directory_that_is_missing_is_a_clear_error() {
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(said.contains("orchd.db"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_manager_hears_that_it_is_alive_and_how_it_is() {
+    let mut story = Story::prepare(Database::Sqlite, DOCS_RULE, "").await;
+    let path = story.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    story.set_environment("NOTIFY_SOCKET", &path);
+    story.set_environment("WATCHDOG_USEC", std::path::Path::new("600000"));
+    story.start();
+    let mut heard = Heard { socket, told: String::new() };
+    heard.until("READY=1");
+    heard.until("STATUS=no jobs wait, 0 run; config ");
+    for _ in 0..3 {
+        heard.until("WATCHDOG=1");
+    }
+
+    story.github.set_latency(Duration::from_secs(2));
+    story.github.person("alice").opens_pull(WEB, NewItem::titled("Docs").file("docs/a.md"));
+    heard.until("STATUS=no jobs wait, 1 run");
+    story.github.set_latency(Duration::ZERO);
+
+    // A process that does not move gives no sign of life; one that moves again does.
+    story.settles().await;
+    story.signal("STOP");
+    while heard.within(Duration::from_millis(900)).is_some() {}
+    story.signal("CONT");
+    heard.until("WATCHDOG=1");
+
+    std::fs::write(story.config(), "rules: nonsense").unwrap();
+    heard.until("the one on disk is refused");
+    story.signal("TERM");
+    heard.until("STOPPING=1");
+}
+
+/// What a service manager hears.
+struct Heard {
+    socket: std::os::unix::net::UnixDatagram,
+    told: String,
+}
+
+impl Heard {
+    fn until(&mut self, what: &str) {
+        self.told.clear();
+        let began = Instant::now();
+        while !self.told.contains(what) {
+            assert!(began.elapsed() < Duration::from_secs(30), "{what} was not heard in:\n{}", self.told);
+            self.within(Duration::from_secs(30));
+        }
+    }
+
+    fn within(&mut self, patience: Duration) -> Option<()> {
+        self.socket.set_read_timeout(Some(patience)).unwrap();
+        let mut bytes = [0; 4096];
+        let read = self.socket.recv(&mut bytes).ok()?;
+        self.told.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        self.told.push('\n');
+        Some(())
+    }
+}

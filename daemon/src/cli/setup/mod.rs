@@ -162,13 +162,11 @@ fn close(setup: &first_run::Setup, ended: &Ended, json: bool) -> Result<(), Fail
     } else {
         output::print(&lines.iter().map(as_text).collect::<String>())?;
     }
-    let config = setup.plan().places.config.display();
+    let start = setup.plan().start_command();
     match (done, ended) {
         (true, _) if json => Ok(()),
         (true, _) => output::print(
-            &(harmless(&format!(
-                "All is well. Start it: orchd serve --config {config}, and then let orchd doctor look at the rest"
-            )) + "\n"),
+            &(harmless(&format!("All is well. Start it: {start}, and then let orchd doctor look at the rest")) + "\n"),
         ),
         (false, Ended::Stopped) => Err(Failure::failed("stopped: the same command goes on from here")),
         (false, Ended::Followed) => {

@@ -12,12 +12,10 @@ use crate::actions;
 use crate::cli::Global;
 use crate::cli::connection::is_loopback;
 use crate::cli::failure::{Code, Failure};
+use crate::config::CREDENTIALS;
 use crate::config::{self, Ruleset, parse_duration};
 use crate::core::manifest::{LONGEST_NAME, Needed, Wishes};
 use crate::engine::setup::{Places, Plan, starter_rules};
-
-/// Beside the config, where nothing hands credentials over.
-const CREDENTIALS: &str = "credentials";
 
 const USUAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 

@@ -13,7 +13,7 @@ mod starter;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,7 +73,19 @@ pub struct Places {
     pub replace: bool,
 }
 
+/// The unit that a package brings, and the config that it runs with.
+const UNIT: &str = "/lib/systemd/system/orchd.service";
+const UNITS_CONFIG: &str = "/etc/orchd/orchd.yaml";
+
 impl Plan {
+    /// How the daemon is started with this config.
+    pub fn start_command(&self) -> String {
+        match self.places.config == Path::new(UNITS_CONFIG) && Path::new(UNIT).exists() {
+            true => "systemctl enable --now orchd.socket orchd.service".to_owned(),
+            false => format!("orchd serve --config {}", self.places.config.display()),
+        }
+    }
+
     /// Where the button leads, but for the state.
     pub fn registration_url(&self) -> String {
         match &self.organization {

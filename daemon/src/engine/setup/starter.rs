@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::files::{AppRecord, NAMES};
 use super::{Places, Plan};
+use crate::config::CREDENTIALS;
 
 /// GitHub's own API, which no config need name.
 const PUBLIC_API: &str = "https://api.github.com";
@@ -64,7 +65,7 @@ pub(super) fn sections(plan: &Plan, app: &AppRecord) -> String {
         "github:\n\
          \x20 # The App {name}: {url}\n\
          \x20 app_id: {id}\n  client_id: {client_id}\n{api}\
-         \x20 # Secrets are never written here. With systemd's LoadCredential=NAME:PATH write {{credential: NAME}}.\n\
+         \x20 # Secrets are never written here: a credential is what systemd hands over, or lies in `credentials` beside this file.\n\
          \x20 private_key: {key}\n  webhook_secrets: [{webhook_secret}]\n  client_secret: {client_secret}\n\n\
          # People sign in with GitHub at PUBLIC_URL/login. They see the repositories that GitHub shows them.\n\
          login:\n  keys: [{login_key}]\n\n\
@@ -91,14 +92,14 @@ pub fn rules(repositories: &[String]) -> String {
     )
 }
 
-/// Where a secret is: a credential where systemd or somebody like it hands these over, else a file.
+/// Where a secret is: a credential where these are looked for, else a file.
 fn secret(places: &Places, name: &str) -> String {
     let handed_over =
         std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|given| Path::new(&given) == places.credentials);
-    if handed_over {
+    let beside = places.config.parent().and_then(|directory| places.credentials.strip_prefix(directory).ok());
+    if handed_over || beside == Some(Path::new(CREDENTIALS)) {
         return format!("{{credential: {name}}}");
     }
-    let beside = places.config.parent().and_then(|directory| places.credentials.strip_prefix(directory).ok());
     let path = beside.unwrap_or(&places.credentials).join(name);
     format!("{{file: {}}}", quoted(&path.display().to_string()))
 }

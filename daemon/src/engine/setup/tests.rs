@@ -97,10 +97,7 @@ fn the_starter_config_is_valid_whatever_the_app_is_called() {
     assert_eq!(config.access.admins.len(), 1);
     assert!(config.rules.iter().all(|rule| rule.mode == crate::core::rule::Mode::Shadow) && config.rules.len() == 2);
     let text = std::fs::read_to_string(&plan.places.config).unwrap();
-    assert!(
-        text.contains("{file: \"credentials/webhook-secret\"}") && !text.contains("the webhook's secret"),
-        "{text}"
-    );
+    assert!(text.contains("{credential: webhook-secret}") && !text.contains("the webhook's secret"), "{text}");
     let lines = setup.list();
     let standing = |what: &str| lines.iter().find(|line| line.what == what).map(|line| line.standing);
     assert_eq!((standing("The config"), standing("Signing in")), (Some(Standing::Done), Some(Standing::Done)));

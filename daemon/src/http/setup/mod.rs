@@ -169,7 +169,7 @@ fn status_page(door: &Door) -> Result<Response, HttpError> {
         lines: &lines.into_iter().map(ListLine::from).collect::<Vec<_>>(),
         done,
         install_url: install_url.as_deref().filter(|_| !is_installed),
-        config: &door.setup.plan().places.config.display().to_string(),
+        start: &door.setup.plan().start_command(),
     };
     let mut response = super::page::html(StatusCode::OK, &page)?;
     if done {

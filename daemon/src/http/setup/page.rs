@@ -47,7 +47,8 @@ pub(super) struct ListPage<'a> {
     pub(super) done: bool,
     /// `None`: it is installed.
     pub(super) install_url: Option<&'a str>,
-    pub(super) config: &'a str,
+    /// How the daemon is started.
+    pub(super) start: &'a str,
 }
 
 /// One thing that has to be so.
