@@ -7,8 +7,6 @@ cd "$(dirname "$0")/../.."
 
 profile=${ORCHD_DEB_PROFILE:-dist}
 version=${ORCHD_DEB_VERSION:-$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)}
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-export SOURCE_DATE_EPOCH
 
 # The program that is missing, and the Debian package that brings it.
 missing=()
@@ -45,6 +43,9 @@ dev)
     ;;
 esac
 
+# From here on: libraries in C would be compiled anew for each commit.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH
 packaging/dev/stage.sh "$binary" "$version"
 [ "$profile" = dist ] || strip --strip-debug target/stage/orchd
 

@@ -24,14 +24,11 @@ fn assets() -> Vec<Asset> {
     assets.collect()
 }
 
-/// What is installed at places with and without `PREFIX`.
-fn install(prefix: &str) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
+/// Installs below `root` of the directory; what the list takes from `target/stage` is in `stage`.
+fn install(directory: &Path, prefix: &str) {
     let mut install = Command::new(top().join("packaging/dev/install.sh"));
-    install.env("ORCHD_BINARY", env!("CARGO_BIN_EXE_orchd")).env("ORCHD_STAGE", directory.path().join("stage"));
-    install.env("DESTDIR", directory.path().join("root")).env("PREFIX", prefix);
-    run(&mut install);
-    directory
+    install.env("ORCHD_BINARY", env!("CARGO_BIN_EXE_orchd")).env("ORCHD_STAGE", directory.join("stage"));
+    run(install.env("DESTDIR", directory.join("root")).env("PREFIX", prefix));
 }
 
 /// The files in a directory whose names end so.
@@ -50,15 +47,16 @@ fn every_line_of_the_list_is_read() {
 
 #[test]
 fn what_the_package_lists_exists_and_is_installed_there() {
-    let installed = install("/usr");
-    let root = installed.path().join("root");
+    let directory = tempfile::tempdir().unwrap();
+    install(directory.path(), "/usr");
+    let root = directory.path().join("root");
     for Asset { source, to, mode } in assets() {
         let source = match source.strip_prefix("target/stage") {
-            Some(made) => format!("{}/stage{made}", installed.path().display()),
+            Some(made) => format!("{}/stage{made}", directory.path().display()),
             None => top().join(source).to_str().unwrap().to_owned(),
         };
-        if let Some((directory, section)) = source.split_once("/*") {
-            let made = pages(Path::new(directory), section);
+        if let Some((staged, section)) = source.split_once("/*") {
+            let made = pages(Path::new(staged), section);
             let some = if section == ".5" { "orchd.yaml.5" } else { "orchd-events-list.1" };
             assert!(made.contains(some), "{made:?}");
             assert_eq!(pages(&root.join(to), section), made);
@@ -79,19 +77,17 @@ fn what_the_package_lists_exists_and_is_installed_there() {
 }
 
 #[test]
-fn another_prefix_is_in_the_units_and_a_config_that_is_there_stays() {
-    let installed = install("/usr/local");
-    let root = installed.path().join("root");
+fn another_prefix_is_in_the_units_and_settings_that_are_there_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    let settings = root.join("etc/default/orchd");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::write(&settings, "ORCHD_LOG=debug\n").unwrap();
+    install(directory.path(), "/usr/local");
+    assert_eq!(fs::read_to_string(&settings).unwrap(), "ORCHD_LOG=debug\n");
     assert!(root.join("usr/local/bin/orchd").is_file());
     let unit = fs::read_to_string(root.join("usr/local/lib/systemd/system/orchd.service")).unwrap();
     assert!(unit.contains("ExecStart=/usr/local/bin/orchd serve\n"), "{unit}");
-
-    let settings = root.join("etc/default/orchd");
-    fs::write(&settings, "ORCHD_LOG=debug\n").unwrap();
-    let mut again = Command::new(top().join("packaging/dev/install.sh"));
-    again.env("ORCHD_BINARY", env!("CARGO_BIN_EXE_orchd")).env("ORCHD_STAGE", installed.path().join("stage"));
-    run(again.env("DESTDIR", &root).env("PREFIX", "/usr/local"));
-    assert_eq!(fs::read_to_string(&settings).unwrap(), "ORCHD_LOG=debug\n");
 }
 
 #[test]
