@@ -64,7 +64,8 @@ impl Run {
         let output = machine.path("setup.out");
         let log = File::create(&output).unwrap();
         let shell = format!(
-            "exec orchd setup --public-url http://{ADDRESS} --github-url {} --organization acme --repositories 'acme/*'",
+            "exec orchd setup --public-url http://{ADDRESS} --github-url {} --organization acme --repositories 'acme/*' \
+             --wait 60s",
             github.url()
         );
         let child = machine.command(&shell).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();

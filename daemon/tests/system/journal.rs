@@ -21,7 +21,6 @@ async fn the_journal_finds_the_lines_of_an_event_by_field() {
     let of_repository = stage.journal("ORCHD_REPOSITORY=acme/web");
     assert!(of_event.iter().any(|line| line["ORCHD_REPOSITORY"] == "acme/web"), "{of_event:#?}");
     assert!(!of_repository.is_empty());
-    assert!(stage.journal("ORCHD_REPOSITORY=acme/api").is_empty(), "nothing happened there");
     // All three at once: the line that tells what the rule did.
     let of_rule = stage.journal(&format!("ORCHD_REPOSITORY=acme/web ORCHD_EVENT_ID={id} ORCHD_RULE=triage"));
     assert!(!of_rule.is_empty(), "{of_event:#?}");
@@ -50,6 +49,10 @@ async fn a_reload_takes_a_good_config_and_refuses_a_broken_one() {
     assert!(journal.contains("orchd.yaml:") && journal.contains("label"), "{journal}");
     let number = stage.opens_issue("With the old config");
     stage.until_labelled(number, "to-sort").await;
+    crate::until("the status tells of it", async || {
+        stage.machine.property("StatusText").contains("the one on disk is refused")
+    })
+    .await;
     assert_eq!(stage.main_pid(), pid, "it was never restarted");
     assert_eq!(stage.machine.property("ActiveState"), "active");
 }
@@ -67,5 +70,5 @@ async fn systemctl_status_tells_the_queue() {
     let shown = shown();
     let status = shown.lines().find(|line| line.trim().starts_with("Status: ")).unwrap();
     println!("    {}", status.trim());
-    assert!(status.contains("queue") || status.contains("waiting"), "{shown}");
+    assert!(status.contains("jobs wait"), "{shown}");
 }

@@ -140,7 +140,9 @@ impl Outcome {
         self.longest = self.longest.max(sent.took);
         self.latencies.push(sent.took);
         match sent.answer {
-            Ok(202) => drop(self.acknowledged.insert(sent.guid)),
+            Ok(202) => {
+                self.acknowledged.insert(sent.guid);
+            }
             Ok(code) => self.refused.entry(format!("status {code}")).or_default().push(sent.guid),
             Err(why) => self.refused.entry(why).or_default().push(sent.guid),
         }

@@ -15,7 +15,7 @@ async fn a_removal_keeps_state_and_a_purge_leaves_nothing() {
     set_up(&machine, &github).await;
     let stage = Stage { machine, github };
     stage.machine.write(CONFIG, &stage.config_with(TRIAGE));
-    stage.machine.run("systemctl enable --now orchd.service");
+    stage.machine.run("systemctl start orchd.service");
     let number = stage.opens_issue("Before the removal");
     stage.until_labelled(number, "needs-triage").await;
     let events = stage.stored();
@@ -52,10 +52,10 @@ impl Traces {
         let lines =
             |shell: &str| machine.run(shell).lines().map(|line| line.trim_end().to_owned()).collect::<BTreeSet<_>>();
         Self {
-            // Not where any service may write of any: logs, dpkg's own notes, what a boot makes anew.
+            // Not the notes that others keep of everything: logs, dpkg's and those of the accounts (`/etc/passwd-`).
             files: lines(
                 "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp -o -path /var/log/journal \
-                 -o -path /var/log/dpkg.log -o -path /var/lib/dpkg -o -path /var/cache/ldconfig \\) -prune -o -print; \
+                 -o -path /var/log/dpkg.log -o -path /var/lib/dpkg -o -path /var/cache/ldconfig -o -path '/etc/*-' -o -name .pwd.lock \\) -prune -o -print; \
                  find /run -name '*orchd*'",
             ),
             accounts: lines("getent passwd; getent group"),
