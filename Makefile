@@ -1,5 +1,5 @@
 # Each target is one line to what really does it.
-.PHONY: demo test test-system bench docs fuzz deb install
+.PHONY: demo test test-image test-system bench docs fuzz deb image install
 
 demo:
 	@packaging/dev/demo.sh $(if $(ONCE),--once)
@@ -9,6 +9,12 @@ test:
 
 test-system:
 	@packaging/dev/test-system.sh
+
+image:
+	@packaging/dev/image.sh
+
+test-image:
+	@packaging/dev/test-image.sh
 
 bench:
 	@packaging/dev/bench.sh

@@ -77,7 +77,7 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// taken. What fails later is retried or shown in health, and does not end the daemon.
 pub async fn serve(path: &Path) -> anyhow::Result<()> {
     let config = config::load(path, actions::kinds(), Utc::now())?;
-    telemetry::install_logs(&config.logging)?;
+    let traces = telemetry::install(&config)?;
     let metrics = telemetry::install_metrics().context("the metrics recorder could not be installed")?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "orchd starts");
     let signals = Signals::listen()?;
@@ -174,6 +174,7 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
         task.abort();
     }
     github.load().settle().await;
+    traces.finish().await;
     db.close().await;
     tracing::info!("stopped");
     Ok(())

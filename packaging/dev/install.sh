@@ -40,7 +40,7 @@ packaging/dev/assets.sh | while read -r source to mode; do
         target=$to
         case $to in */) target=$to$(basename "$file") ;; esac
         case $target in
-        # What only dpkg reads.
+        # What only Debian's tools read.
         usr/share/lintian/* | */changelog) continue ;;
         esac
         target=$(place "$target")

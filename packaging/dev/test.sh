@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.."
 
 say() { printf '\n== %s\n' "$*"; }
 
-# What the tests run, and the Debian package that brings it.
+# What the tests run, and the Debian package that brings it. Servers are where only root looks by itself.
+export PATH=$PATH:/usr/sbin
 missing=()
 need() { # program package
     command -v "$1" >/dev/null 2>&1 || missing+=("$2")
@@ -18,6 +19,11 @@ need git git
 need openssl openssl
 need chromium chromium
 need systemd-analyze systemd
+need promtool prometheus
+need nginx nginx-light
+need caddy caddy
+need haproxy haproxy
+need shellcheck shellcheck
 # With venv, which Debian keeps apart.
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
@@ -26,7 +32,13 @@ if [ "${#missing[@]}" -gt 0 ]; then
         say "installing ${missing[*]}"
         export DEBIAN_FRONTEND=noninteractive
         apt-get update -qq
+        # No package is to start its service: Debian asks this file. Where there is one, it says what it says.
+        policy=/usr/sbin/policy-rc.d
+        if [ -e "$policy" ]; then policy=; else install -m 0755 /dev/stdin "$policy" <<<$'#!/bin/sh\nexit 101'; fi
+        trap 'rm -f ${policy:+"$policy"}' EXIT
         apt-get install -y -qq --no-install-recommends "${missing[@]}"
+        rm -f ${policy:+"$policy"}
+        trap - EXIT
     else
         echo "Missing: ${missing[*]}. Install these Debian packages (as root: apt-get install ${missing[*]}) and run again." >&2
         exit 1

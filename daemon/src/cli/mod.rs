@@ -1,11 +1,13 @@
 //! The command line: one file a command.
 //!
-//! Owns what a person types and reads. Everything but `serve`, `setup`, `config` and `doctor` asks the running daemon, over its
-//! admin socket or from afar with a key; nothing here opens the database, and `doctor` has the store look at it. Invariant: text that came from outside reaches no terminal with control
-//! characters in it.
+//! Owns what a person types and reads. Everything but `serve`, `setup`, `config`, `doctor`, `backup`, `restore` and `migrate`
+//! asks the running daemon, over its admin socket or from afar with a key. Nothing here opens the database: `doctor` has the
+//! store look at it, and the last three, which must work without a daemon, have the store do their work. Invariant: text that
+//! came from outside reaches no terminal with control characters in it.
 
 mod audit;
 mod backtest;
+mod backup;
 mod completions;
 mod config;
 mod connection;
@@ -15,16 +17,20 @@ mod effects;
 mod events;
 mod failure;
 mod guards;
+mod health;
 mod installations;
 mod jobs;
 mod keys;
 mod manual;
+mod migrate;
 mod output;
 mod recover;
+mod restore;
 mod rollback;
 mod serve;
 mod setup;
 mod shadow;
+mod state;
 mod status;
 mod when;
 mod why;
@@ -137,6 +143,19 @@ enum Command {
     Keys(keys::Command),
     /// The daemon at a glance.
     Status,
+    /// Whether the daemon can do its work, as an exit code: for what watches it.
+    ///
+    /// 0: it can, also when a person should look (`degraded`). 1: it cannot. 3: nobody answers.
+    Health,
+    /// Copy the database and the large payloads into a new directory, while the daemon goes on.
+    #[command(after_help = backup::ABOUT)]
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database and the large payloads.
+    #[command(after_help = restore::ABOUT)]
+    Restore(restore::Restore),
+    /// Bring the database's tables to this version, or say what that would do.
+    #[command(after_help = migrate::ABOUT)]
+    Migrate(migrate::Migrate),
     /// Look at everything that has to be well, and say how to mend what is not.
     Doctor(doctor::Doctor),
     /// Print shell completions.
@@ -179,6 +198,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Recover(recover) => ask(async move { recover.run(&Daemon::find(&global)?, global.json).await }),
         Command::Rollback(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Keys(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
+        Command::Health => ask(async move { health::run(&Daemon::find(&global)?, global.json).await }),
+        Command::Backup(backup) => ask(async move { backup.run(&global).await }),
+        Command::Restore(restore) => ask(async move { restore.run(&global).await }),
+        Command::Migrate(migrate) => ask(async move { migrate.run(&global).await }),
         Command::Status => ask(async move { status::run(&Daemon::find(&global)?, global.json).await }),
     }
 }

@@ -178,6 +178,7 @@ fn keep_what_cannot_change(old: &Config, new: &mut Config) -> Vec<&'static str> 
     keep!("database.url", database.url, same_secret);
     keep!("database.objects", database.objects);
     keep!("logging", logging);
+    keep!("telemetry", telemetry);
     kept
 }
 
@@ -203,6 +204,7 @@ fn same_secrets(old: &Config, new: &Config) -> bool {
         && same_optional_secret(&before.client_secret, &after.client_secret)
         && same_secret(&old.database.url, &new.database.url)
         && old.login.keys == new.login.keys
+        && old.telemetry == new.telemetry
 }
 
 #[cfg(test)]

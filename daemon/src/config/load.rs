@@ -22,6 +22,7 @@ use super::rules::Rulebook;
 use super::schedule::{self, SCHEDULE};
 use super::secret::Surroundings;
 use super::table::{GITHUB, LOGGING, QUEUE, RECOVERY, RETENTION, ROOT, SERVER};
+use super::telemetry::{TELEMETRY, telemetry};
 use super::{Config, Problem, Problems, Revision, database, sections};
 use crate::core::intent::ActionKind;
 use crate::core::rule::{Mode, Rule};
@@ -127,6 +128,43 @@ pub fn load_rules_text(
     rules_in(path, Some(text), actions, now)
 }
 
+/// Where a config keeps state: what backups are made of.
+#[cfg(feature = "server")]
+#[derive(Clone, Debug)]
+pub struct State {
+    pub database: super::Database,
+    /// The file of the audit chain's anchors.
+    pub anchors: Option<PathBuf>,
+    /// For how long GitHub is asked for what never arrived.
+    pub window: std::time::Duration,
+}
+
+/// Reads where a config keeps state, whatever the rest of it holds: no secret but the database's own need be there.
+///
+/// # Errors
+/// Everything that is wrong with these sections, and keys that no config has.
+#[cfg(feature = "server")]
+pub fn load_state(path: &Path, env: &dyn Fn(&str) -> Option<OsString>) -> Result<State, Problems> {
+    let mut findings = Findings::default();
+    let Some(root) = read_root(path, None, &mut Vec::new(), &mut findings) else {
+        return Err(findings.finish().err().unwrap_or_else(|| unexplained(path)));
+    };
+    let dir = directory_of(path);
+    let around = Surroundings { dir: &dir, env };
+    let mut top = Fields::open(&root, &ROOT, &mut findings);
+    let database =
+        top.read("database", &mut findings, |node, key, findings| database::database(around, node, key, findings));
+    let audit = audit(&mut top.section("audit", &AUDIT, &mut findings), &dir, &mut findings);
+    let recovery = sections::recovery(&mut top.section("recovery", &RECOVERY, &mut findings), &mut findings);
+    findings.finish()?;
+    match (database, audit, recovery) {
+        (Some(database), Some(audit), Some(recovery)) => {
+            Ok(State { database: database.database, anchors: audit.anchor, window: recovery.window })
+        }
+        _ => Err(unexplained(path)),
+    }
+}
+
 fn rules_in(path: &Path, text: Option<&str>, actions: &[ActionKind], now: DateTime<Utc>) -> Result<Ruleset, Problems> {
     let mut findings = Findings::default();
     let mut sources = Vec::new();
@@ -197,7 +235,9 @@ fn build(
     let mut api_fields = top.section("api", &API, findings);
     let api = people::api(&mut api_fields, findings);
     let mut logging_fields = top.section("logging", &LOGGING, findings);
-    let logging = sections::logging(&mut logging_fields, findings);
+    let logging = sections::logging(&mut logging_fields, around.dir, findings);
+    let mut telemetry_fields = top.section("telemetry", &TELEMETRY, findings);
+    let telemetry = telemetry(&mut telemetry_fields, around, findings);
     let mut rulebook = Rulebook::new(actions);
     read_all_rules(&mut top, path, sources, &mut rulebook, findings);
     check_credentials(&github_fields, &rulebook, findings);
@@ -218,6 +258,7 @@ fn build(
         "login": login_fields.shown,
         "api": api_fields.shown,
         "logging": logging_fields.shown,
+        "telemetry": telemetry_fields.shown,
         "extends": top.shown.get("extends").cloned().unwrap_or(Value::Null),
         "include": top.shown.get("include").cloned().unwrap_or(Value::Null),
         "rules": rulebook.shown,
@@ -225,7 +266,7 @@ fn build(
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
     let (repository_config, audit, commands, schedule, guards) = (own?, audit?, commands?, schedule?, guards?);
-    let (access, login, api) = (access?, login?, api?);
+    let (access, login, api, telemetry) = (access?, login?, api?, telemetry?);
     let (database, rules, nodes) = (database.database, rulebook.rules.into(), rulebook.nodes);
     Some(move |revision, notes| {
         let config = Config {
@@ -246,6 +287,7 @@ fn build(
             login,
             api,
             logging,
+            telemetry,
             rules,
             places: Arc::default(),
             effective,

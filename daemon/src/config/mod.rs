@@ -58,6 +58,7 @@ mod secret_places;
 mod sections;
 mod suggest;
 mod table;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -72,7 +73,7 @@ pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
 pub use guards::Guards;
 pub use load::{Ruleset, load, load_in, load_rules, load_with_origins};
 #[cfg(feature = "server")]
-pub use load::{load_rules_text, load_text};
+pub use load::{State, load_rules_text, load_state, load_text};
 pub use origins::Origins;
 pub use people::{Access, Api, Login, Named, Rate, SecretKey};
 pub use rule_files::{Sources, sources};
@@ -82,6 +83,7 @@ pub use schedule::Schedule;
 pub use secret::CREDENTIALS;
 #[cfg(feature = "server")]
 pub use secret_places::{SecretPlace, SecretSource, secret_places};
+pub use telemetry::{LogFile, Otlp, Rotate, Telemetry};
 pub use values::parse_duration;
 
 /// A loaded config. Whoever holds one holds a valid one.
@@ -105,6 +107,7 @@ pub struct Config {
     pub login: Login,
     pub api: Api,
     pub logging: Logging,
+    pub telemetry: Telemetry,
     pub rules: Arc<[Rule]>,
     /// Where each of these is written, in the same order: `orchd.yaml:12:5`. Empty: they are those of an earlier revision.
     pub places: Arc<[String]>,
@@ -300,6 +303,8 @@ pub struct Logging {
     pub format: LogFormat,
     /// A filter of `tracing-subscriber`'s `EnvFilter`; default `info`.
     pub level: String,
+    /// Where the log goes beside its usual place.
+    pub file: Option<LogFile>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -67,6 +67,8 @@ fn takes(kind: Kind) -> String {
         Kind::OneOf(words) => words.join(", "),
         Kind::Secret => "secret".to_owned(),
         Kind::Secrets => "list of secrets".to_owned(),
+        Kind::SecretHeaders => "map of secrets".to_owned(),
+        Kind::Share => "number, 0 to 1".to_owned(),
         Kind::Allow | Kind::Networks => "list of networks".to_owned(),
         Kind::Texts => "list of texts".to_owned(),
         Kind::Database => "URL or map".to_owned(),
@@ -100,7 +102,7 @@ schema` prints a JSON Schema for editors; `orchd config test` runs tests of its 
 - Relative paths start at the config file's directory.
 - The config is read again when its files or those of its secrets change, and on SIGHUP; one that does
   not validate is refused whole, and the one before stays. `server.listen`, `server.admin_socket`,
-  `server.max_pending`, `database` and `logging` take effect at the next start only; orchd says so.
+  `server.max_pending`, `database`, `logging` and `telemetry` take effect at the next start only; orchd says so.
 ";
 
 /// The page.

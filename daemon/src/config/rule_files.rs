@@ -49,7 +49,10 @@ pub fn sources(path: &Path) -> Sources {
     }
     let around = Surroundings { dir: &directory_of(path), env: &|name| std::env::var_os(name) };
     found.files.extend(
-        ["github", "database", "login"].iter().filter_map(|key| root.get(key)).flat_map(|node| files(around, node)),
+        ["github", "database", "login", "telemetry"]
+            .iter()
+            .filter_map(|key| root.get(key))
+            .flat_map(|node| files(around, node)),
     );
     found
 }

@@ -73,6 +73,8 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Url => json!({"type": "string", "pattern": "^https?://[^@?]+$"}),
         Kind::OneOf(words) => json!({"enum": words}),
         Kind::Secret => json!({"$ref": "#/$defs/secret"}),
+        Kind::SecretHeaders => json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/secret"}}),
+        Kind::Share => json!({"type": "number", "minimum": 0, "maximum": 1}),
         Kind::Secrets => json!({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/secret"}}),
         Kind::Allow | Kind::Networks | Kind::Texts => texts,
         Kind::Database => json!({"anyOf": [of_kind(Kind::DatabaseUrl), object(&DATABASE)]}),

@@ -15,6 +15,7 @@ use super::rules::repositories;
 use super::secret::{Surroundings, secret, secrets};
 use super::suggest::did_you_mean;
 use super::table::{BREAKER, GITHUB_LIMITS, Key, SWEEP};
+use super::telemetry::log_file;
 use super::values::{address, allow, count, duration, flag, list, networks, one_of, path, refuse, size, text, url};
 use super::{
     Breaker, FileTerms, GitHub, GitHubLimits, LogFormat, Logging, Queue, Recovery, RepositoryConfig, Retention, Server,
@@ -235,7 +236,7 @@ pub(super) fn recovery(fields: &mut Fields<'_>, findings: &mut Findings) -> Opti
     })
 }
 
-pub(super) fn logging(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Logging> {
+pub(super) fn logging(fields: &mut Fields<'_>, dir: &Path, findings: &mut Findings) -> Option<Logging> {
     let format = fields.read("format", findings, one_of);
     let level = fields.read("level", findings, |node, key, findings| {
         let level = text(node, key, findings)?;
@@ -244,10 +245,11 @@ pub(super) fn logging(fields: &mut Fields<'_>, findings: &mut Findings) -> Optio
             Err(error) => refuse(node, findings, format!("`level` is not a log filter: {error}")),
         }
     });
+    let file = log_file(fields, dir, findings);
     let format = match format? {
         "json" => LogFormat::Json,
         "text" => LogFormat::Text,
         _ => LogFormat::Auto,
     };
-    Some(Logging { format, level: level? })
+    Some(Logging { format, level: level?, file: file? })
 }

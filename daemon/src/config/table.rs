@@ -58,6 +58,10 @@ pub(super) enum Kind {
     Texts,
     Secret,
     Secrets,
+    /// Names of HTTP headers, each with a secret.
+    SecretHeaders,
+    /// A part of a whole, from 0 to 1.
+    Share,
     /// Networks, or the word `github`.
     Allow,
     Networks,
@@ -105,6 +109,7 @@ use super::guards::GUARDS;
 use super::people::{ACCESS, API, LOGIN};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
 use super::schedule::SCHEDULE;
+use super::telemetry::{LOG_FILE, OTLP, TELEMETRY};
 
 pub(super) const fn key(name: &'static str, kind: Kind, presence: Presence, help: &'static str) -> Key {
     Key { name, kind, presence, help }
@@ -145,6 +150,7 @@ pub(super) static ROOT: Section = Section {
         key("login", Kind::Section(&LOGIN), Optional, "How people sign in with GitHub."),
         key("api", Kind::Section(&API), Optional, "How much a key may ask."),
         key("logging", Kind::Section(&LOGGING), Optional, "What is logged, and in which form."),
+        key("telemetry", Kind::Section(&TELEMETRY), Optional, "What is sent to whom about what orchd does."),
         EXTENDS_KEY,
         key(
             "include",
@@ -464,6 +470,7 @@ pub(super) static LOGGING: Section = Section {
             Default("info"),
             "A level (`error`, `warn`, `info`, `debug`, `trace`), or levels by module: `info,orchd::engine=debug`.",
         ),
+        key("file", Kind::Section(&LOG_FILE), Optional, "A file that the log goes to as well."),
     ],
 };
 
@@ -516,7 +523,7 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 26] = [
+pub(super) static SECTIONS: [&Section; 29] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -538,6 +545,9 @@ pub(super) static SECTIONS: [&Section; 26] = [
     &LOGIN,
     &API,
     &LOGGING,
+    &LOG_FILE,
+    &TELEMETRY,
+    &OTLP,
     &RULE,
     &LIMITS,
     &EXTENDED,

@@ -49,6 +49,18 @@ pub(super) fn count(node: &Node, key: &Key, findings: &mut Findings) -> Option<u
     }
 }
 
+/// A part of a whole.
+pub(super) fn share(node: &Node, key: &Key, findings: &mut Findings) -> Option<f64> {
+    let number = match &node.tree {
+        Tree::Scalar(Value::Number(number)) => number.as_f64(),
+        _ => None,
+    };
+    match number.filter(|number| (0.0..=1.0).contains(number)) {
+        Some(number) => Some(number),
+        None => refuse(node, findings, format!("`{}` expects a number from 0 to 1, such as 0.1", key.name)),
+    }
+}
+
 pub(super) fn duration(node: &Node, key: &Key, findings: &mut Findings) -> Option<Duration> {
     let Kind::Duration { least, most } = key.kind else { return None };
     let Some(found) = node.as_text().and_then(parse_duration) else {

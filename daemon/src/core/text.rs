@@ -36,3 +36,24 @@ pub fn shortened(text: &str) -> String {
 pub fn time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
+
+/// `1.5 GB`, `20 MB`.
+pub fn size(bytes: u64) -> String {
+    let (tenths, unit) = match bytes {
+        0..1_000_000_000 => return format!("{} MB", bytes / 1_000_000),
+        1_000_000_000..1_000_000_000_000 => (bytes / 100_000_000, "GB"),
+        _ => (bytes / 100_000_000_000, "TB"),
+    };
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_short() {
+        let shown = [0, 49_999_999, 1_550_000_000, 2_000_000_000_000].map(size);
+        assert_eq!(shown, ["0 MB", "49 MB", "1.5 GB", "2.0 TB"]);
+    }
+}

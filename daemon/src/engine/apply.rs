@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::allowed::{allowance, guarded, rule_of, terms};
 use super::process::{event_from, serde_label};
 use super::turns::{self, Waits};
-use super::{Engine, JobError, commands, guards, installations, rollback};
+use super::{Engine, JobError, commands, guards, installations, rollback, story};
 use crate::actions::{self, Bound, Plan, Reversal, Settled};
 use crate::core::hand::{HandChange, hand_change};
 use crate::core::intent::{Intent, IntentId, Target};
@@ -34,6 +34,7 @@ pub async fn apply(engine: &Engine, job: JobId, id: IntentId) -> Result<(), JobE
     let Some(effect) = engine.db.effect(id).await? else {
         return Err(JobError::Hopeless(format!("effect {id} is no longer stored")));
     };
+    story::met_effect(&effect);
     let outcome = match effect.state {
         EffectState::Planned | EffectState::Waiting | EffectState::Failed | EffectState::Writing => {
             if hold(engine, job, &effect).await? {
@@ -89,19 +90,15 @@ async fn hold(engine: &Engine, job: JobId, effect: &EffectRow) -> Result<bool, J
 fn report(intent: &Intent, delivery_id: Option<&str>, outcome: &EffectOutcome) {
     let state = serde_label(&outcome.state);
     metrics::counter!("orchd_effects_total", "action" => intent.action.clone(), "state" => state.clone()).increment(1);
-    tracing::info!(
-        event_id = %intent.event,
-        delivery_id,
-        repository = %intent.target.repository,
-        target = %intent.target,
-        item = (intent.target.number > 0).then_some(intent.target.number),
-        rule = %intent.rule,
-        action = intent.action,
-        effect_id = %intent.id,
-        state,
-        note = outcome.note.as_deref().unwrap_or_default(),
-        "effect"
-    );
+    story::ended(&state);
+    let note = outcome.note.as_deref();
+    let told = story::in_words(intent, outcome.state, note);
+    match outcome.state {
+        EffectState::Failed | EffectState::Quarantined => {
+            tracing::warn!(delivery_id, outcome = state, note, "{told}");
+        }
+        _ => tracing::info!(delivery_id, outcome = state, note, "{told}"),
+    }
 }
 
 /// What an attempt came to.

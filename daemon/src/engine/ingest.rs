@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::awaited;
 use super::pulse::Pulse;
 use super::sight::Changes;
+use super::story::Arrival;
 use crate::config::live::LiveConfig;
 use crate::core::event::{EventId, EventKind, RepoName};
 use crate::github::heard::Heard;
@@ -111,12 +112,17 @@ impl Ingest {
             self.heard.hear(&repository.name, event.number, &event.event_type);
         }
         self.sights.hear(&event, &self.db).await;
+        let arrival = Arrival::of(&event);
         // Here and not in the task that writes: connections are served in parallel, batches are not.
         let packed = Packed::new(event).map_err(|error| IngestError::Store(Arc::new(error)))?;
         let (answer, answered) = oneshot::channel();
         self.queue.try_send((packed, answer)).map_err(|_| IngestError::Busy)?;
         let gone = || Err(IngestError::Store(Arc::new(StoreError::Unavailable("the daemon is stopping".into()))));
-        answered.await.unwrap_or_else(|_| gone())
+        let ingested = answered.await.unwrap_or_else(|_| gone())?;
+        if let Some(arrival) = arrival {
+            arrival.stored(ingested);
+        }
+        Ok(ingested)
     }
 
     /// What came that tells of a change of who sees what.

@@ -13,6 +13,7 @@
 pub mod apply;
 pub mod audit;
 pub mod backtest;
+pub mod backup;
 mod commands;
 pub mod config_file;
 pub mod guards;
@@ -29,6 +30,7 @@ pub mod schedule;
 pub mod setup;
 pub mod shadow;
 pub mod sight;
+mod story;
 pub mod turns;
 pub mod why;
 pub mod work;

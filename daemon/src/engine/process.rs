@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use tracing::{Instrument as _, Span};
 
-use super::{Engine, JobError, awaited, commands, guards, installations, login, repository_config, turns};
+use super::{Engine, JobError, awaited, commands, guards, installations, login, repository_config, story, turns};
 use crate::config::Config;
-use crate::core::decide::{Decision, Outcome, decide};
+use crate::core::decide::{Decision, Outcome, Verdict, decide};
 use crate::core::event::{Event, EventId, EventKind};
 use crate::core::facts::{FactKind, FactKinds, Facts};
 use crate::core::hand;
@@ -36,7 +37,8 @@ pub async fn process(engine: &Engine, claim: &Claim) -> Result<(), JobError> {
     let mut processed = Vec::with_capacity(jobs.len());
     for job in jobs {
         // An error of a job behind the head is its own: it will meet it when it is claimed, with its own attempts.
-        match decide_job(engine, &config, job, &mut stored).await {
+        let is_head = job.id == claim.job.id;
+        match decide_job(engine, &config, (job, is_head), &mut stored).await {
             Ok(decided) => processed.push(decided),
             Err(error) if processed.is_empty() => return Err(error),
             Err(_) => break,
@@ -87,7 +89,7 @@ fn is_awaited(config: &Config, row: &EventRow) -> bool {
 async fn decide_job(
     engine: &Engine,
     config: &Config,
-    job: &JobRow,
+    (job, is_head): (&JobRow, bool),
     stored: &mut Stored,
 ) -> Result<Processed, JobError> {
     let id = event_of(job).ok_or_else(|| JobError::Hopeless("the job is not about deciding".into()))?;
@@ -103,28 +105,48 @@ async fn decide_job(
         facts: None,
     };
     if is_awaited(config, &row) {
+        // The job that was claimed has its span already; those behind it are other events' stories.
+        let span = if is_head { Span::current() } else { story::of_job(job) };
+        story::met(&span, job, &row);
         let event = event_from(&row, stored.payloads.remove(&id))?;
-        installations::follow(engine, &event).await?;
-        login::follow(engine, &event).await?;
-        processed.cause = guards::cause_of(engine, &event).await?;
-        turns::hear(engine, config, &event).await?;
-        let own = repository_config::rules_of(engine, config, &event).await?;
-        let check = repository_config::check_rules(config, event.repository.as_ref());
-        let told = commands::hear(engine, config, &event).await?;
-        processed.config_revision.push_str(&own.revision());
-        let (decisions, facts) =
-            decide_with_facts(engine, &[&config.rules, &own.rules, &check, &told.rules], &event).await?;
-        (processed.decisions, processed.facts) = (decisions, facts.beside(&event));
-        told.complete(&mut processed.decisions);
-        commands::call_off(engine, &event, &processed.decisions).await?;
-        processed.hand_changes = commands::hands_of(&event, &processed.decisions);
-        processed.hand_changes.extend(hand::merge_change(&event));
-        if let Some(change) = hand::hand_change(&event) {
-            processed.decisions.extend(guards::person::wins(engine, &event, &change).await?);
-            processed.hand_changes.push(change);
-        }
+        judge(engine, config, &event, &mut processed).instrument(span).await?;
     }
     Ok(processed)
+}
+
+/// What there is to decide about an event, and what it tells beside that.
+async fn judge(engine: &Engine, config: &Config, event: &Event, processed: &mut Processed) -> Result<(), JobError> {
+    installations::follow(engine, event).await?;
+    login::follow(engine, event).await?;
+    processed.cause = guards::cause_of(engine, event).await?;
+    turns::hear(engine, config, event).await?;
+    let own = repository_config::rules_of(engine, config, event).await?;
+    let check = repository_config::check_rules(config, event.repository.as_ref());
+    let told = commands::hear(engine, config, event).await?;
+    processed.config_revision.push_str(&own.revision());
+    let (decisions, facts) =
+        decide_with_facts(engine, &[&config.rules, &own.rules, &check, &told.rules], event).await?;
+    (processed.decisions, processed.facts) = (decisions, facts.beside(event));
+    told.complete(&mut processed.decisions);
+    commands::call_off(engine, event, &processed.decisions).await?;
+    processed.hand_changes = commands::hands_of(event, &processed.decisions);
+    processed.hand_changes.extend(hand::merge_change(event));
+    if let Some(change) = hand::hand_change(event) {
+        processed.decisions.extend(guards::person::wins(engine, event, &change).await?);
+        processed.hand_changes.push(change);
+    }
+    tell_matches(&processed.decisions);
+    Ok(())
+}
+
+/// At debug: what comes of a match is told when it is done.
+fn tell_matches(decisions: &[Decision]) {
+    let matched = || decisions.iter().filter(|decision| decision.verdict == Verdict::Matched);
+    for Decision { rule, mode, intents, .. } in matched() {
+        let (actions, mode) = (intents.len(), serde_label(mode));
+        tracing::debug!(rule = rule.as_str(), actions, mode, "rule `{rule}` matched");
+    }
+    story::ended(if matched().next().is_some() { "matched" } else { "not_matched" });
 }
 
 pub(super) fn event_from(row: &EventRow, payload: Option<Bytes>) -> Result<Event, JobError> {

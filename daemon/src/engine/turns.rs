@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::process::event_from;
-use super::{Engine, JobError};
+use super::{Engine, JobError, story};
 use crate::actions::{self, Bound, Plan};
 use crate::config::Config;
 use crate::core::event::{Event, EventKind};
@@ -138,16 +138,14 @@ pub(super) async fn wait(
     let Waits { line, wait, is_ready } = waits;
     let waiting = Waiting { owner: &engine.owner, job, intent, line, wait, is_ready: *is_ready };
     engine.db.enter_queue(&waiting, now).await?;
-    tracing::info!(
-        event_id = %intent.event,
-        repository = %intent.target.repository,
-        item = intent.target.number,
-        rule = %intent.rule,
-        action = intent.action,
-        effect_id = %intent.id,
-        reason = wait.reason,
-        "effect waits"
-    );
+    story::ended("waiting");
+    let (told, reason) = (story::in_words(intent, EffectState::Waiting, Some(&wait.reason)), &wait.reason);
+    // It is looked at again and again, and mostly waits for the same as before.
+    if effect.state == EffectState::Waiting && effect.note.as_ref() == Some(reason) {
+        tracing::debug!(outcome = "waiting", note = reason, "{told}");
+    } else {
+        tracing::info!(outcome = "waiting", note = reason, "{told}");
+    }
     if wait.again.is_zero() {
         engine.db.look_at_due_merges(now).await?;
     }

@@ -9,11 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::pulse::Pulse;
-use super::{Engine, JobError, apply, process};
+use super::{Engine, JobError, apply, process, story};
 use crate::config::Queue;
 use crate::store::StoreError;
+use crate::store::guards::Guard;
 use crate::store::jobs::{Claim, JobId, JobRow, Terms, Work};
 
 /// Queued events behind a claimed one that are decided on with it when nothing has to be carried out in between.
@@ -35,6 +37,7 @@ type Running = Arc<Mutex<HashMap<JobId, CancellationToken>>>;
 /// Runs jobs until told to stop; returns when what was running has finished or was given back. `pulse` tells others that it
 /// moves.
 pub async fn run(engine: Engine, pulse: Pulse, stop: CancellationToken) {
+    begin_counting();
     let running: Running = Arc::default();
     let heartbeat = tokio::spawn(keep_leases(engine.clone(), Arc::clone(&running)));
     let mut jobs = JoinSet::new();
@@ -108,13 +111,15 @@ fn start(engine: &Engine, running: &Running, jobs: &mut JoinSet<()>, claim: Clai
     let engine = engine.clone();
     let lost = CancellationToken::new();
     let held = Held::new(running, claim.job.id, lost.clone());
-    jobs.spawn(async move {
+    let span = story::of_job(&claim.job);
+    let run = async move {
         tokio::select! {
             () = run_claim(&engine, claim) => {}
-            () = lost.cancelled() => tracing::warn!(job_id = %held.job.0, "lease lost: another daemon has the job now"),
+            () = lost.cancelled() => tracing::warn!("lease lost: another daemon has the job now"),
         }
         drop(held);
-    });
+    };
+    jobs.spawn(run.instrument(span));
 }
 
 /// A job this process runs. Dropped also when the job panics, so that its lease is no longer renewed and it comes back.
@@ -162,6 +167,18 @@ async fn sleep_or_stop(pause: Duration, stop: &CancellationToken) {
     }
 }
 
+/// Each counter is there from the start: of one that begins with its first count no rate tells that count.
+fn begin_counting() {
+    for kind in ["process", "apply"] {
+        for outcome in ["done", "waits", "retried", "dead", "lease_lost"] {
+            metrics::counter!("orchd_jobs_total", "kind" => kind, "outcome" => outcome).increment(0);
+        }
+    }
+    for guard in [Guard::Depth, Guard::FlipFlop] {
+        metrics::counter!("orchd_guards_tripped_total", "guard" => process::serde_label(&guard)).increment(0);
+    }
+}
+
 async fn run_claim(engine: &Engine, claim: Claim) {
     let job = claim.job.clone();
     let result = match job.work {
@@ -174,7 +191,11 @@ async fn run_claim(engine: &Engine, claim: Claim) {
     };
     let outcome = match &result {
         Ok(()) => "done",
-        Err(error) => settle_failure(engine, &job, error).await,
+        Err(error) => {
+            let outcome = settle_failure(engine, &job, error).await;
+            story::ended(outcome);
+            outcome
+        }
     };
     let kind = match job.work {
         Work::Process { .. } => "process",
@@ -201,33 +222,40 @@ async fn settle_failure(engine: &Engine, job: &JobRow, error: &JobError) -> &'st
     };
     match error {
         // Nothing went wrong with the job, and whole queues may wait: who makes them wait has said so, once.
-        JobError::Wait { .. } => tracing::debug!(job_id = %job.id.0, repository = job.lane, reason = text, "job waits"),
+        JobError::Wait { .. } => tracing::debug!(reason = text, "job waits"),
         _ => report(engine, job, outcome, &text).await,
     }
     if let Err(error) = stored {
-        tracing::error!(job_id = %job.id.0, %error, "the failure could not be stored; the job comes back when its lease ends");
+        tracing::error!(%error, "the failure could not be stored; the job comes back when its lease ends");
     }
     outcome
 }
 
 async fn report(engine: &Engine, job: &JobRow, outcome: &str, error: &str) {
-    let (event, intent) = match job.work {
+    let (event, effect) = match job.work {
         Work::Process { event } => (event, None),
         Work::Apply { event, intent } => (event, engine.db.effect(intent).await.ok().flatten()),
     };
     let delivery_id = engine.delivery_of(event).await;
-    tracing::warn!(
-        job_id = %job.id.0,
-        event_id = %event,
-        delivery_id,
-        // A lane is a repository, or `-` for events without one.
-        repository = job.lane,
-        rule = intent.as_ref().map(|effect| effect.intent.rule.as_str()),
-        attempt = job.attempts,
-        outcome,
-        error,
-        "job failed"
-    );
+    let attempt = job.attempts;
+    let intent = effect.as_ref().map(|effect| &effect.intent);
+    // A job that took the process down each time was not begun once more, which would have told of its effect.
+    if let Some(effect) = effect.as_ref().filter(|_| job.attempts > job.max_attempts) {
+        story::met_effect(effect);
+    }
+    let failed = story::failed_in_words(intent, event);
+    if outcome == "dead" {
+        let id = job.id.0;
+        tracing::error!(
+            delivery_id,
+            attempt,
+            outcome,
+            error,
+            "{failed} and is a dead letter (`orchd jobs retry {id}`): {error}"
+        );
+    } else {
+        tracing::warn!(delivery_id, attempt, outcome, error, "{failed} ({outcome}): {error}");
+    }
 }
 
 /// Exponential, capped, with jitter (half to all of it) so that lanes that failed together do not come back together.

@@ -17,6 +17,10 @@ use crate::core::event::InstallationId;
 
 /// The version of GitHub's REST API that orchd was written against (docs.github.com, "API versions").
 const API_VERSION: &str = "2022-11-28";
+
+/// What `x-ratelimit-resource` says of the requests that orchd sends (docs.github.com, "Rate limits for the REST API").
+const QUOTAS: [&str; 3] = ["core", "search", "graphql"];
+
 const USER_AGENT: &str = concat!("orchd/", env!("CARGO_PKG_VERSION"));
 
 /// Whose quota a request uses: travels with the request for the metrics.
@@ -69,13 +73,16 @@ where
         let endpoint = path::class(request.uri().path());
         let quota_of = request.extensions().get::<QuotaOf>().and_then(|of| of.0);
         let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-        let span = tracing::debug_span!("github", %method, path = request.uri().path(), request_id = id);
+        let span = tracing::debug_span!(
+            "github", %method, path = request.uri().path(), endpoint, request_id = id, status = tracing::field::Empty
+        );
         let start = Instant::now();
         let sent = self.inner.call(request);
         let measured = async move {
             let result = sent.await;
             let status = result.as_ref().map_or_else(|_| "none".to_owned(), |a| a.status().as_u16().to_string());
-            tracing::debug!(%status, elapsed_ms = start.elapsed().as_millis(), "answered");
+            tracing::Span::current().record("status", status.as_str());
+            tracing::debug!(elapsed_ms = start.elapsed().as_millis(), "answered");
             metrics::histogram!("orchd_github_request_seconds", "method" => method.clone(), "endpoint" => endpoint.clone())
                 .record(start.elapsed());
             metrics::counter!(
@@ -91,11 +98,20 @@ where
     }
 }
 
+/// Of an installation; `none` is everybody else, whose quotas mix.
 fn note_quota(of: Option<InstallationId>, headers: &HeaderMap) {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(remaining) = text("x-ratelimit-remaining").and_then(|count| count.parse::<u32>().ok()) else { return };
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
+    let Some(remaining) = number("x-ratelimit-remaining") else { return };
     let installation = of.map_or_else(|| "none".to_owned(), |id| id.to_string());
-    let resource = text("x-ratelimit-resource").unwrap_or("core").to_owned();
-    metrics::gauge!("orchd_github_quota_remaining", "installation" => installation, "resource" => resource)
-        .set(f64::from(remaining));
+    let named = headers.get("x-ratelimit-resource").and_then(|name| name.to_str().ok()).unwrap_or("core");
+    // GitHub has some more, and what stands between may write what it likes.
+    let resource = QUOTAS.iter().copied().find(|known| *known == named).unwrap_or("other");
+    let labels = [("installation", installation), ("resource", resource.to_owned())];
+    metrics::gauge!("orchd_github_quota_remaining", &labels).set(f64::from(remaining));
+    if let Some(limit) = number("x-ratelimit-limit") {
+        metrics::gauge!("orchd_github_quota_limit", &labels).set(f64::from(limit));
+    }
+    if let Some(reset) = number("x-ratelimit-reset") {
+        metrics::gauge!("orchd_github_quota_reset_timestamp_seconds", &labels).set(f64::from(reset));
+    }
 }

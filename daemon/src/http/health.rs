@@ -150,8 +150,8 @@ pub(super) async fn report(app: &App, whole: bool) -> Result<Health, HttpError> 
         config.error = config.error.map(|_| "the config on disk is refused; `orchd status` says why".to_owned());
         config.held = config.held.map(|held| Hold { rules: Vec::new(), ..held });
     }
-    let directory = database_directory(&app.config());
-    let disk = tokio::task::spawn_blocking(move || Disk::of(free_bytes(&directory)))
+    let running = app.config();
+    let disk = tokio::task::spawn_blocking(move || Disk::of(free_space(&running)))
         .await
         .map_err(|error| HttpError::Internal { cause: error.to_string() })?;
 
@@ -238,6 +238,11 @@ impl Disk {
         };
         Self { status, free_bytes }
     }
+}
+
+/// Free bytes where the database lies. Asks the file system, which may take its time.
+pub(super) fn free_space(config: &Config) -> Option<u64> {
+    free_bytes(&database_directory(config))
 }
 
 /// Where the SQLite file lies; with PostgreSQL, where large payloads do.

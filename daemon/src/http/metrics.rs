@@ -1,22 +1,28 @@
 //! `GET /metrics`: Prometheus text. Every label has a bounded set of values.
 
-use std::fmt::Write as _;
+mod process;
+mod text;
+mod words;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use ::metrics::{Counter, Histogram};
+use chrono::{DateTime, Utc};
 use http::StatusCode;
 use http::header::HeaderValue;
 use warp::Filter;
 use warp::reply::Response;
 
-use super::event_names;
+use self::process::Usage;
+use self::text::Text;
 use super::routes::{Routes, with};
-use super::{App, reply};
-use crate::store::installations::InstallationCount;
-use crate::store::jobs::QueueDepth;
+use super::{App, event_names, health, reply};
 
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// A file system that does not answer must not hold up everything else.
+const MACHINE_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,17 +55,25 @@ const OUTCOME_LABELS: [&str; 11] = [
     "failed",
 ];
 
-/// `orchd_events_total` and `orchd_ingest_seconds`. Handles are looked up once: on the webhook's path the registry's
-/// hashing would cost more than the counting.
+/// `orchd_events_total`, `orchd_deliveries_total` and `orchd_ingest_seconds`. Handles are looked up once: on the webhook's
+/// path the registry's hashing would cost more than the counting.
 pub(super) struct EventCounters {
+    /// Without the event, each of them there from the start: of a counter that begins with its first count no rate tells
+    /// that count, and an alert would miss it.
+    outcomes: Vec<Counter>,
     cells: Vec<[OnceLock<Counter>; OUTCOME_LABELS.len()]>,
     seconds: Histogram,
 }
 
 impl EventCounters {
     pub(super) fn new() -> Self {
-        describe();
+        words::describe();
+        ::metrics::counter!("orchd_sign_in_failures_total").increment(0);
+        let outcome = |word: &&'static str| ::metrics::counter!("orchd_deliveries_total", "outcome" => *word);
+        let outcomes: Vec<Counter> = OUTCOME_LABELS.iter().map(outcome).collect();
+        outcomes.iter().for_each(|counter| counter.increment(0));
         Self {
+            outcomes,
             cells: (0..=crate::core::event_names::EVENTS.len()).map(|_| Default::default()).collect(),
             seconds: ::metrics::histogram!("orchd_ingest_seconds"),
         }
@@ -67,6 +81,9 @@ impl EventCounters {
 
     /// Counts a delivery, by the name in its header.
     pub(super) fn count(&self, event_name: &[u8], outcome: Outcome, took: Duration) {
+        if let Some(counter) = self.outcomes.get(outcome as usize) {
+            counter.increment(1);
+        }
         let event = event_names::position(event_name);
         if let Some(cell) = self.cells.get(event).and_then(|row| row.get(outcome as usize)) {
             cell.get_or_init(|| {
@@ -79,16 +96,6 @@ impl EventCounters {
     }
 }
 
-fn describe() {
-    ::metrics::describe_counter!("orchd_events_total", "Deliveries by event and by what became of them");
-    ::metrics::describe_counter!("orchd_guards_tripped_total", "Breakers that tripped, by what tripped them");
-    ::metrics::describe_counter!(
-        "orchd_sign_in_failures_total",
-        "People who came back from GitHub and were not signed in"
-    );
-    ::metrics::describe_histogram!("orchd_ingest_seconds", "From a delivery's headers to its answer");
-}
-
 pub(super) fn routes(app: &App) -> Routes {
     warp::path!("metrics").and(warp::get()).and(with(app)).then(scrape).boxed()
 }
@@ -97,76 +104,67 @@ async fn scrape(app: App) -> Response {
     reply::with_type(StatusCode::OK, PROMETHEUS_TEXT, render(&app).await.into())
 }
 
-/// Everything that is measured, as Prometheus' text.
+/// Everything that is measured, as Prometheus' text. The store is asked everything at once, and may be silent.
 pub(super) async fn render(app: &App) -> String {
-    let depth = app.queue_depth().await.ok();
-    let mut text = app.metrics.render();
-    if let Some(count) = app.installations().await {
-        push_installations(&mut text, count);
-    }
-    if let Some(tripped) = app.tripped().await {
-        text.push_str("# HELP orchd_guards_tripped Breakers that are tripped now\n# TYPE orchd_guards_tripped gauge\n");
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "orchd_guards_tripped {tripped}");
-    }
-    if let Some(depth) = &depth {
-        push_queue(&mut text, depth, chrono::Utc::now());
-    }
-    push_info(&mut text, app, depth.is_some());
-    text
-}
-
-pub(super) fn age_seconds(then: chrono::DateTime<chrono::Utc>, now: chrono::DateTime<chrono::Utc>) -> f64 {
-    (now - then).as_seconds_f64().max(0.0)
-}
-
-/// By hand, because a recorder would go on telling the last numbers while the store does not answer.
-fn push_queue(text: &mut String, depth: &QueueDepth, now: chrono::DateTime<chrono::Utc>) {
-    let states = [
-        ("queued", depth.queued, depth.oldest_queued),
-        ("running", depth.running, depth.oldest_running),
-        ("dead", depth.dead, depth.oldest_dead),
-    ];
-    text.push_str("# HELP orchd_queue_jobs Jobs by state\n# TYPE orchd_queue_jobs gauge\n");
-    // Writing to a String cannot fail.
-    for (state, jobs, _) in states {
-        let _ = writeln!(text, "orchd_queue_jobs{{state=\"{state}\"}} {jobs}");
-    }
-    text.push_str("# HELP orchd_queue_oldest_seconds Age of the oldest job by state; 0 when there is none\n");
-    text.push_str("# TYPE orchd_queue_oldest_seconds gauge\n");
-    for (state, _, oldest) in states {
-        let age = oldest.map_or(0.0, |oldest| age_seconds(oldest, now));
-        let _ = writeln!(text, "orchd_queue_oldest_seconds{{state=\"{state}\"}} {age}");
-    }
-}
-
-fn push_installations(text: &mut String, count: InstallationCount) {
-    text.push_str("# HELP orchd_installations Installations of the App by state\n# TYPE orchd_installations gauge\n");
-    for (state, number) in [("active", count.active), ("suspended", count.suspended), ("deleted", count.deleted)] {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "orchd_installations{{state=\"{state}\"}} {number}");
-    }
-}
-
-/// What is true at this moment only: written by hand, because a recorder would keep every revision there ever was.
-fn push_info(text: &mut String, app: &App, store_is_up: bool) {
-    let live = app.config.status();
-    let (version, revision) = (env!("CARGO_PKG_VERSION"), &live.revision.hash);
-    // Writing to a String cannot fail.
-    let _ = write!(
-        text,
-        "# HELP orchd_info The running version and config revision\n# TYPE orchd_info gauge\n\
-         orchd_info{{version=\"{version}\",config_revision=\"{revision}\"}} 1\n\
-         # HELP orchd_config_error 1 while the config on disk is refused and an older one runs\n\
-         # TYPE orchd_config_error gauge\norchd_config_error {}\n\
-         # HELP orchd_config_held 1 while the config on disk waits for a person and an older one runs\n\
-         # TYPE orchd_config_held gauge\norchd_config_held {}\n\
-         # HELP orchd_config_loaded_timestamp_seconds When the running config was loaded\n\
-         # TYPE orchd_config_loaded_timestamp_seconds gauge\norchd_config_loaded_timestamp_seconds {}\n\
-         # HELP orchd_store_up 1 when the store answers\n# TYPE orchd_store_up gauge\norchd_store_up {}\n",
-        u8::from(live.refused.is_some()),
-        u8::from(live.held.is_some()),
-        live.revision.loaded_at.timestamp(),
-        u8::from(store_is_up),
+    let (depth, installations, tripped, work) =
+        tokio::join!(app.queue_depth(), app.installations(), app.tripped(), app.work());
+    let machine = tokio::time::timeout(
+        MACHINE_ANSWERS_WITHIN,
+        tokio::task::spawn_blocking({
+            let config = app.config();
+            move || (health::free_space(&config), Usage::read())
+        }),
     );
+    let (free, usage) = machine.await.ok().and_then(Result::ok).unwrap_or_default();
+
+    let mut text = Text(app.metrics.render());
+    if let Some(count) = installations {
+        text.installations(count);
+    }
+    if let Some(tripped) = tripped {
+        text.gauge("orchd_guards_tripped", "Breakers that are tripped now", tripped);
+    }
+    if let Ok(depth) = &depth {
+        text.queue(depth, Utc::now());
+    }
+    if let Some(work) = work {
+        text.gauge("orchd_queue_lanes", "Lanes (repositories) in which jobs wait or run", work.lanes);
+        push_recovery(&mut text, app, work.compared_until);
+    }
+    text.troubles(&app.github.load().troubles());
+    text.gauge(
+        "orchd_live_readers",
+        "Browsers and scripts that are told what happens as it happens",
+        app.feed().readers(),
+    );
+    if let Some(free) = free {
+        text.gauge(
+            "orchd_disk_free_bytes",
+            "Free space where the database lies; with PostgreSQL, where large payloads do",
+            free,
+        );
+    }
+    text.info(app, depth.is_ok());
+    let started = app.started_at.timestamp();
+    text.gauge("process_start_time_seconds", "When the daemon started", started);
+    if let Some(usage) = usage {
+        usage.write(&mut text);
+    }
+    text.0
+}
+
+/// Only where recovery runs by itself: elsewhere nobody compares, and nothing is late.
+fn push_recovery(text: &mut Text, app: &App, compared_until: Option<DateTime<Utc>>) {
+    let Some(every) = app.config().recovery.every.filter(|_| app.github.load().has_app()) else { return };
+    let until = compared_until.unwrap_or(app.started_at).timestamp();
+    text.gauge(
+        "orchd_recovery_compared_until_timestamp_seconds",
+        "Up to when what GitHub delivered was compared with what is stored; before the first time, when the daemon started",
+        until,
+    );
+    text.gauge("orchd_recovery_every_seconds", "How often GitHub's list is looked through", every.as_secs());
+}
+
+pub(super) fn age_seconds(then: DateTime<Utc>, now: DateTime<Utc>) -> f64 {
+    (now - then).as_seconds_f64().max(0.0)
 }

@@ -26,6 +26,7 @@ pub mod listen;
 pub mod live;
 mod login;
 mod metrics;
+mod moment;
 mod page;
 mod pages;
 mod person;
@@ -60,6 +61,7 @@ use crate::engine::sight::Sights;
 use crate::github::client::GitHub;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
+use crate::store::recovery::Scope;
 use crate::store::{Db, StoreError};
 
 pub use self::health::{DISK_FAILING, DISK_WARNING};
@@ -71,6 +73,7 @@ use self::hours::Hours;
 use self::limits::Limits;
 use self::live::Feed;
 use self::metrics::EventCounters;
+use self::moment::Moment;
 
 /// What handlers need.
 pub struct Site {
@@ -119,8 +122,18 @@ struct Shared {
     hours: Hours,
     desk: Desk,
     depth: Mutex<Option<(Instant, Depth)>>,
-    installations: Mutex<Option<(Instant, Option<InstallationCount>)>>,
-    tripped: Mutex<Option<(Instant, Option<u64>)>>,
+    installations: Moment<InstallationCount>,
+    tripped: Moment<u64>,
+    work: Moment<WorkAhead>,
+}
+
+/// What there is to do.
+#[derive(Clone, Copy, Debug)]
+struct WorkAhead {
+    /// In which jobs wait or run.
+    lanes: u64,
+    /// How far recovery has looked; `None`: not yet.
+    compared_until: Option<DateTime<Utc>>,
 }
 
 /// How deep the queue is, or why that is not known.
@@ -145,7 +158,7 @@ impl App {
     pub fn new(site: Site) -> Self {
         let (events, large) = (EventCounters::new(), LargeBodies::new());
         let desk = Desk::default();
-        let (depth, installations, tripped) = Default::default();
+        let (depth, installations, tripped, work) = Default::default();
         let backtest = Arc::new(Semaphore::new(1));
         let config = site.config.current();
         let (limits, failures) = (Limits::new(&config.api), Failures::new(config.login.failures_a_minute));
@@ -167,6 +180,7 @@ impl App {
             depth,
             installations,
             tripped,
+            work,
         }))
     }
 
@@ -250,26 +264,25 @@ impl App {
 impl App {
     /// As [`App::queue_depth`]; `None`: the store does not say.
     async fn installations(&self) -> Option<InstallationCount> {
-        let mut known = self.0.installations.lock().await;
-        if let Some((_, count)) = known.as_ref().filter(|(at, _)| at.elapsed() < DEPTH_SERVES_FOR) {
-            return *count;
-        }
-        let asked = tokio::time::timeout(STORE_ANSWERS_WITHIN, self.db.count_installations()).await;
-        let count = asked.ok().and_then(Result::ok);
-        *known = Some((Instant::now(), count));
-        count
+        self.0.installations.of(self.db.count_installations()).await
     }
 
     /// Breakers that are tripped, likewise.
     async fn tripped(&self) -> Option<u64> {
-        let mut known = self.0.tripped.lock().await;
-        if let Some((_, count)) = known.as_ref().filter(|(at, _)| at.elapsed() < DEPTH_SERVES_FOR) {
-            return *count;
-        }
-        let asked = tokio::time::timeout(STORE_ANSWERS_WITHIN, self.db.count_tripped(Utc::now())).await;
-        let count = asked.ok().and_then(Result::ok);
-        *known = Some((Instant::now(), count));
-        count
+        self.0.tripped.of(self.db.count_tripped(Utc::now())).await
+    }
+
+    /// What of the work to do only metrics tell, likewise.
+    async fn work(&self) -> Option<WorkAhead> {
+        let db = &self.db;
+        let ask = async || {
+            let compared = db.recovery_progress(&Scope::Deliveries).await?;
+            Ok(WorkAhead {
+                lanes: db.count_lanes().await?,
+                compared_until: compared.map(|progress| progress.seen_until),
+            })
+        };
+        self.0.work.of(ask()).await
     }
 }
 

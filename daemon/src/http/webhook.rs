@@ -12,6 +12,7 @@ use chrono::Utc;
 use futures_util::Stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use tracing::Instrument as _;
 use warp::Filter;
 use warp::reply::Response;
 
@@ -25,6 +26,7 @@ use super::{App, body, reply};
 use crate::engine::ingest::{IngestError, new_event};
 use crate::github::webhook::{self, Encoding, Headers, Signature};
 use crate::store::events::{IngestStatus, Ingested, NewEvent, Source};
+use crate::telemetry::trace::{self, Step};
 
 /// From this size on, hashing and reading a body would hold up other requests: it goes to a thread of its own.
 const LARGE_BODY: usize = 1024 * 1024;
@@ -55,26 +57,38 @@ where
     app.events().count(event_name, outcome_of(&taken), began.elapsed());
     match taken {
         Ok(ingested) => {
-            tracing::debug!(
-                request_id = arrival.as_ref().map(|arrival| arrival.request_id.as_str()),
-                delivery_id = headers.get("x-github-delivery").and_then(|id| id.to_str().ok()),
-                event_id = %ingested.id,
-                status = ?ingested.status,
-                "a delivery was stored"
-            );
+            record(arrival.as_ref(), &headers, ingested, began);
             accepted(ingested)
         }
         Err(error) => error.into_response(),
     }
 }
 
-/// 202. What was requeued answers "accepted": it will be processed.
-fn accepted(ingested: Ingested) -> Response {
-    let status = match ingested.status {
+/// The root of the event's trace, where traces are sent: from the request's head to the commit.
+fn record(arrival: Option<&Arrival>, headers: &HeaderMap, ingested: Ingested, began: Instant) {
+    if !trace::is_on() {
+        return;
+    }
+    let is_root = ingested.status == IngestStatus::Accepted;
+    let step = Step { name: "webhook", event: ingested.id, is_root, took: began.elapsed() };
+    step.record([
+        ("delivery_id", headers.get("x-github-delivery").and_then(|id| id.to_str().ok())),
+        ("request_id", arrival.map(|arrival| arrival.request_id.as_str())),
+        ("event", headers.get("x-github-event").and_then(|name| name.to_str().ok())),
+        ("outcome", Some(status_of(ingested))),
+    ]);
+}
+
+/// What was requeued is "accepted": it will be processed.
+fn status_of(ingested: Ingested) -> &'static str {
+    match ingested.status {
         IngestStatus::Accepted | IngestStatus::Requeued => "accepted",
         IngestStatus::Duplicate => "duplicate",
-    };
-    let body = format!(r#"{{"event_id":"{}","status":"{status}"}}"#, ingested.id);
+    }
+}
+
+fn accepted(ingested: Ingested) -> Response {
+    let body = format!(r#"{{"event_id":"{}","status":"{}"}}"#, ingested.id, status_of(ingested));
     reply::json_bytes(StatusCode::ACCEPTED, body)
 }
 
@@ -106,7 +120,9 @@ where
             .await
             .map_err(|error| HttpError::Internal { cause: format!("reading a large delivery failed: {error}") })??
     };
-    Ok(app.ingest.submit(event).await?)
+    // Lines of the store about it carry the request's id.
+    let span = tracing::debug_span!("webhook", request_id = arrival.map(|arrival| arrival.request_id.as_str()));
+    Ok(app.ingest.submit(event).instrument(span).await?)
 }
 
 fn check_address(

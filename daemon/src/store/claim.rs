@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::audit::append;
-use super::columns::{Micros, clean};
+use super::columns::{Micros, clean, unsigned};
 use super::dialect::{Bulk, Tx};
 use super::error::is_collision;
 use super::jobs::{COLUMNS, Claim, JobId, JobRow, JobSql, Terms, Work, work};
@@ -78,6 +78,17 @@ impl Db {
             claims.push(Claim { job, following });
         }
         Ok(claims)
+    }
+
+    /// Lanes in which jobs wait or run.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn count_lanes(&self) -> Result<u64, StoreError> {
+        // jobs_active, one jump a lane.
+        let sql = format!("{HEADS} SELECT COUNT(lanes.lane) FROM lanes");
+        let count: i64 = on_db!(self, conn => sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(conn).await)?;
+        unsigned("count", count)
     }
 
     async fn try_claim(

@@ -30,6 +30,11 @@ pub enum OpenError {
     Files(PathBuf, std::io::Error),
     #[error("the database could not be brought to this version's tables: {0}")]
     Migration(String),
+    #[error(
+        "a restore was interrupted, and {0} is what it left: run orchd restore --replace again, or put the old files back \
+         under their names and remove it"
+    )]
+    HalfRestored(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

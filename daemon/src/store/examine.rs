@@ -5,13 +5,13 @@ use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
 
 use super::StoreError;
 use super::open::{POSTGRES_TABLES, SQLITE_TABLES};
+use super::schema::{self, Schema};
 
 /// How long a daemon's write is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -85,17 +85,11 @@ pub async fn examine(url: &SecretString) -> Result<Examined, StoreError> {
 }
 
 async fn examine_sqlite(connection: &mut SqliteConnection) -> Result<Examined, StoreError> {
-    // Index: none; SQLite's own list of tables is short.
-    let has_steps = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'";
-    let (has_steps,): (i64,) = sqlx::query_as(has_steps).fetch_one(&mut *connection).await?;
-    let steps = match has_steps {
-        0 => None,
-        _ => Some(sqlx::query_as(STEPS_TAKEN).fetch_all(&mut *connection).await?),
-    };
+    let schema = schema::of_sqlite(connection, &SQLITE_TABLES).await?;
     // Takes the lock of writers, and changes nothing.
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     sqlx::query("ROLLBACK").execute(&mut *connection).await?;
-    Ok(Examined::Present { tables: judge(&SQLITE_TABLES, steps), soundness: soundness(connection).await? })
+    Ok(Examined::Present { tables: judge(&schema), soundness: soundness(connection).await? })
 }
 
 async fn soundness(connection: &mut SqliteConnection) -> Result<Soundness, StoreError> {
@@ -112,36 +106,23 @@ async fn soundness(connection: &mut SqliteConnection) -> Result<Soundness, Store
 }
 
 async fn examine_postgres(connection: &mut PgConnection) -> Result<Examined, StoreError> {
-    // Index: none; a name is looked up in the catalogue.
-    let has_steps = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
-    let (has_steps,): (bool,) = sqlx::query_as(has_steps).fetch_one(&mut *connection).await?;
-    if !has_steps {
-        return Ok(Examined::Present { tables: Tables::None, soundness: Soundness::NotAsked });
+    let schema = schema::of_postgres(connection, &POSTGRES_TABLES).await?;
+    if schema.has.is_some() {
+        // Refused where nothing may be written, as on a standby; it finds no row, and is taken back all the same.
+        let mut nothing = connection.begin().await?;
+        sqlx::query("DELETE FROM _sqlx_migrations WHERE false").execute(&mut *nothing).await?;
+        nothing.rollback().await?;
     }
-    let steps = sqlx::query_as(STEPS_TAKEN).fetch_all(&mut *connection).await?;
-    // Refused where nothing may be written, as on a standby; it finds no row, and is taken back all the same.
-    let mut nothing = connection.begin().await?;
-    sqlx::query("DELETE FROM _sqlx_migrations WHERE false").execute(&mut *nothing).await?;
-    nothing.rollback().await?;
-    Ok(Examined::Present { tables: judge(&POSTGRES_TABLES, Some(steps)), soundness: Soundness::NotAsked })
+    Ok(Examined::Present { tables: judge(&schema), soundness: Soundness::NotAsked })
 }
 
-/// Index: the primary key; the table has a row for each step there ever was.
-const STEPS_TAKEN: &str = "SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version";
-
-type Step = (i64, bool, Vec<u8>);
-
-fn judge(ours: &Migrator, taken: Option<Vec<Step>>) -> Tables {
-    let Some(taken) = taken else { return Tables::None };
-    for (version, success, checksum) in &taken {
-        match ours.iter().find(|step| step.version == *version) {
-            None => return Tables::Newer(*version),
-            Some(step) if !success || step.checksum[..] != checksum[..] => return Tables::Other(*version),
-            Some(_) => {}
-        }
-    }
-    match ours.iter().count().saturating_sub(taken.len()) {
-        0 => Tables::Current,
-        left => Tables::Behind(left),
+fn judge(schema: &Schema) -> Tables {
+    let other = || schema.differing.first().or_else(|| schema.unfinished.first());
+    match (schema.has, schema.newer.first(), other(), schema.pending.len()) {
+        (None, ..) => Tables::None,
+        (_, Some(&version), ..) => Tables::Newer(version),
+        (_, _, Some(&version), _) => Tables::Other(version),
+        (.., 0) => Tables::Current,
+        (.., left) => Tables::Behind(left),
     }
 }

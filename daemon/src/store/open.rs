@@ -1,7 +1,7 @@
 //! Opening: the lock, the file, the pools, the migrations, the dictionaries.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) static SQLITE_TABLES: Migrator = sqlx::migrate!("../migrations/sqlite
 pub(super) static POSTGRES_TABLES: Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// How long a statement waits for a connection or a lock before the store counts as unavailable.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Db {
     /// Opens the database, creates it (SQLite: the file, mode 0600) and brings its tables to this version.
@@ -60,6 +60,7 @@ async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
     let options = SqliteConnectOptions::from_str(url).map_err(|error| OpenError::BadUrl(error.to_string()))?;
     let path = options.get_filename().to_owned();
     let lock = lock(&path)?;
+    refuse_half_restored(&path)?;
     let owned = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     owned.map_err(|error| OpenError::Files(path.clone(), error))?;
     let options = options
@@ -88,13 +89,32 @@ async fn open_sqlite(url: &str) -> Result<(Pools, File), OpenError> {
     Ok((Pools::Sqlite { read, write }, lock))
 }
 
-/// The lock file beside the database, held by an open file handle: the kernel frees it however the process ends.
-fn lock(database: &Path) -> Result<File, OpenError> {
+/// A name beside the database's, with something behind it.
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
+    name.push(ending);
+    name.into()
+}
+
+/// What a restore leaves beside the database while it puts the old one aside and the new one in its place.
+pub(super) const RESTORING: &str = ".restoring";
+
+/// In between there may be no database under its name, and a start would make an empty one.
+pub(super) fn refuse_half_restored(database: &Path) -> Result<(), OpenError> {
+    let restoring = beside(database, RESTORING);
+    if restoring.exists() { Err(OpenError::HalfRestored(restoring)) } else { Ok(()) }
+}
+
+/// The lock file beside the database, held by an open file handle: the kernel frees it however the process ends.
+pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
+    let path = beside(database, ".lock");
     let failed = |error| OpenError::Files(path.clone(), error);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+    // Made by root, it would keep the daemon out. Who is not root has made it as whoever the daemon is.
+    if let (true, Some(directory)) = (rustix::process::geteuid().is_root(), database.parent()) {
+        let owner = std::fs::metadata(directory).map_err(failed)?;
+        std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid())).map_err(failed)?;
+    }
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(database.to_owned(), path)),
@@ -116,7 +136,7 @@ async fn open_postgres(url: &str) -> Result<Pools, OpenError> {
     Ok(Pools::Postgres(pool))
 }
 
-fn migration(error: MigrateError) -> OpenError {
+pub(super) fn migration(error: MigrateError) -> OpenError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match StoreError::from(error) {
             passing @ StoreError::Unavailable(_) => passing.into(),

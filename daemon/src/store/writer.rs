@@ -62,6 +62,17 @@ impl Writer {
         Ok(Self { open: Arc::new(Mutex::new(Some(open))), options, patience, folding, folder })
     }
 
+    /// For a database that is only read: every transaction is refused, as after [`Writer::close`].
+    pub(super) fn none() -> Self {
+        Self {
+            open: Arc::default(),
+            options: Arc::default(),
+            patience: Duration::ZERO,
+            folding: Arc::new(AbortOnDropHandle::new(tokio::spawn(async {}))),
+            folder: Folder::default(),
+        }
+    }
+
     /// Begins a transaction that has the write lock at once: one that reads before it writes could fail at the write.
     ///
     /// # Errors

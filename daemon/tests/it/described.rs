@@ -1,13 +1,13 @@
 //! The API's description is true: a tool that knows only `/api/openapi.json` asks everything in it in many ways, and no
 //! answer is a fault of ours, or one that the description does not tell of.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use orchd::core::access::{OPERATIONS, Scope};
 use orchd_fake::NewItem;
 use serde_json::Value;
 
+use crate::python;
 use crate::site::{exchange, spawn_site};
 use crate::story::{Database, Story, WEB};
 
@@ -22,24 +22,6 @@ const EXAMPLES: &str = "12";
 /// What an answer must not be, and where it must be as described.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance,unsupported_method";
-
-/// Installs the tool once below `target/`; gives the program. Fails the test when it cannot: nothing is skipped.
-fn install() -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python").join(PACKAGE.replace("==", "_"));
-    std::fs::create_dir_all(&dir).unwrap();
-    let lock = std::fs::File::create(dir.join(".lock")).unwrap();
-    lock.lock().unwrap();
-    let program = dir.join("bin/schemathesis");
-    if !program.exists() {
-        let run = |command: &mut Command| {
-            let done = command.status().expect("python3 with venv is needed: `make test` installs it");
-            assert!(done.success(), "{PACKAGE} could not be installed");
-        };
-        run(Command::new("python3").args(["-m", "venv"]).arg(&dir));
-        run(Command::new(dir.join("bin/pip")).args(["install", "--quiet", PACKAGE]));
-    }
-    program
-}
 
 async fn begin() -> Story {
     let mut story = Story::prepare(Database::Sqlite, RULES, "").await;
@@ -59,7 +41,7 @@ async fn begin() -> Story {
 
 #[tokio::test]
 async fn no_answer_is_a_fault_or_one_that_the_description_does_not_tell_of() {
-    let (program, story) = (install(), begin().await);
+    let (program, story) = (python::install(PACKAGE, "schemathesis"), begin().await);
     let mut args = vec!["--json", "keys", "create", "tester", "--level", "admin"];
     args.extend(Scope::ALL.iter().flat_map(|scope| ["--scope", scope.word()]));
     let made: Value = serde_json::from_slice(&story.cli(&args).stdout).unwrap();

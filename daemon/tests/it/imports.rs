@@ -10,9 +10,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["core"]),
     ("github", &["core"]),
     ("actions", &["core", "config", "github"]),
-    ("telemetry", &["core", "config"]),
-    ("engine", &["core", "config", "store", "github", "actions"]),
-    ("http", &["core", "config", "store", "github", "actions", "engine"]),
+    ("telemetry", &["core", "config", "github"]),
+    ("engine", &["core", "config", "store", "github", "actions", "telemetry"]),
+    ("http", &["core", "config", "store", "github", "actions", "engine", "telemetry"]),
     ("cli", &["core", "config", "store", "github", "actions", "engine", "http", "telemetry", "app"]),
     ("app", &["core", "config", "store", "github", "actions", "engine", "http", "telemetry"]),
 ];

@@ -142,7 +142,7 @@ async fn a_daemon_whose_quota_is_used_up_waits_for_the_next_one_and_is_never_ref
     {
         assert!(metrics.contains(told), "{told}");
     }
-    assert!(!metrics.contains("orchd_github_refused_for_limits_total"), "never refused");
+    assert!(metrics.contains("orchd_github_refused_for_limits_total 0\n"), "never refused");
     let shown =
         |line: &&str| line.starts_with("orchd_github_cache") || line.starts_with("orchd_github_budget_step_seconds");
     println!("{} requests", story.github.requests().len());

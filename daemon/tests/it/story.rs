@@ -138,6 +138,11 @@ impl Story {
         self.database.clone()
     }
 
+    /// Another database, at the next [`Story::write_rules`].
+    pub fn keep_state_at(&mut self, url: &str) {
+        url.clone_into(&mut self.database);
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

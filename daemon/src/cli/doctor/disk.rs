@@ -6,6 +6,7 @@ use rustix::fs::{Access, StatVfs};
 
 use super::scene::Scene;
 use super::{Check, Seen};
+use crate::core::text::size;
 use crate::http::{DISK_FAILING, DISK_WARNING};
 
 pub(super) const CHECK: Check = Check {
@@ -87,25 +88,4 @@ fn room(place: &Path, bytes: u64, stat: &StatVfs) -> Option<Seen> {
         return Some(Seen::warning(told, format!("remove small files there (df -i {shown})")));
     }
     None
-}
-
-/// `1.5 GB`, `20 MB`.
-fn size(bytes: u64) -> String {
-    let (tenths, unit) = match bytes {
-        0..1_000_000_000 => return format!("{} MB", bytes / 1_000_000),
-        1_000_000_000..1_000_000_000_000 => (bytes / 100_000_000, "GB"),
-        _ => (bytes / 100_000_000_000, "TB"),
-    };
-    format!("{}.{} {unit}", tenths / 10, tenths % 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::size;
-
-    #[test]
-    fn sizes_are_short() {
-        let shown = [0, 49_999_999, 1_550_000_000, 2_000_000_000_000].map(size);
-        assert_eq!(shown, ["0 MB", "49 MB", "1.5 GB", "2.0 TB"]);
-    }
 }

@@ -59,6 +59,12 @@ fn sections() {
         ("recovery", "recovery: {every: 500ms, window: 1m, max_requests: 1, sweep: {repositories: [], every: never}}"),
         ("retention", "retention: {events: 365, payloads: 90 days}"),
         ("logging", "logging: {format: jsno, level: 'orchd=loud'}"),
+        ("logging file", "logging: {file: {rotate: weekly, keep: 0}}"),
+        ("telemetry", "telemetry: {otlp: 'http://collector:4318'}"),
+        (
+            "telemetry otlp",
+            "telemetry: {otlp: {endpoint: collector, headers: {'a b': {env: HOOK_SECRET}, authorization: Bearer}, sample: 2}}"
+        ),
         ("include", "include: [rules.yaml, '**/x.yaml', 'rules.d/*.yaml', '[']"),
     ]));
 }

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::{APP, Home};
-use crate::config::{Allow, LogFormat};
+use crate::config::{Allow, LogFormat, Rotate};
 use crate::core::rule::Mode;
 
 #[test]
@@ -138,6 +138,31 @@ github:
         assert!(!shown.contains("PRIVATE KEY"), "{shown}");
     }
     assert_eq!(config.effective["github"]["private_key"], json!({"credential": "app.pem"}));
+}
+
+#[test]
+fn a_log_file_and_a_collector_are_read_and_what_its_headers_hold_is_shown_to_nobody() {
+    let home = Home::new();
+    home.write("credentials/collector", "Bearer swordfish-of-the-collector\n");
+    let text = "github: {webhook_secrets: [{credential: hook}]}
+logging: {file: {path: logs/orchd.log, rotate: hourly}}
+telemetry:
+  otlp: {endpoint: 'http://collector:4318/', headers: {authorization: {credential: collector}}, sample: 0.1}
+";
+    let config = home.load(text).unwrap();
+    let file = config.logging.file.clone().unwrap();
+    assert_eq!((file.path, file.rotate, file.keep), (home.path().join("logs/orchd.log"), Rotate::Hourly, 14));
+    let otlp = config.telemetry.otlp.clone().unwrap();
+    assert_eq!((otlp.endpoint.to_string().as_str(), otlp.sample), ("http://collector:4318/v1/traces", 0.1));
+    assert_eq!(otlp.headers[0].1.expose_secret(), "Bearer swordfish-of-the-collector");
+    for shown in [config.effective.to_string(), format!("{config:?}")] {
+        assert!(!shown.contains("swordfish"), "{shown}");
+    }
+    assert_eq!(config.effective["logging"]["file"]["keep"], json!(14));
+
+    let whole = text.replace("4318/", "4318/otel/v1/traces");
+    let otlp = home.load(whole).unwrap().telemetry.otlp.unwrap();
+    assert_eq!(otlp.endpoint.to_string(), "http://collector:4318/otel/v1/traces");
 }
 
 proptest! {

@@ -31,6 +31,12 @@ impl Digest {
     }
 }
 
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl TryFrom<&[u8]> for Digest {
     type Error = NotADigest;
     fn try_from(bytes: &[u8]) -> Result<Self, NotADigest> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::report::{How, count_gap, count_recovered, show_lost, show_missing};
+use super::report::{How, count_gap, count_recovered, count_unrecoverable, show_lost, show_missing};
 use super::stop::{FAILURES_IN_A_ROW, Stop, delta};
 use super::{Order, Outcome, Report, Span};
 use crate::config;
@@ -206,9 +206,10 @@ impl Run<'_> {
             Ok(Pulled::Event { named, envelope, payload }) => {
                 let now = (self.engine.clock)();
                 let event = new_event(named, *envelope, payload, Source::Recovered, now);
-                match self.engine.ingest.submit(event).await?.status {
+                let ingested = self.engine.ingest.submit(event).await?;
+                match ingested.status {
                     IngestStatus::Accepted => {
-                        tracing::info!(delivery_id = attempt.guid, delivered_at = %attempt.delivered_at, "recovered");
+                        tracing::info!(event_id = %ingested.id, delivery_id = attempt.guid, event = attempt.event, delivered_at = %attempt.delivered_at, "a delivery that had not arrived was recovered");
                         self.report.recovered += 1;
                         count_gap();
                         count_recovered(How::Pulled);
@@ -256,6 +257,7 @@ impl Run<'_> {
         let (delivery_id, event, at) = (&attempt.guid, &attempt.event, attempt.delivered_at);
         tracing::error!(delivery_id, event, delivered_at = %at, reason, "a delivery cannot be recovered");
         self.report.unrecoverable += 1;
+        count_unrecoverable();
         count_gap();
         self.report.lose(at, at);
     }

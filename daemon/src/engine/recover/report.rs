@@ -144,9 +144,25 @@ pub(super) enum How {
     Swept,
 }
 
+impl How {
+    const ALL: [Self; 3] = [Self::Pulled, Self::Redelivery, Self::Swept];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pulled => "pulled",
+            Self::Redelivery => "redelivery",
+            Self::Swept => "swept",
+        }
+    }
+}
+
 /// One missing delivery is dealt with, one way or another: what is left for the next run is counted then.
 pub(super) fn count_gap() {
     metrics::counter!("orchd_recovery_gaps_total").increment(1);
+}
+
+pub(super) fn count_unrecoverable() {
+    metrics::counter!("orchd_recovery_unrecoverable_total").increment(1);
 }
 
 pub(super) fn show_missing(left: u64) {
@@ -154,12 +170,7 @@ pub(super) fn show_missing(left: u64) {
 }
 
 pub(super) fn count_recovered(how: How) {
-    let how = match how {
-        How::Pulled => "pulled",
-        How::Redelivery => "redelivery",
-        How::Swept => "swept",
-    };
-    metrics::counter!("orchd_recovery_recovered_total", "how" => how).increment(1);
+    metrics::counter!("orchd_recovery_recovered_total", "how" => how.word()).increment(1);
 }
 
 /// `None`: nothing is known to be lost.
@@ -174,6 +185,10 @@ pub(super) fn describe_metrics() {
         "orchd_recovery_recovered_total",
         "What was missed by how it was had: pulled, asked of GitHub once more, or made up from an item (swept)"
     );
+    metrics::describe_counter!(
+        "orchd_recovery_unrecoverable_total",
+        "Deliveries in GitHub's list that had not arrived and cannot be had any more"
+    );
     metrics::describe_gauge!(
         "orchd_recovery_oldest_unrecoverable_seconds",
         "Age of the oldest moment for which something is lost or could not be looked at; 0 when there is none. Told for as long as GitHub keeps deliveries"
@@ -184,6 +199,10 @@ pub(super) fn describe_metrics() {
         "Deliveries known to be missing that the last run left for the next"
     );
     metrics::counter!("orchd_recovery_gaps_total").increment(0);
+    metrics::counter!("orchd_recovery_unrecoverable_total").increment(0);
+    for how in How::ALL {
+        metrics::counter!("orchd_recovery_recovered_total", "how" => how.word()).increment(0);
+    }
     show_missing(0);
     show_lost(None, Utc::now());
 }

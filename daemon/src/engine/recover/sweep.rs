@@ -156,9 +156,10 @@ impl Sweep<'_> {
         };
         let (named, envelope, payload) = telling.told().map_err(|error| Stop::Failed(error.to_string()))?;
         let event = new_event(named, envelope, payload, Source::Swept, (self.engine.clock)());
-        if self.engine.ingest.submit(event).await?.status == IngestStatus::Accepted {
+        let ingested = self.engine.ingest.submit(event).await?;
+        if ingested.status == IngestStatus::Accepted {
             let (name, number) = (&repository.name, item.number);
-            tracing::warn!(repository = %name, number, action, updated_at = %item.updated_at, "a change that no delivery told");
+            tracing::warn!(event_id = %ingested.id, repository = %name, item = number, delivery_id, event_action = action, updated_at = %item.updated_at, "a change that no delivery told");
             count_recovered(How::Swept);
         }
         Ok(())

@@ -116,6 +116,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Limits {
     pub(in crate::github) fn new(host: String, terms: Terms, breaker_terms: BreakerTerms, budgets: Budgets) -> Self {
+        // There from the start: of a counter that begins with its first count no rate tells that count.
+        metrics::counter!("orchd_github_refused_for_limits_total").increment(0);
+        for why in Why::ALL {
+            metrics::counter!("orchd_github_postponed_total", "why" => why.word()).increment(0);
+        }
         let slots = Arc::new(Semaphore::new(terms.at_once as usize));
         Self { host, terms, breaker_terms, budgets, slots, parties: Mutex::default() }
     }
@@ -241,7 +246,6 @@ impl Limits {
         let answered = if proof { Breaker::proved_alive } else { Breaker::answered };
         if answered(&mut lock(&party.breaker)) {
             tracing::info!(budget = party.name, "GitHub answers again: the circuit breaker is closed");
-            breaker_gauge(who, &party.name, false);
         }
         party.probed.notify_waiters();
     }
@@ -257,7 +261,6 @@ impl Limits {
                 cause,
                 "GitHub does not answer: the circuit breaker is open"
             );
-            breaker_gauge(who, &party.name, true);
         }
         party.probed.notify_waiters();
     }
@@ -310,14 +313,6 @@ fn down(party: &Party, left: Duration) -> GitHubError {
 
 fn is_person(who: Identity) -> bool {
     matches!(who, Identity::User(_))
-}
-
-/// Of none that is a person's: metrics are no list of people.
-fn breaker_gauge(who: Identity, name: &str, open: bool) {
-    if is_person(who) {
-        return;
-    }
-    metrics::gauge!("orchd_github_breaker_open", "budget" => name.to_owned()).set(f64::from(u8::from(open)));
 }
 
 fn delta(wait: Duration) -> TimeDelta {

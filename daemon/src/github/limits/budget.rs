@@ -91,6 +91,17 @@ pub enum Why {
 }
 
 impl Why {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Refused,
+        Self::Exhausted,
+        Self::Paced,
+        Self::Unknown,
+        Self::Points,
+        Self::Content,
+        Self::Spacing,
+        Self::AtOnce,
+    ];
+
     /// One word for metrics.
     pub fn word(self) -> &'static str {
         match self {

@@ -98,6 +98,11 @@ impl Feed {
         Self { news, arrivals, places: Arc::new(Semaphore::new(MOST_READERS)), taken: Arc::default() }
     }
 
+    /// How many listen now.
+    pub(in crate::http) fn readers(&self) -> usize {
+        MOST_READERS.saturating_sub(self.places.available_permits())
+    }
+
     /// A place, once the feed knows where things stand: whatever is stored from then on is told.
     pub(super) async fn place(&self, account: String) -> Result<Place, NoPlace> {
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NoPlace::Now)?;

@@ -63,8 +63,8 @@ fn what_the_package_lists_exists_and_is_installed_there() {
             continue;
         }
         let text = fs::read(&source).unwrap_or_else(|error| panic!("{source}: {error}"));
-        // Only dpkg reads this one.
-        if to == "usr/share/doc/orchd/changelog" {
+        // Only Debian's tools read these.
+        if to == "usr/share/doc/orchd/changelog" || to.starts_with("usr/share/lintian/") {
             continue;
         }
         let place = if to.starts_with("lib/") { root.join("usr").join(&to) } else { root.join(&to) };

