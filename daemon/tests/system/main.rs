@@ -13,6 +13,7 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
+mod backup;
 mod first_run;
 mod journal;
 
