@@ -26,6 +26,8 @@ async fn the_journal_finds_the_lines_of_an_event_by_field() {
     assert!(!of_rule.is_empty(), "{of_event:#?}");
     let messages: Vec<&Value> = of_rule.iter().map(|line| &line["MESSAGE"]).collect();
     println!("    by field: {messages:?}");
+    let chatter = stage.journal("_SYSTEMD_UNIT=orchd.service PRIORITY=7");
+    assert!(chatter.is_empty(), "lines of debug at level info: {:?}", chatter[0]["MESSAGE"]);
     for line in &of_rule {
         assert_eq!(line["_SYSTEMD_UNIT"], "orchd.service");
         assert!(line["PRIORITY"].is_string() && line["SYSLOG_IDENTIFIER"] == "orchd", "{line:#}");
