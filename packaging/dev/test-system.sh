@@ -17,6 +17,7 @@ need() { # program package
 need systemd-nspawn systemd-container
 need mmdebstrap mmdebstrap
 need ip iproute2
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 need dpkg-deb dpkg
 if [ "${#missing[@]}" -gt 0 ]; then
     command -v apt-get >/dev/null || { echo "Missing: ${missing[*]}." >&2; exit 1; }
