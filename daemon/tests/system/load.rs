@@ -19,6 +19,9 @@ use tokio::task::JoinHandle;
 /// <https://docs.github.com/en/webhooks/using-webhooks/best-practices-for-using-webhooks>
 const GIVES_UP: Duration = Duration::from_secs(10);
 
+/// From connecting to sending, at most: a request is not there as soon as its connection is.
+const MOST_LAG: Duration = Duration::from_millis(20);
+
 /// Different payloads; they are made and signed before anything is sent.
 const PAYLOADS: u64 = 500;
 
@@ -81,7 +84,8 @@ async fn send_all(address: SocketAddr, templates: Vec<Arc<Template>>, a_second: 
         tokio::spawn(async move {
             let guid = uuid::Uuid::now_v7().to_string();
             let began = Instant::now();
-            let answer = tokio::time::timeout(GIVES_UP, post(address, &template, &guid)).await;
+            let lag = MOST_LAG * (index % 100) / 100;
+            let answer = tokio::time::timeout(GIVES_UP, post(address, &template, &guid, lag)).await;
             let answer = answer.unwrap_or_else(|_| Err("no answer within ten seconds".to_owned()));
             // The receiver lives until every sender is gone.
             let _ = told.send(Sent { guid, answer, took: began.elapsed() });
@@ -104,8 +108,9 @@ fn template(seed: u64, secret: &str) -> Template {
 }
 
 /// The status of the answer, or at which step it went wrong.
-async fn post(address: SocketAddr, template: &Template, guid: &str) -> Result<u16, String> {
+async fn post(address: SocketAddr, template: &Template, guid: &str, lag: Duration) -> Result<u16, String> {
     let socket = TcpStream::connect(address).await.map_err(|error| format!("connect: {error}"))?;
+    tokio::time::sleep(lag).await;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
         .await
         .map_err(|error| format!("handshake: {error}"))?;
