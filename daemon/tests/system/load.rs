@@ -158,8 +158,8 @@ impl Outcome {
     }
 
     /// Of those that were acknowledged, how many `stored` has not.
-    pub fn lost<'a>(&'a self, stored: &BTreeSet<String>) -> Vec<&'a String> {
-        self.acknowledged.difference(stored).collect()
+    pub fn lost(&self, stored: &BTreeSet<String>) -> Vec<String> {
+        self.acknowledged.difference(stored).cloned().collect()
     }
 
     fn at(&self, percent: usize) -> Duration {
