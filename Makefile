@@ -7,6 +7,9 @@ demo:
 test: 
 	@packaging/dev/test.sh
 
+test-system:
+	@packaging/dev/test-system.sh
+
 image:
 	@packaging/dev/image.sh
 

@@ -61,6 +61,8 @@ lints() {
     export CARGO_TARGET_DIR=target/lints
     say "lints"
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    # Not among all targets: `make test-system` runs it.
+    cargo clippy --package orchd --test system --locked -- -D warnings
     say "the core without a server (what the Action links)"
     cargo check --package orchd --no-default-features --lib --locked
     say "documentation in the code"

@@ -6,9 +6,11 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -40,6 +42,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// For a client to take some of an answer that waits to be sent.
     pub write_timeout: Duration,
+    /// For a request to come over a connection that is open when the daemon stops: it may be on its way already.
+    pub linger: Duration,
     /// For requests in flight to finish once the daemon stops.
     pub drain: Duration,
 }
@@ -51,6 +55,7 @@ impl Default for Limits {
             header_bytes: 16 * 1024,
             header_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
+            linger: Duration::from_millis(250),
             drain: Duration::from_secs(5),
         }
     }
@@ -63,7 +68,8 @@ const BUFFER: usize = 64 * 1024;
 /// Wait after `accept` failed for want of something (file descriptors): trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then lets requests in flight finish, at most [`Limits::drain`] long.
+/// Serves until `stop`. Then open connections get one more answer each, if they ask within [`Limits::linger`], and requests in
+/// flight finish, at most [`Limits::drain`] long.
 pub async fn serve(listener: Listener, routes: Routes, limits: Limits, stop: CancellationToken) {
     let connections = Connections::new(routes, limits);
     let mut tasks = JoinSet::new();
@@ -86,8 +92,12 @@ pub async fn serve(listener: Listener, routes: Routes, limits: Limits, stop: Can
             }
         }
     }
+    connections.closing.store(true, Ordering::Relaxed);
     // No new connection from here on; the file of a Unix socket goes too.
     drop(listener);
+    // A request may be on its way over one that is open: closed now, it would be a delivery that GitHub counts as failed.
+    let all_ended = async { while tasks.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(limits.linger, all_ended).await;
     let open = connections.graceful.count();
     if tokio::time::timeout(limits.drain, connections.graceful.shutdown()).await.is_err() {
         tracing::warn!(open, "requests in flight did not finish in time and are cut off");
@@ -106,6 +116,8 @@ struct Connections {
     write_timeout: Duration,
     places: Arc<Semaphore>,
     graceful: GracefulShutdown,
+    /// No answer is followed by another on its connection.
+    closing: Arc<AtomicBool>,
 }
 
 impl Connections {
@@ -122,6 +134,7 @@ impl Connections {
             write_timeout: limits.write_timeout,
             places: Arc::new(Semaphore::new(limits.connections)),
             graceful: GracefulShutdown::new(),
+            closing: Arc::default(),
         }
     }
 
@@ -145,7 +158,17 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let routes = warp::service(self.routes.clone());
-        let service = hyper::service::service_fn(move |request| respond(routes.clone(), request, peer));
+        let closing = Arc::clone(&self.closing);
+        let service = hyper::service::service_fn(move |request| {
+            let (answer, closing) = (respond(routes.clone(), request, peer), Arc::clone(&closing));
+            async move {
+                let mut response = answer.await?;
+                if closing.load(Ordering::Relaxed) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
         let socket = Impatient::new(socket, self.write_timeout);
         let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(socket), service));
         tasks.spawn(async move {

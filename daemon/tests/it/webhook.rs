@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orchd::http::listen::Limits;
 use orchd::store::events::EventFilter;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::site::{Delivery, Running, exchange, read_answer, signature, spawn_site, spawn_site_with};
@@ -155,6 +155,31 @@ async fn a_client_that_never_reads_is_cut_off() {
     let flood = async { while stream.write_all(&requests).await.is_ok() {} };
     // Writing fails once the server has closed the connection; as long as it is open, the server is stuck or reads.
     tokio::time::timeout(Duration::from_secs(30), flood).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_asked_over_an_open_connection_while_the_daemon_stops_is_answered() {
+    let limits = Limits { linger: Duration::from_secs(20), ..Limits::default() };
+    let site = spawn_site_with(&[], limits).await;
+    let mut fresh = TcpStream::connect(site.address).await.unwrap();
+    let mut used = TcpStream::connect(site.address).await.unwrap();
+    // As a proxy that keeps its connections. Its answer says that the other one was accepted before it.
+    used.write_all(b"GET /health HTTP/1.1\r\nHost: orchd\r\n\r\n").await.unwrap();
+    let mut answered = Vec::new();
+    while !answered.ends_with(b"}") {
+        assert!(used.read_buf(&mut answered).await.unwrap() > 0, "the server closed it");
+    }
+    site.stop.cancel();
+    while TcpStream::connect(site.address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (guid, stream) in [("a", &mut fresh), ("b", &mut used)] {
+        let delivery = String::from_utf8(Delivery::of(guid, "push", OPENED).bytes()).unwrap();
+        stream.write_all(delivery.replace("Connection: close\r\n", "").as_bytes()).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(10), read_answer(stream)).await.unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (202, Some("close")), "{guid}: {answer:?}");
+    }
+    assert_eq!(stored(&site).await, 2);
 }
 
 #[tokio::test]
