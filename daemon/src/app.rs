@@ -172,6 +172,8 @@ pub async fn serve(path: &Path) -> anyhow::Result<()> {
     }
     for task in side {
         task.abort();
+        // What it was at ends first: with the store closed it would only complain.
+        let _ = task.await;
     }
     github.load().settle().await;
     traces.finish().await;

@@ -40,9 +40,7 @@ root=$context/root
 install -D -m 0755 "$binary" "$root/usr/bin/orchd"
 install -D -m 0644 "$bundle" "$root/etc/ssl/certs/ca-certificates.crt"
 mkdir -p "$root/var/lib" "$root/run"
-mkdir -m 0750 "$root/var/lib/orchd"
-# A tmpfs that is mounted there takes its mode over, and with some engines not its owner. Nobody else is in the container.
-mkdir -m 1777 "$root/run/orchd"
+mkdir -m 0750 "$root/var/lib/orchd" "$root/run/orchd"
 # Owners are written into the archive, so that this needs no root; the same files make the same bytes.
 pack() { tar -C "$root" --sort=name --mtime="@$epoch" --format=ustar --numeric-owner "$@"; }
 pack --owner=0 --group=0 --exclude=./var/lib/orchd --exclude=./run/orchd -cf "$context/root.tar" ./etc ./run ./usr ./var

@@ -53,7 +53,7 @@ on_both_databases!(what_was_acknowledged_before_a_backup_began_is_in_it, |databa
         tokio::join!(taking, send_without_end(story, &stop, &acknowledged)).0
     };
     assert_eq!(told["manifest"]["audit_proved"], true, "{told}");
-    assert_eq!(std::fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o700);
     let large = told["manifest"]["files"].as_array().unwrap().len() - 1;
     assert!(large >= 1 && told["lost_objects"] == serde_json::json!([]), "{told}");
     story.kill();
@@ -105,13 +105,13 @@ async fn what_is_set_aside_by_a_restore_is_whole() {
     // Put back by hand, with its log: nothing is missing.
     for name in names(story.dir.path()).iter().filter(|name| name.starts_with("orchd.db")) {
         if !name.contains(".before-restore-") {
-            std::fs::remove_file(story.path(name)).unwrap();
+            fs::remove_file(story.path(name)).unwrap();
         }
     }
     for name in aside.iter().filter(|name| name.starts_with("orchd.db.")) {
         let (start, end) = name.split_once(".before-restore-").unwrap();
         let log = end.split_once('-').map(|(_, log)| format!("-{log}")).unwrap_or_default();
-        std::fs::rename(story.path(name), story.path(&format!("{start}{log}"))).unwrap();
+        fs::rename(story.path(name), story.path(&format!("{start}{log}"))).unwrap();
     }
     story.start();
     assert_eq!(stored(&story), later);
@@ -147,14 +147,14 @@ async fn keep_removes_the_oldest_backups_and_nothing_else() {
         made.push(back_up(&story, &into).await.0);
     }
     // What looks like a backup and is none, what is older than all, and what somebody keeps inside a backup.
-    std::fs::create_dir(into.join("orchd-20010101T000000Z")).unwrap();
-    std::fs::write(into.join("orchd-20010101T000000Z/thesis.tex"), "years of work").unwrap();
-    std::fs::write(into.join("orchd-20020101T000000Z"), "a file").unwrap();
-    std::fs::create_dir(into.join("photos")).unwrap();
-    std::fs::write(into.join("photos/one"), "a photo").unwrap();
+    fs::create_dir(into.join("orchd-20010101T000000Z")).unwrap();
+    fs::write(into.join("orchd-20010101T000000Z/thesis.tex"), "years of work").unwrap();
+    fs::write(into.join("orchd-20020101T000000Z"), "a file").unwrap();
+    fs::create_dir(into.join("photos")).unwrap();
+    fs::write(into.join("photos/one"), "a photo").unwrap();
     std::os::unix::fs::symlink(&made[3], into.join("orchd-20030101T000000Z")).unwrap();
-    std::fs::create_dir(into.join(".orchd-20040101T000000Z.partial")).unwrap();
-    std::fs::write(made[1].join("note"), "why this one matters").unwrap();
+    fs::create_dir(into.join(".orchd-20040101T000000Z.partial")).unwrap();
+    fs::write(made[1].join("note"), "why this one matters").unwrap();
 
     let told = runs(&story, &["backup", text(&into), "--keep", "2"]).await;
     assert!(told.contains(&format!("removed         {}", made[0].display())), "{told}");
@@ -163,7 +163,7 @@ async fn keep_removes_the_oldest_backups_and_nothing_else() {
     for kept_one in ["orchd-20010101T000000Z", "orchd-20020101T000000Z", "orchd-20030101T000000Z", "photos"] {
         assert!(kept.contains(kept_one), "{kept_one}: {kept:?}");
     }
-    assert_eq!(std::fs::read_to_string(into.join("orchd-20010101T000000Z/thesis.tex")).unwrap(), "years of work");
+    assert_eq!(fs::read_to_string(into.join("orchd-20010101T000000Z/thesis.tex")).unwrap(), "years of work");
     assert!(
         !made[0].exists() && !made[2].exists() && made[1].join("orchd.db").exists() && made[3].exists(),
         "{kept:?}"
@@ -172,12 +172,12 @@ async fn keep_removes_the_oldest_backups_and_nothing_else() {
     assert_eq!(runs(&story, &["backup", text(&into)]).await.lines().count(), 6);
 }
 
-/// A payload that its age took while the backup was made is no fault; one that nothing took is.
+// A payload that its age took while the backup was made is no fault; one that nothing took is.
 on_both_databases!(a_large_payload_that_is_gone_is_told, |database: Database| async move {
     let mut story = a_morning(database).await;
     let objects = story.path("objects");
     let object = names(&objects).pop_first().unwrap();
-    std::fs::rename(objects.join(&object), story.path("object")).unwrap();
+    fs::rename(objects.join(&object), story.path("object")).unwrap();
     let told = refuses(&story, &["backup", text(&story.path("backups"))]).await;
     assert!(told.contains("the backup was made, but 1 payloads over 1 MiB") && told.contains(&object), "{told}");
     // It can be restored all the same.
@@ -194,7 +194,7 @@ on_both_databases!(a_large_payload_that_is_gone_is_told, |database: Database| as
 async fn a_disk_with_too_little_room_is_told_before_anything_is_written() {
     let story = a_morning(Database::Sqlite).await;
     let disk = story.path("disk");
-    std::fs::create_dir(&disk).unwrap();
+    fs::create_dir(&disk).unwrap();
     let mount = |args: &[&str]| Command::new("mount").args(args).arg(&disk).status().unwrap().success();
     assert!(mount(&["-t", "tmpfs", "-o", "size=1m", "orchd-test"]), "this test mounts a small tmpfs: run it as root");
     let told = refuses(&story, &["backup", text(&disk.join("backups"))]).await;
