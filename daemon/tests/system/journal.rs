@@ -10,10 +10,10 @@ async fn the_journal_finds_the_lines_of_an_event_by_field() {
     let stage = Stage::begin(TRIAGE).await;
     let number = stage.opens_issue("One to be found");
     stage.until_labelled(number, "needs-triage").await;
-    let events =
-        stage.machine.json_lines(&format!("orchd events list --json --repo acme/web --number {number} --type issues"));
-    let opened = events.iter().find(|event| event["action"] == "opened").unwrap();
-    let id = opened["id"].as_str().unwrap();
+    let list = format!("orchd events list --json --repo acme/web --type issues --action opened --number {number}");
+    let events = stage.machine.json_lines(&list);
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let id = events[0]["id"].as_str().unwrap();
     crate::until("the journal has the effect", async || !stage.journal("ORCHD_RULE=triage").is_empty()).await;
 
     let of_event = stage.journal(&format!("ORCHD_EVENT_ID={id}"));
