@@ -301,7 +301,7 @@ pub struct Sweep {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logging {
     pub format: LogFormat,
-    /// A filter of `tracing-subscriber`'s `EnvFilter`; default `info`.
+    /// Targets and their levels, as `tracing-subscriber`'s `Targets` reads them; default `info`.
     pub level: String,
     /// Where the log goes beside its usual place.
     pub file: Option<LogFile>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jsonwebtoken::EncodingKey;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::fields::Fields;
 use super::findings::Findings;
@@ -240,7 +240,7 @@ pub(super) fn logging(fields: &mut Fields<'_>, dir: &Path, findings: &mut Findin
     let format = fields.read("format", findings, one_of);
     let level = fields.read("level", findings, |node, key, findings| {
         let level = text(node, key, findings)?;
-        match EnvFilter::builder().parse(&level) {
+        match level.parse::<Targets>() {
             Ok(_) => Some(level),
             Err(error) => refuse(node, findings, format!("`level` is not a log filter: {error}")),
         }

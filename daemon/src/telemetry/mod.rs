@@ -18,9 +18,10 @@ pub mod trace;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{Layer, Registry};
 
 pub use self::metrics::install_metrics;
 pub use self::otlp::Traces;
@@ -81,7 +82,7 @@ type Output = Box<dyn Layer<Registry> + Send + Sync>;
 /// When the level cannot be read, the journal not be reached, the log file not be written, or TLS not be set up.
 pub fn install(config: &Config) -> Result<Traces, TelemetryError> {
     let written = std::env::var(LEVEL_VARIABLE).unwrap_or_else(|_| config.logging.level.clone());
-    let level = EnvFilter::try_new(written)?;
+    let level: Targets = written.parse()?;
     let stderr = || Redacting(io::stderr());
     let mut outputs: Vec<Output> = vec![match Sink::of(config.logging.format) {
         Sink::Text => {
@@ -99,9 +100,16 @@ pub fn install(config: &Config) -> Result<Traces, TelemetryError> {
         outputs.push(lines.with_writer(file).boxed());
     }
     let traces = Traces::start(config.telemetry.otlp.as_ref())?;
-    // Each with a filter of its own: spans are sent whatever the level of the log.
-    let outputs: Vec<Output> = [outputs.with_filter(level).boxed()].into_iter().chain(traces.layer()).collect();
-    tracing_subscriber::registry().with(outputs).try_init()?;
+    outputs.extend(traces.layer());
+    // One filter for all outputs: one for each remembers in the thread what it said of the last callsite, and `tracing::enabled!`,
+    // which sqlx asks before it logs, leaves that behind for the next line of the thread, which is lost then. Spans are sent
+    // whatever the level of the log.
+    let sends = traces.are_sent();
+    let most = Layer::<Registry>::max_level_hint(&level).unwrap_or(LevelFilter::TRACE);
+    let most = if sends { most.max(LevelFilter::DEBUG) } else { most };
+    let wanted = filter_fn(move |of| level.would_enable(of.target(), of.level()) || (sends && otlp::is_sent(of)))
+        .with_max_level_hint(most);
+    tracing_subscriber::registry().with(outputs).with(wanted).try_init()?;
     log_panics();
     Ok(traces)
 }

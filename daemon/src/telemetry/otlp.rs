@@ -28,8 +28,9 @@ use opentelemetry_sdk::trace::{
 };
 use secrecy::ExposeSecret as _;
 use tokio::runtime::Handle;
+use tracing::Metadata;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::dynamic_filter_fn;
 
 use super::redact::redact_text;
 use super::trace::{Ids, is_sampled, turn_on};
@@ -124,8 +125,13 @@ impl Traces {
             .with_target(false)
             .with_tracked_inactivity(false)
             .with_context_activation(false);
-        let sent = filter_fn(|of| of.is_span() && of.target().starts_with("orchd") && SPANS.contains(&of.name()));
-        Some(spans.with_filter(sent).boxed())
+        // Asked anew for each span: what it said is remembered in the thread, and others change that (`install`).
+        Some(spans.with_filter(dynamic_filter_fn(|of, _| is_sent(of))).boxed())
+    }
+
+    /// Whether there is a collector.
+    pub(super) fn are_sent(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Sends what is left, for at most a second and a half.
@@ -136,6 +142,11 @@ impl Traces {
             tracing::warn!("the last spans were not taken by the collector (`telemetry.otlp`)");
         }
     }
+}
+
+/// Whether it is a span for the collector.
+pub(super) fn is_sent(of: &Metadata<'_>) -> bool {
+    of.is_span() && of.target().starts_with("orchd") && SPANS.contains(&of.name())
 }
 
 /// Samples whole events, and nothing that is of none.
