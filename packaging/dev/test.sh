@@ -55,14 +55,15 @@ git ls-files -z '*.rs' | xargs -0 rustfmt --edition 2024 --check
 say "building the tests"
 cargo test --workspace --locked --no-run
 
-# Beside the tests, which wait more than they compute; what they say is shown at the end. In a directory of their own: cargo
-# lets one build at a time into each.
+# Beside the tests, which wait more than they compute; what they say is shown at the end. In the tests' own directory, where what C
+# libraries and macros take to build is there already. Cargo lets one build at a time into it: that of the tests, which finds everything
+# built, goes first.
 lints() {
-    export CARGO_TARGET_DIR=target/lints
+    sleep 20
     say "lints"
     cargo clippy --workspace --all-targets --locked -- -D warnings
     # Not among all targets: `make test-system` runs it.
-    cargo clippy --package orchd --test system --locked -- -D warnings
+    cargo clippy --workspace --test system --locked -- -D warnings
     say "the core without a server (what the Action links)"
     cargo check --package orchd --no-default-features --lib --locked
     say "documentation in the code"

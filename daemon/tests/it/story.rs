@@ -19,7 +19,7 @@ pub const SECRET: &str = "It's a Secret to Everybody";
 pub const WEB: &str = "acme/web";
 
 /// How long a story waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {

@@ -29,6 +29,8 @@ async fn send_without_end(story: &Story, stop: &AtomicBool, acknowledged: &std::
             }
         }))
         .await;
+        // Others' stories run on this machine too.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
