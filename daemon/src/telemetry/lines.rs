@@ -120,14 +120,21 @@ impl Visit for Told {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::io;
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::layer::SubscriberExt;
 
+    /// A writer that keeps what was written.
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::telemetry) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        pub(in crate::telemetry) fn written(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -157,7 +164,7 @@ mod tests {
             let _inner = inner.enter();
             tracing::info!(attempt = 2, fine = true, "label on {}", "acme/web#7");
         });
-        let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let written = lines.written();
         let lines: Vec<&str> = written.lines().collect();
         assert_eq!(lines.len(), 2, "{written}");
         for line in lines {

@@ -45,25 +45,12 @@ impl<W: io::Write> io::Write for Redacting<W> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::lines::Flat;
+    use super::super::lines::{Flat, tests::Lines};
     use super::*;
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
     use tracing_subscriber::layer::SubscriberExt;
 
     const TOKEN: &str = "ghs_0123456789abcdefghijABCDEFGHIJ0123456789";
-
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn invariant_11_tokens_leave_no_line() {
@@ -77,14 +64,14 @@ mod tests {
     #[test]
     fn a_token_after_a_line_end_leaves_no_json_line() {
         let fine = format!("github_pat_{}", "0aB_".repeat(20));
-        let lines: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let lines = Lines::default();
         let into = lines.clone();
-        let writer = move || Redacting(Shared(into.clone()));
+        let writer = move || Redacting(into.clone());
         let json = tracing_subscriber::fmt::layer().json().event_format(Flat).with_writer(writer);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(json), || {
             tracing::info!(field = format!("tokens:\n{TOKEN}\n{fine}"), "sent\n{TOKEN}\r\n{fine}");
         });
-        let written = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        let written = lines.written();
         assert_eq!(written.matches("[redacted]").count(), 4, "{written}");
         assert!(!written.contains("0123456789abc") && !written.contains("0aB_"), "{written}");
         serde_json::from_str::<serde_json::Value>(&written).unwrap();

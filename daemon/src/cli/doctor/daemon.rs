@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::Method;
 use serde::Deserialize;
 use tokio::net::TcpStream;
@@ -23,6 +24,7 @@ const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Deserialize)]
 struct Status {
     version: String,
+    started_at: DateTime<Utc>,
     config: Running,
 }
 
@@ -51,6 +53,7 @@ async fn look(scene: &Scene) -> Seen {
     };
     // Set once: there is one such check.
     let _ = scene.running.set(status.config.revision.clone());
+    let _ = scene.started.set(status.started_at);
     let mut troubles = config_of(scene, &status.config);
     if status.version != env!("CARGO_PKG_VERSION") {
         let told = format!("version {} runs, and {} is installed", status.version, env!("CARGO_PKG_VERSION"));

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Asked;
 use crate::app::client;
@@ -24,6 +24,8 @@ pub(super) struct Scene {
     pub(super) ahead: OnceLock<TimeDelta>,
     /// The revision that the daemon runs, by `daemon`.
     pub(super) running: OnceLock<String>,
+    /// When the daemon was started, by `daemon`.
+    pub(super) started: OnceLock<DateTime<Utc>>,
     /// By `app`.
     pub(super) app: OnceLock<ShownApp>,
     /// Those that may act, by `installations`.
@@ -46,6 +48,7 @@ impl Scene {
             config,
             ahead: OnceLock::new(),
             running: OnceLock::new(),
+            started: OnceLock::new(),
             app: OnceLock::new(),
             installations: OnceLock::new(),
         }
