@@ -19,6 +19,7 @@ need mmdebstrap mmdebstrap
 need ip iproute2
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
 need dpkg-deb dpkg
+need podman podman
 if [ "${#missing[@]}" -gt 0 ]; then
     command -v apt-get >/dev/null || { echo "Missing: ${missing[*]}." >&2; exit 1; }
     say "installing ${missing[*]}"
@@ -61,6 +62,10 @@ for version in 0.1.0 0.1.1 0.1.2 0.1.3; do
     dpkg-deb --root-owner-group --build -Zxz -z1 "$tree" "$packages/orchd_$version.deb" >/dev/null
     rm -rf "$tree"
 done
+
+# What Podman makes of the quadlets is looked at too.
+ORCHD_QUADLET=$(packaging/dev/quadlet.sh)
+export ORCHD_QUADLET
 
 say "building the stories"
 cargo test --locked --package orchd --test system --no-run

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
+use futures_util::future::join3;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use warp::Filter;
@@ -138,12 +139,13 @@ async fn show(arrival: Option<Arrival>, app: App) -> Result<Response, HttpError>
 /// `whole`: with what is nobody's business who may not see the config.
 pub(super) async fn report(app: &App, whole: bool) -> Result<Health, HttpError> {
     let failing = |error| (Database { status: Status::Failing, error: Some(error) }, None);
-    let (database, queue) = match app.queue_depth().await {
+    // Side by side: a store that hangs is waited for once.
+    let (depth, installations, tripped) = join3(app.queue_depth(), app.installations(), app.tripped()).await;
+    let (database, queue) = match depth {
         Ok(depth) => (Database { status: Status::Ok, error: None }, Some(Queue::of(depth))),
         Err(StoreSilence::Fails) => failing("the store fails; the log says why"),
         Err(StoreSilence::Hangs) => failing("the store does not answer"),
     };
-    let installations = app.installations().await;
     let mut config = ConfigHealth::of(app);
     // The problems quote the config and name its files.
     if !whole {
@@ -158,7 +160,6 @@ pub(super) async fn report(app: &App, whole: bool) -> Result<Health, HttpError> 
     let recovery = RecoveryHealth::of(app);
     let queue_status = queue.as_ref().map_or(Status::Ok, |queue| queue.status);
     let github = GitHubHealth::of(app);
-    let tripped = app.tripped().await;
     let stopped = if tripped.is_some_and(|count| count > 0) { Status::Degraded } else { Status::Ok };
     let guards = GuardsHealth { status: stopped, tripped };
     let parts = [database.status, config.status, queue_status, recovery.status, github.status, stopped, disk.status];

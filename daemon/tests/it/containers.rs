@@ -112,24 +112,6 @@ fn the_proxy_that_is_trusted_is_the_gateway() {
     assert_eq!(values(&quadlet("orchd.network"), "Network", "Gateway"), [gateway]);
 }
 
-/// Podman's own generator where it is installed (Podman 4.4 and later). Without it the tests above have read the files.
-#[test]
-fn podman_makes_services_of_the_quadlets() {
-    let generator = Path::new("/usr/libexec/podman/quadlet");
-    if !generator.exists() {
-        eprintln!("{} is not there: the quadlets were read by the other tests only", generator.display());
-        return;
-    }
-    let made = Command::new(generator).arg("-dryrun").env("QUADLET_UNIT_DIRS", shipped("")).output().unwrap();
-    let (out, err) = (String::from_utf8_lossy(&made.stdout), String::from_utf8_lossy(&made.stderr));
-    assert!(made.status.success() && !err.to_lowercase().contains("unsupported"), "{err}");
-    for service in
-        ["orchd", "orchd-postgres", "orchd-network", "orchd-state-volume", "orchd-database-volume", "orchd-run-volume"]
-    {
-        assert!(out.contains(&format!("---{service}.service---")), "{service}: {out}{err}");
-    }
-}
-
 /// A disk of the test's own with hardly any room, so that the daemon says that it fails. Mounting it takes root.
 #[tokio::test]
 async fn health_is_an_exit_code() {

@@ -16,10 +16,10 @@
 mod backup;
 mod first_run;
 mod journal;
-
 mod load;
 mod machine;
 mod newcomer;
+mod quadlets;
 mod removal;
 mod restarts;
 mod stage;
