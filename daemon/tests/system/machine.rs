@@ -121,6 +121,11 @@ impl Machine {
     }
 
     /// The lines that it prints, each a JSON document.
+    pub fn json(&self, shell: &str) -> serde_json::Value {
+        let told = self.run(shell);
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{shell}: {error}: {told}"))
+    }
+
     pub fn json_lines(&self, shell: &str) -> Vec<serde_json::Value> {
         let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{shell}: {error}: {line}"));
         self.run(shell).lines().map(read).collect()

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::first_run::set_up;
 use crate::machine::Machine;
 use crate::stage::{CONFIG, FIRST, Stage, acme};
+use crate::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn from_the_package_to_the_first_effect() {
@@ -53,8 +54,8 @@ async fn from_the_package_to_the_first_effect() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn doctor_finds_a_fresh_installation_well() {
     let stage = Stage::begin(crate::stage::TRIAGE).await;
-    // What GitHub sent during setup, which takes nothing but the ping, is asked for again at the start.
-    stage.until_journal_says("deliveries looked through").await;
+    let has_looked = async || stage.machine.json("orchd health --json")["recovery"]["last_run_at"].is_string();
+    until("recovery has looked at what GitHub delivered", has_looked).await;
     stage.github.until_delivered().await;
     let output = stage.machine.output("orchd doctor");
     let said = crate::machine::text(&output.stdout);
