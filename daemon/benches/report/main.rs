@@ -103,7 +103,8 @@ fn told(section: String) -> String {
 const HEAD: &str = "# Benchmarks
 
 Written by `make bench`; every ratio comes from one run on one machine, with the load generator on the same cores. Decisions are
-measured apart: `cargo bench --bench decide`.
+measured apart: `cargo bench --bench decide`. Profile `bench`, all of it built for speed; in packages (profile `dist`) what no delivery passes
+through is built to be small.
 ";
 
 const INGEST: &str = "The 329 published example payloads, each request with a new delivery id, signed, sent by `wrk -t1` for a quarter of a minute
