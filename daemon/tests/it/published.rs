@@ -6,6 +6,9 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use orchd::actions::{self, Bound, Origin};
 use orchd::core::event::RepoName;
 use orchd::core::intent::{IntentId, Target};
@@ -97,7 +100,14 @@ async fn serve(published: Arc<Published>) -> u16 {
     });
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(warp::serve(answer).incoming(listener).run());
+    let service = warp::service(answer);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
     port
 }
 
