@@ -56,7 +56,7 @@ mod secret;
 #[cfg(feature = "server")]
 mod secret_places;
 mod sections;
-mod suggest;
+pub mod suggest;
 mod table;
 mod telemetry;
 #[cfg(test)]
