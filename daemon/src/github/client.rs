@@ -193,6 +193,11 @@ impl Reader {
         Ok(Listed { items: all, complete: next.is_none() })
     }
 
+    /// Whether it signs in with a token that somebody gave us, be the event of an installation or not.
+    pub fn has_token(&self) -> bool {
+        self.transport.bearer.is_some()
+    }
+
     /// The App's slug, whoever this reads as.
     pub(crate) async fn app_slug(&self) -> Result<String, GitHubError> {
         #[derive(Deserialize)]
