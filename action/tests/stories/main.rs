@@ -4,5 +4,6 @@
 #![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
 mod generated;
+mod run;
 mod runner;
 mod start;
