@@ -58,7 +58,7 @@ LIST
 diff "$dir/expected" "$dir/content" || fail "the image holds something else"
 say "holds the binary and the certificate authorities"
 fetched=$(gzip -c "$dir/image.tar" | wc -c)
-say "$fetched bytes to fetch"
+say "$fetched bytes to fetch, $(podman image inspect --format "{{.Size}}" "$image") on disk"
 if [ "$fetched" -ge "$most_fetched" ]; then
     [ -n "${ORCHD_BINARY:-}" ] || fail "more than $most_fetched bytes have to be fetched"
     say "more than $most_fetched: the binary that was named is not the one that is handed out"
