@@ -1,9 +1,9 @@
 //! The repository's file of rules, and from where it is read: never from what a pull request proposes.
 //!
 //! The file decides what is done with the run's token, so only who may write to the repository may have written it. It is
-//! read from the default branch, as the daemon does. The checkout saves that request only where nobody else can have
-//! written it: the run is about no pull request, no comment on one and no other run, and what is checked out is the commit
-//! of the run.
+//! read from the default branch, as the daemon does. The checkout saves that request only where it holds just that and
+//! nobody else had a hand in it: the run is one of the default branch, its commit is checked out, and it is about no pull
+//! request, no comment on one, no check and no other run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use orchd::core::event::Event;
 use orchd::core::rule::{Rule, RuleName};
 use orchd::github::client::Reader;
 use orchd::github::contents::{self, Found};
+use serde_json::Value;
 
 use crate::annotation::{Annotation, Place};
 use crate::client;
@@ -71,7 +72,8 @@ pub(super) async fn read(run: &Workflow, event: &Event, path: &str, reader: &Rea
     }
 }
 
-/// The checkout, where nobody but who may write to the repository can have had a hand in it.
+/// The checkout, where it is that of the default branch and nobody else can have had a hand in it. A merge queue's branch,
+/// a tag and a topic are none, whoever pushed them.
 fn own_checkout(run: &Workflow, event: &Event) -> Option<PathBuf> {
     let root = run.workspace.clone()?;
     let has = |pointer: &str| event.payload.pointer(pointer).is_some_and(|value| !value.is_null());
@@ -81,10 +83,12 @@ fn own_checkout(run: &Workflow, event: &Event) -> Option<PathBuf> {
             "workflow_run" | "check_run" | "check_suite" | "status" | "deployment_status"
         )
         || has("/pull_request")
-        || has("/issue/pull_request")
-        || run.git_ref.as_deref().is_some_and(|git_ref| git_ref.starts_with("refs/pull/"));
+        || has("/issue/pull_request");
+    let default = event.payload.pointer("/repository/default_branch").and_then(Value::as_str);
+    let branch = run.git_ref.as_deref().and_then(|git_ref| git_ref.strip_prefix("refs/heads/"));
+    let of_default = default.is_some() && branch == default;
     let is_of_run = || git_commit(&root).is_some_and(|commit| commit.eq_ignore_ascii_case(&run.sha));
-    (!of_others && is_of_run()).then_some(root)
+    (of_default && !of_others && is_of_run()).then_some(root)
 }
 
 /// A plain file that lies there and not behind a link.
@@ -127,7 +131,7 @@ mod tests {
 
     use chrono::DateTime;
     use orchd::core::event::EventId;
-    use serde_json::{Value, json};
+    use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
@@ -158,7 +162,8 @@ mod tests {
         fs::create_dir(dir.path().join(".git")).unwrap();
         fs::write(dir.path().join(".git/HEAD"), format!("{SHA}\n")).unwrap();
         let main = "refs/heads/main";
-        let trusted = |name: &str, sha: &str, git_ref: &str, payload: Value| {
+        let trusted = |name: &str, sha: &str, git_ref: &str, mut payload: Value| {
+            payload["repository"] = json!({"full_name": "acme/web", "default_branch": "main"});
             own_checkout(&run(dir.path(), name, sha, git_ref), &event(name, payload)).is_some()
         };
         assert!(trusted("push", SHA, main, json!({})));
@@ -170,6 +175,14 @@ mod tests {
         assert!(!trusted("workflow_run", SHA, main, json!({})));
         assert!(!trusted("issue_comment", SHA, main, json!({"issue": {"number": 1, "pull_request": {"url": "x"}}})));
         assert!(!trusted("workflow_dispatch", SHA, "refs/pull/1/head", json!({})));
+        assert!(!trusted("push", SHA, "refs/heads/topic", json!({})));
+        assert!(!trusted("merge_group", SHA, "refs/heads/gh-readonly-queue/main/pr-1", json!({})));
+        assert!(!trusted("release", SHA, "refs/tags/main", json!({})));
+        let nameless = event("push", json!({}));
+        assert!(
+            own_checkout(&run(dir.path(), "push", SHA, main), &nameless).is_none(),
+            "nobody says what is the default"
+        );
         fs::remove_dir_all(dir.path().join(".git")).unwrap();
         assert!(!trusted("push", SHA, main, json!({})), "nothing says what is checked out");
     }

@@ -208,6 +208,7 @@ fn run_step(dir: &Path, api: &str, token: &str, issue: &Value) -> (u8, String, V
         ("GITHUB_EVENT_NAME", "issues".to_owned()),
         ("GITHUB_EVENT_PATH", path(dir.join("event.json"))),
         ("GITHUB_OUTPUT", path(output.clone())),
+        ("GITHUB_REF", "refs/heads/main".to_owned()),
         ("GITHUB_REPOSITORY", "acme/web".to_owned()),
         ("GITHUB_RUN_ID", "1".to_owned()),
         ("GITHUB_SERVER_URL", "https://github.com".to_owned()),
