@@ -175,3 +175,79 @@ async fn the_story_end_to_end_on_the_third_party_emulator() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// A token of the installation, as `actions/create-github-app-token` hands one to a workflow.
+async fn installation_token(api: &str, key: &AppKey) -> String {
+    let now = chrono::Utc::now().timestamp();
+    let claims = json!({"iss": "12345", "iat": now - 60, "exp": now + 300});
+    let key = jsonwebtoken::EncodingKey::from_rsa_pem(key.pem().as_bytes()).unwrap();
+    let jwt = jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256), &claims, &key).unwrap();
+    let request = reqwest::Client::new().post(format!("{api}/app/installations/100/access_tokens"));
+    let answer: Value = request.bearer_auth(jwt).send().await.unwrap().json().await.unwrap();
+    answer["token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// The Action's step on the opening of an issue: its exit code, its log and its effects' states.
+fn run_step(dir: &Path, api: &str, token: &str, issue: &Value) -> (u8, String, Vec<Value>) {
+    let commit = "1".repeat(40);
+    let (root, output) = (dir.join("checkout"), dir.join("output"));
+    std::fs::create_dir_all(root.join(".git")).unwrap();
+    std::fs::write(root.join(".git/HEAD"), &commit).unwrap();
+    let rules = "rules:\n- name: triage\n  on: issues.opened\n  if: {title: \"(?i)crash\"}\n  then:\n  - label: {add: [bug]}\n  \
+                 - comment: {body: \"Thank you, we look into it.\"}\n  - assign: {add: [bob]}\n";
+    std::fs::write(root.join("rules.yml"), rules).unwrap();
+    let repository = json!({"id": 1, "full_name": "acme/web", "default_branch": "main"});
+    let sender = json!({"login": "alice", "type": "User"});
+    let payload = json!({"action": "opened", "issue": issue, "repository": repository, "sender": sender});
+    std::fs::write(dir.join("event.json"), payload.to_string()).unwrap();
+    let _ = std::fs::remove_file(&output);
+    let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let variables = [
+        ("GITHUB_ACTIONS", "true".to_owned()),
+        ("GITHUB_API_URL", api.to_owned()),
+        ("GITHUB_EVENT_NAME", "issues".to_owned()),
+        ("GITHUB_EVENT_PATH", path(dir.join("event.json"))),
+        ("GITHUB_OUTPUT", path(output.clone())),
+        ("GITHUB_REF", "refs/heads/main".to_owned()),
+        ("GITHUB_REPOSITORY", "acme/web".to_owned()),
+        ("GITHUB_RUN_ID", "1".to_owned()),
+        ("GITHUB_SERVER_URL", "https://github.com".to_owned()),
+        ("GITHUB_SHA", commit),
+        ("GITHUB_WORKSPACE", path(root)),
+        ("INPUT_APP_SLUG", "orchd".to_owned()),
+        ("INPUT_CONFIG", "rules.yml".to_owned()),
+        ("INPUT_MODE", "run".to_owned()),
+        ("INPUT_TOKEN", token.to_owned()),
+    ];
+    let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut log = Vec::new();
+    let code = orchd_action::Step { variables, clock: &chrono::Utc::now }.run(&mut log);
+    let outputs = std::fs::read_to_string(output).unwrap_or_default();
+    let effects = outputs.split_once("effects<<").and_then(|(_, rest)| serde_json::from_str(rest.lines().nth(1)?).ok());
+    let states =
+        effects.iter().flat_map(|effects: &Vec<Value>| effects).map(|effect| effect["state"].clone()).collect();
+    (code, String::from_utf8(log).unwrap(), states)
+}
+
+#[tokio::test]
+async fn the_same_rules_without_a_server_on_the_third_party_emulator() {
+    let dir = tempfile::tempdir().unwrap();
+    let (github, nobody) = (free_port(), free_port());
+    let key = AppKey::generate();
+    let _emulator = start_emulator(dir.path(), github, nobody, &key);
+    let api = format!("http://127.0.0.1:{github}");
+    let alice = Alice { client: reqwest::Client::new(), api: api.clone() };
+    let issue = alice.post("/repos/acme/web/issues", json!({"title": "Crash on start", "body": "It does."})).await;
+    let path = format!("/repos/acme/web/issues/{}", issue["number"]);
+    let token = installation_token(&api, &key).await;
+    for expected in ["applied", "unchanged"] {
+        let (dir, api, given, issue) = (dir.path().to_owned(), api.clone(), token.clone(), issue.clone());
+        let step = move || run_step(&dir, &api, &given, &issue);
+        let (code, log, states) = tokio::task::spawn_blocking(step).await.unwrap();
+        assert_eq!((code, states), (0, vec![expected.into(); 3]), "{log}");
+        assert!(log.lines().all(|line| line.starts_with("::add-mask::") || !line.contains(&token)), "{log}");
+    }
+    let seen = alice.get(&path).await;
+    assert_eq!((&seen["labels"][0]["name"], &seen["assignees"][0]["login"]), (&json!("bug"), &json!("bob")), "{seen}");
+    assert_eq!(alice.get(&format!("{path}/comments")).await.as_array().unwrap().len(), 1);
+}

@@ -67,4 +67,5 @@ mod tidying;
 mod tls;
 mod webhook;
 mod why;
+mod without_server;
 mod workflows;
