@@ -14,6 +14,10 @@ use crate::core::event::RepoName;
 use crate::core::intent::ActionKind;
 use crate::core::rule::Rule;
 
+/// The most that a server's config can allow: `repository_config.allow`.
+const MOST_RULES: usize = 1_000;
+const LARGEST: u64 = 512 << 10;
+
 /// Reads a repository's file. `path` is for the messages; each rule is named `owner/name:rule`.
 ///
 /// # Errors
@@ -36,6 +40,15 @@ pub fn read(
         fields.read("rules", &mut findings, |node, key, findings| rulebook.read(node, key, findings));
     }
     findings.finish().map(|_| rulebook.rules)
+}
+
+/// What is wrong with a repository's file wherever it is used: for whoever has the repository and not the server's config.
+pub fn problems(text: &str, path: &str, actions: &[ActionKind]) -> Vec<Problem> {
+    let actions_named = actions.iter().map(|kind| kind.name.to_owned()).collect();
+    let terms = FileTerms { actions: actions_named, max_rules: MOST_RULES, max_size: LARGEST };
+    // Any name does: it is not told.
+    let Ok(repository) = RepoName::parse("owner/name") else { return Vec::new() };
+    read(text, path, &repository, &terms, actions).err().map(|problems| problems.0).unwrap_or_default()
 }
 
 /// What is said of a file of so many bytes.
@@ -91,6 +104,22 @@ mod tests {
             assert!(told.contains(expected), "{text}: {told}");
         }
         assert!(problems(&"#".repeat(2_001)).contains("has 2001 bytes"));
+    }
+
+    #[test]
+    fn without_a_server_every_action_is_allowed_and_the_rest_is_not() {
+        let told = |text: &str| {
+            let found = super::problems(text, ".github/orchd.yml", ACTIONS);
+            found.into_iter().map(|each| (each.line, each.column, each.message)).collect::<Vec<_>>()
+        };
+        let rule = |at: usize| format!("- {{name: r{at}, on: issues.opened, then: [{{label: {{add: [x]}}}}]}}\n");
+        assert_eq!(told(&format!("rules:\n{}", (0..30).map(rule).collect::<String>())), []);
+        let wrong = told("rules:\n- name: a\n  onn: issues\n  then: [{label: {add: [x]}}]\n");
+        assert_eq!(wrong.first().map(|(line, column, _)| (*line, *column)), Some((2, 3)), "{wrong:?}");
+        assert!(
+            wrong.iter().any(|(line, _, message)| *line == 3 && message.contains("did you mean `on`")),
+            "{wrong:?}"
+        );
     }
 
     #[test]

@@ -36,11 +36,20 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// `None`: GitHub does not understand it.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let strange = text.starts_with('!') || text.starts_with("\\#") || text.contains("***");
-        if text.is_empty() || strange || text.contains(['[', ']']) {
-            return None;
+    /// # Errors
+    /// When GitHub does not understand it: why.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.starts_with('!') {
+            return Err("a pattern cannot be turned around with `!`");
+        }
+        if text.starts_with("\\#") {
+            return Err("a pattern cannot begin with `\\#`");
+        }
+        if text.contains(['[', ']']) {
+            return Err("a pattern knows no ranges of characters, `[…]`");
+        }
+        if text.is_empty() || text.contains("***") {
+            return Err("a pattern has one star or two, not three");
         }
         let (text, end) = match text.strip_suffix('/') {
             Some(folder) => (folder, End::Below),
@@ -57,7 +66,23 @@ impl Pattern {
             (Some(Step::Name(parts)), End::OrBelow) if *parts == [Part::Some] && rooted => End::Itself,
             (_, end) => end,
         };
-        Some(Self { steps, end })
+        Ok(Self { steps, end })
+    }
+
+    /// What every path begins with that it fits.
+    pub(super) fn root(&self) -> String {
+        let mut root = String::new();
+        for step in &self.steps {
+            let Step::Name(parts) = step else { break };
+            for part in parts {
+                let Part::Is(letter) = part else { return root };
+                root.push(*letter);
+            }
+            root.push('/');
+        }
+        // The last name may be that of a file.
+        root.truncate(root.trim_end_matches('/').len());
+        root
     }
 
     /// `path` has no slash at its start.
@@ -209,6 +234,15 @@ mod tests {
                 GlobBuilder::new(glob).literal_separator(true).build().unwrap().compile_matcher().is_match(&path)
             });
             prop_assert_eq!(fits(&pattern, &path), by_globs, "{} on {}", pattern, path);
+        }
+
+        #[test]
+        fn what_it_fits_begins_with_its_root(
+            pattern in "/?([ab]{1,2}|\\*|\\*\\*|a\\*|\\?)(/([ab]|\\*|\\*\\*|b\\*a)){0,3}/?",
+            path in "[ab]{1,3}(/[ab]{1,2}){0,4}",
+        ) {
+            let pattern = Pattern::parse(&pattern).unwrap();
+            prop_assert!(!pattern.fits(&path) || path.starts_with(&pattern.root()), "{}", pattern.root());
         }
 
         #[test]
