@@ -32,6 +32,7 @@ pub mod path;
 #[cfg(feature = "server")]
 pub mod registration;
 pub mod roles;
+pub mod rounds;
 mod send;
 #[cfg(feature = "server")]
 pub mod sight;
