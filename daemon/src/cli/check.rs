@@ -11,7 +11,7 @@ use super::{Global, output};
 use crate::actions;
 use crate::checkout::{self, OnDisk};
 use crate::config::repository;
-use crate::core::checkup::{self, CHECKS, Finding, Problem, Report, Severity, State, Told};
+use crate::core::checkup::{self, CHECKS, Finding, Report, Severity, State, Told};
 use crate::core::facts::Known;
 use crate::core::text::harmless;
 
@@ -60,6 +60,7 @@ impl Check {
             checkout::read(&dir).map_err(|error| Failure::failed(error.to_string()))?;
         let default_branch = default_branch.map_or(Known::NotYet, Known::Is);
         let told = Told { default_branch, ..Told::default() };
+        let read_rules = |path: &str, text: &str| repository::faults(path, text, actions::kinds());
         let report = checkup::examine(&checkout, &told, &read_rules, &self.skip);
         if global.json {
             let document = serde_json::to_value(&report).map_err(|error| Failure::failed(error.to_string()))?;
@@ -76,12 +77,6 @@ impl Check {
             failed => Err(Failure::failed(format!("{failed} checks failed"))),
         }
     }
-}
-
-fn read_rules(path: &str, text: &str) -> Vec<Problem> {
-    let problems = repository::problems(text, path, actions::kinds());
-    let told = problems.into_iter().map(|each| Problem { line: each.line, column: each.column, message: each.message });
-    told.collect()
 }
 
 /// The report for a person: what is wrong by check, what was not looked at, what is well, the score.

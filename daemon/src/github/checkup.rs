@@ -30,6 +30,13 @@ struct Rule {
 #[derive(Deserialize)]
 struct Branch {
     protected: bool,
+    /// Of old; a server may leave it out.
+    protection: Option<Classic>,
+}
+
+#[derive(Deserialize)]
+struct Classic {
+    enabled: bool,
 }
 
 #[derive(Deserialize)]
@@ -105,7 +112,9 @@ async fn protection(reader: &Reader, repository: &RepoName, branch: &str) -> Res
     let url = path::repository(repository, format_args!("/rules/branches/{branch}"));
     let rules: Vec<Rule> = reader.get_all(&url, None, MOST_PAGES).await?.whole("rules")?;
     let shown: Branch = reader.get(&path::repository(repository, format_args!("/branches/{branch}"))).await?;
-    Ok(Protection { rules: rules.into_iter().map(|rule| rule.kind).collect(), protected: shown.protected })
+    // What no ruleset guards and is protected all the same has protection of old.
+    let classic = shown.protection.map_or(shown.protected && rules.is_empty(), |classic| classic.enabled);
+    Ok(Protection { rules: rules.into_iter().map(|rule| rule.kind).collect(), classic })
 }
 
 /// GitHub's own list of what is wrong with CODEOWNERS, as far as it is about people: the rest we see ourselves.
@@ -172,7 +181,7 @@ mod tests {
             "/repos/acme/web" => reply(200, &json!({"default_branch": "rel/1"})),
             "/repos/acme/web/labels?per_page=100" => reply(200, &json!([{"name": "bug"}, {"name": "é"}])),
             "/repos/acme/web/rules/branches/rel%2F1?per_page=100" => reply(200, &json!([{"type": "deletion"}])),
-            "/repos/acme/web/branches/rel%2F1" => reply(200, &json!({"protected": true})),
+            "/repos/acme/web/branches/rel%2F1" => reply(200, &json!({"protected": true, "protection": {"enabled": true}})),
             "/repos/acme/web/codeowners/errors?ref=abc" => reply(200, &json!({"errors": [
                 {"line": 3, "column": 1, "kind": "Invalid pattern", "source": "***/*.rb @monalisa", "suggestion": "x"},
                 {"line": 4, "column": 3, "kind": "Unknown owner", "source": "* @a @acme/gone # x", "suggestion": null},
@@ -188,7 +197,7 @@ mod tests {
         .unwrap();
         assert_eq!(told.default_branch, Known::Is("rel/1".to_owned()));
         assert_eq!(told.labels, Known::Is(vec!["bug".to_owned(), "é".to_owned()]));
-        assert_eq!(told.protection, Known::Is(Protection { rules: vec!["deletion".to_owned()], protected: true }));
+        assert_eq!(told.protection, Known::Is(Protection { rules: vec!["deletion".to_owned()], classic: true }));
         let message = "it does not exist, or has no write access".to_owned();
         assert_eq!(told.owners, Known::Is(vec![UnknownOwner { owner: "@a".to_owned(), message }]));
         assert_eq!(told.token, Known::Is(TokenDefaults { may_write: true, may_approve: true }));

@@ -71,11 +71,12 @@ pub fn find(id: &str) -> Option<&'static Check> {
 /// What reads the file of rules that a repository keeps for itself: path, text, what is wrong with it.
 pub type ReadRules<'a> = &'a dyn Fn(&str, &str) -> Vec<Problem>;
 
-/// Looks at everything but the checks to `skip`.
+/// Looks at everything but the checks to `skip`, and those that the repository's own file says to leave out.
 pub fn examine(checkout: &Checkout, told: &Told, read_rules: ReadRules<'_>, skip: &[String]) -> Report {
     let scene = Scene::new(checkout, told, read_rules);
+    let own = scene.skips();
     let look = |check: &&'static Check| {
-        let skipped = skip.iter().any(|id| id == check.id);
+        let skipped = skip.iter().chain(&own).any(|id| id == check.id);
         (*check, if skipped { None } else { Some((check.look)(&scene)) })
     };
     Report::new(CHECKS.iter().map(look))

@@ -92,6 +92,8 @@ pub struct Report {
     pub summary: Summary,
     /// In the order of the checks, then of files and lines.
     pub findings: Vec<Finding>,
+    /// How many findings are left out here because there was no room for them. They count in all else.
+    pub left_out: usize,
     pub checks: Vec<Outcome>,
 }
 
@@ -114,7 +116,7 @@ impl Report {
             checks.push(Outcome { check: check.id, title: check.title, state, not_done });
         }
         let summary = summary(&findings, &checks);
-        Self { version: 1, score: score.percent(), summary, findings, checks }
+        Self { version: 1, score: score.percent(), summary, findings, left_out: 0, checks }
     }
 
     /// How many checks have a finding at least as severe as this.
@@ -125,6 +127,18 @@ impl Report {
             *so_far = (*so_far).max(finding.severity);
         }
         worst.values().filter(|severity| **severity >= least).count()
+    }
+
+    /// The same with the worst `most` findings only, in their order.
+    #[must_use]
+    pub fn cut(&self, most: usize) -> Self {
+        let mut kept: Vec<(usize, &Finding)> = self.findings.iter().enumerate().collect();
+        kept.sort_by_key(|(at, finding)| (std::cmp::Reverse(finding.severity), *at));
+        kept.truncate(most);
+        kept.sort_by_key(|(at, _)| *at);
+        let findings: Vec<Finding> = kept.into_iter().map(|(_, finding)| finding.clone()).collect();
+        let left_out = self.left_out + self.findings.len() - findings.len();
+        Self { findings, left_out, ..self.clone() }
     }
 
     /// The findings of a check.

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::document::Document;
+use super::document::{Document, texts};
 use super::report::{Finding, Severity, State};
 use super::{Checkout, ReadRules, Told};
 use crate::core::marked::Place;
@@ -57,6 +57,15 @@ impl<'a> Scene<'a> {
             forms: read(&|path| in_folder(path, FORMS) && !is_chooser(path)),
             rules: checkout.text(RULES).map(|text| Document::read(RULES, text)),
         }
+    }
+}
+
+impl Scene<'_> {
+    /// What the repository itself says is to be left out: `check: {skip: […]}`.
+    pub(super) fn skips(&self) -> Vec<String> {
+        let root = self.rules.as_ref().and_then(|rules| rules.root.as_ref());
+        let skip = root.and_then(|root| root.get("check")?.get("skip"));
+        skip.map(texts).unwrap_or_default().into_iter().map(|(_, id)| id).collect()
     }
 }
 

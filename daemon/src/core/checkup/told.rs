@@ -20,8 +20,8 @@ pub struct Told {
 pub struct Protection {
     /// Types of the rules that rulesets put on it: `pull_request`, `required_status_checks`, …
     pub rules: Vec<String>,
-    /// Whether anything protects it, be it a ruleset or branch protection of old.
-    pub protected: bool,
+    /// Whether it has branch protection of old too, whose terms only administrators are shown.
+    pub classic: bool,
 }
 
 /// An owner of CODEOWNERS whom GitHub does not ask.

@@ -10,7 +10,7 @@ use std::path::Path;
 use orchd::actions;
 use orchd::checkout;
 use orchd::config::repository;
-use orchd::core::checkup::{Problem, Protection, Report, State, TokenDefaults, Told, examine};
+use orchd::core::checkup::{Protection, Report, State, TokenDefaults, Told, examine};
 use orchd::core::facts::Known;
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ fn all_well() -> Told {
     Told {
         default_branch: Known::Is("main".to_owned()),
         labels: Known::Is(["bug", "Documentation"].map(str::to_owned).to_vec()),
-        protection: Known::Is(Protection { rules: rules.map(str::to_owned).to_vec(), protected: true }),
+        protection: Known::Is(Protection { rules: rules.map(str::to_owned).to_vec(), classic: false }),
         owners: Known::Is(Vec::new()),
         token: Known::Is(TokenDefaults { may_write: false, may_approve: false }),
         inherited: Known::Is(Vec::new()),
@@ -55,10 +55,7 @@ fn faultless() -> TempDir {
 
 fn check(root: &Path, told: &Told, skip: &[String]) -> Report {
     let read = checkout::read(root).unwrap();
-    let read_rules = |path: &str, text: &str| {
-        let problems = repository::problems(text, path, actions::kinds()).into_iter();
-        problems.map(|each| Problem { line: each.line, column: each.column, message: each.message }).collect()
-    };
+    let read_rules = |path: &str, text: &str| repository::faults(path, text, actions::kinds());
     examine(&read.checkout, told, &read_rules, skip)
 }
 
@@ -93,4 +90,8 @@ fn a_skipped_check_finds_nothing_and_counts_nothing() {
     fs::remove_file(dir.path().join("README.md")).unwrap();
     let report = check(dir.path(), &all_well(), &["readme".to_owned()]);
     assert_eq!((told(&report), report.score, report.summary.skipped), (vec![], 100, 1));
+    // The repository may say so itself.
+    write(dir.path(), "== .github/orchd.yml\ncheck: {skip: [readme, labels]}");
+    let report = check(dir.path(), &all_well(), &[]);
+    assert_eq!((told(&report), report.score, report.summary.skipped), (vec![], 100, 2));
 }

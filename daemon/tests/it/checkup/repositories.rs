@@ -495,7 +495,7 @@ rules:
 
 #[test]
 fn settings_that_only_github_knows() {
-    let open = Protection { rules: Vec::new(), protected: false };
+    let open = Protection { rules: Vec::new(), classic: false };
     let github = Told {
         default_branch: Known::Is("master".to_owned()),
         protection: Known::Is(open),
@@ -511,7 +511,7 @@ fn settings_that_only_github_knows() {
             "warning branch-rules",
         ]
     );
-    let few = Protection { rules: vec!["creation".to_owned()], protected: true };
+    let few = Protection { rules: vec!["creation".to_owned()], classic: false };
     let github = Told { default_branch: Known::Is("gh-pages".to_owned()), protection: Known::Is(few), ..all_well() };
     let expected = [
         "warning default-branch",
@@ -522,7 +522,7 @@ fn settings_that_only_github_knows() {
     ];
     assert_eq!(found_with("", &github), expected);
     // Branch protection of old does not show what it asks for: that is no finding.
-    let old = Told { protection: Known::Is(Protection { rules: Vec::new(), protected: true }), ..all_well() };
+    let old = Told { protection: Known::Is(Protection { rules: Vec::new(), classic: true }), ..all_well() };
     assert_eq!(found_with("", &old), [] as [&str; 0]);
     // Who works on `develop` and releases from `main` has forgotten nothing.
     let flow = Told { default_branch: Known::Is("develop".to_owned()), ..all_well() };

@@ -1,8 +1,8 @@
 //! What guards the default branch.
 
-use super::super::Check;
 use super::super::scene::{At, Scene, Seen};
 use super::super::told::why_not;
+use super::super::{Check, Severity};
 use crate::core::facts::Known;
 
 pub(in super::super) static CHECK: Check = Check {
@@ -16,59 +16,64 @@ pub(in super::super) static CHECK: Check = Check {
 
 const WHERE: &str = "Settings → Rules → Rulesets";
 
+/// A rule that a default branch should have.
+struct Wanted {
+    /// Any one of these types will do.
+    rules: &'static [&'static str],
+    severity: Severity,
+    /// What is so without it.
+    without: &'static str,
+    /// What GitHub's page calls it.
+    setting: &'static str,
+}
+
+static WANTED: [Wanted; 4] = [
+    Wanted {
+        rules: &["pull_request", "merge_queue"],
+        severity: Severity::Warning,
+        without: "the rules of the default branch ask for no pull request",
+        setting: "Require a pull request before merging",
+    },
+    Wanted {
+        rules: &["required_status_checks", "workflows"],
+        severity: Severity::Notice,
+        without: "the rules of the default branch ask for no passing checks",
+        setting: "Require status checks to pass",
+    },
+    Wanted {
+        rules: &["non_fast_forward"],
+        severity: Severity::Notice,
+        without: "the history of the default branch can be rewritten",
+        setting: "Block force pushes",
+    },
+    Wanted {
+        rules: &["deletion"],
+        severity: Severity::Notice,
+        without: "the default branch can be deleted",
+        setting: "Restrict deletions",
+    },
+];
+
 fn look(scene: &Scene) -> Seen {
     let protection = match &scene.told.protection {
         Known::Is(protection) => protection,
         unknown => return Seen::not_done(why_not(unknown, "the rules of the default branch").unwrap_or_default()),
     };
+    let has = |rule: &str| protection.rules.iter().any(|each| each == rule);
+    let guarded = WANTED.iter().all(|wanted| wanted.rules.iter().any(|rule| has(rule)));
+    if protection.classic && !guarded {
+        let why = "the default branch has branch protection of old, whose terms GitHub shows to administrators only";
+        return Seen::not_done(why);
+    }
     let mut seen = Seen::default();
     if protection.rules.is_empty() {
-        if protection.protected {
-            seen.open.push(
-                "the default branch has branch protection of old, whose terms GitHub shows to administrators only"
-                    .to_owned(),
-            );
-        } else {
-            let message = "nothing guards the default branch: whoever may push can rewrite it";
-            seen.warning(
-                At::nowhere(),
-                message,
-                format!("{WHERE}: ask for a pull request and for passing checks, and block force pushes"),
-            );
-        }
+        let message = "nothing guards the default branch: whoever may push can rewrite it";
+        let advice = format!("{WHERE}: ask for a pull request and for passing checks, and block force pushes");
+        seen.warning(At::nowhere(), message, advice);
         return seen;
     }
-    let has = |rule: &str| protection.rules.iter().any(|each| each == rule);
-    // Branch protection of old may ask for what the rulesets do not, and does not show.
-    if protection.protected && !has("pull_request") {
-        seen.open.push(
-            "whether branch protection of old asks for more than the rulesets do is shown to administrators only"
-                .to_owned(),
-        );
-    }
-    if !has("pull_request") && !has("merge_queue") {
-        seen.warning(
-            At::nowhere(),
-            "the rules of the default branch ask for no pull request",
-            format!("{WHERE}: “Require a pull request before merging”"),
-        );
-    }
-    if !has("required_status_checks") && !has("workflows") {
-        seen.notice(
-            At::nowhere(),
-            "the rules of the default branch ask for no passing checks",
-            format!("{WHERE}: “Require status checks to pass”"),
-        );
-    }
-    if !has("non_fast_forward") {
-        seen.notice(
-            At::nowhere(),
-            "the history of the default branch can be rewritten",
-            format!("{WHERE}: “Block force pushes”"),
-        );
-    }
-    if !has("deletion") {
-        seen.notice(At::nowhere(), "the default branch can be deleted", format!("{WHERE}: “Restrict deletions”"));
+    for wanted in WANTED.iter().filter(|wanted| !wanted.rules.iter().any(|rule| has(rule))) {
+        seen.find(wanted.severity, At::nowhere(), wanted.without, format!("{WHERE}: “{}”", wanted.setting));
     }
     seen
 }

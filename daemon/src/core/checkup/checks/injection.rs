@@ -43,6 +43,8 @@ const STRANGERS: [&str; 12] = [
 ];
 /// Parts of events that only GitHub or administrators write.
 const OURS: [&str; 5] = ["repository", "organization", "enterprise", "installation", "sender"];
+/// Parts of items that take write access, or at least triage.
+const OF_MEMBERS: [&str; 5] = ["base", "labels", "milestone", "assignees", "requested_teams"];
 /// Last parts of what has a form in which no script can be hidden.
 const HARMLESS: [&str; 40] = [
     "number",
@@ -138,12 +140,14 @@ fn origin(document: &Document<'_>, path: &str, envs: &[Option<&Node>]) -> Option
         ["env", name] => in_environment(document, name, envs),
         ["github", "head_ref"] | ["github"] | ["github", "event"] => Some(From::Strangers),
         ["inputs", name] | ["github", "event", "inputs", name] => free_text(document, name).then_some(From::Members),
-        ["github", "event", first, .., last] if !OURS.contains(first) => {
-            let plain = HARMLESS.contains(last) || last.ends_with("_url") || *last == "url" || last.ends_with("_count");
-            match plain {
-                true => None,
-                false if STRANGERS.contains(first) => Some(From::Strangers),
-                false => Some(From::Members),
+        ["github", "event", first, between @ .., last] if !OURS.contains(first) => {
+            let above = between.last().copied().unwrap_or(first);
+            if is_plain(above, last) {
+                None
+            } else if STRANGERS.contains(first) && !between.iter().any(|part| OF_MEMBERS.contains(part)) {
+                Some(From::Strangers)
+            } else {
+                Some(From::Members)
             }
         }
         ["github", "event", part] if STRANGERS.contains(part) => Some(From::Strangers),
@@ -152,6 +156,12 @@ fn origin(document: &Document<'_>, path: &str, envs: &[Option<&Node>]) -> Option
         }
         _ => None,
     }
+}
+
+/// Whether a part of an event has a form in which no script can be hidden. Names of repositories have.
+fn is_plain(above: &str, last: &str) -> bool {
+    let of_repository = last == "name" && matches!(above, "repo" | "head_repository" | "repository" | "workflow_run");
+    of_repository || HARMLESS.contains(&last) || last == "url" || last.ends_with("_url") || last.ends_with("_count")
 }
 
 /// Whether a dispatch has an input of this name that may hold any text.
