@@ -3,35 +3,14 @@
 //! `saphyr-parser` gives events with positions; `serde_yaml` says what a plain scalar means (`yes` is text, `0x10` a
 //! number), so that both readers of YAML agree. What is wrong with a file is told with its place too.
 
+mod place;
+
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::{Number, Value};
 
-/// Where something stands. Lines and columns count from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Which file, by the number that the caller gave it.
-    pub file: usize,
-    pub line: usize,
-    pub column: usize,
-}
-
-impl Place {
-    /// The beginning of a file: where what is missing is reported.
-    pub fn start_of(file: usize) -> Self {
-        Self { file, line: 1, column: 1 }
-    }
-}
-
-/// Something that no file may hold, whatever it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    pub place: Place,
-    pub message: String,
-    /// Of a key that stands twice: where it stands first.
-    pub first: Option<Place>,
-}
+pub use place::{Fault, Place};
 
 /// Deepest nesting of lists and maps in a file.
 pub const MAX_DEPTH: usize = 64;

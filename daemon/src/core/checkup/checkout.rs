@@ -77,12 +77,18 @@ pub(super) fn has_stem(name: &str, stem: &str) -> bool {
     name.split('.').next().is_some_and(|first| first.eq_ignore_ascii_case(stem))
 }
 
-/// Whether a file at the root tells under which licence the repository is.
+/// Whether a file at the root tells under which licence the repository is. What is about others' work, or about lines at
+/// the start of files, has a name like it.
 pub(super) fn is_license(name: &str) -> bool {
-    const STEMS: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "UNLICENSE", "UNLICENCE"];
+    const STEMS: [&str; 5] = ["license", "licence", "copying", "unlicense", "unlicence"];
+    const OTHERS: [&str; 4] = ["header", "third", "3rd", "dependenc"];
+    const CODE: [&str; 12] =
+        [".rs", ".py", ".js", ".ts", ".go", ".sh", ".json", ".yml", ".yaml", ".toml", ".csv", ".html"];
+    let name = name.to_ascii_lowercase();
     let stem = name.split(['.', '-', '_']).next().unwrap_or_default();
-    let code = [".rs", ".py", ".js", ".ts", ".go", ".sh", ".json", ".yml", ".yaml", ".toml"];
-    STEMS.iter().any(|known| stem.eq_ignore_ascii_case(known)) && !code.iter().any(|end| name.ends_with(end))
+    STEMS.contains(&stem)
+        && !OTHERS.iter().any(|other| name.contains(other))
+        && !CODE.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a check looks into the file at this path.
@@ -103,7 +109,6 @@ pub fn is_wanted(path: &str) -> bool {
         "docs" | ".github" => yaml || STEMS.iter().any(|stem| has_stem(name, stem)),
         ".github/workflows" => yaml,
         ".github/ISSUE_TEMPLATE" => yaml || name.ends_with(".md"),
-        "LICENSES" => true,
         _ => folder.starts_with(".github/actions/") && is_action(name),
     }
 }

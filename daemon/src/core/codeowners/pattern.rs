@@ -1,5 +1,7 @@
 //! A pattern of a CODEOWNERS line: as in `.gitignore`, but for `!`, `[…]` and a `\#` at its start, which GitHub does not take.
 
+use std::str::Chars;
+
 /// What a pattern's path has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -87,10 +89,36 @@ impl Pattern {
 
     /// `path` has no slash at its start.
     pub(super) fn fits(&self, path: &str) -> bool {
-        // `/` alone names nothing.
-        if self.steps.is_empty() {
-            return false;
+        match self.steps.as_slice() {
+            // `/` alone names nothing.
+            [] => false,
+            // The usual ones, for which nothing has to be remembered.
+            [Step::Folders, Step::Name(parts)] if self.end != End::Itself => {
+                let mut names = path.split('/');
+                let found = names.by_ref().any(|name| name_fits(parts, name));
+                found && (self.end == End::OrBelow || names.next().is_some())
+            }
+            steps if !steps.contains(&Step::Folders) => self.fits_names(path),
+            _ => self.fits_anyhow(path),
         }
+    }
+
+    /// Of a pattern without `**`: name by name.
+    fn fits_names(&self, path: &str) -> bool {
+        let mut names = path.split('/');
+        let each = |step: &Step| match step {
+            Step::Folders => false,
+            Step::Name(parts) => names.next().is_some_and(|name| name_fits(parts, name)),
+        };
+        let all = self.steps.iter().all(each);
+        all && match self.end {
+            End::Itself => names.next().is_none(),
+            End::OrBelow => true,
+            End::Below => names.next().is_some(),
+        }
+    }
+
+    fn fits_anyhow(&self, path: &str) -> bool {
         let last = self.steps.len();
         let mut at = vec![false; last + 1];
         at[0] = true;
@@ -138,25 +166,32 @@ fn step(name: &str) -> Step {
 
 /// Goes back to the latest `*` only: an earlier one can take no more than that one can.
 fn name_fits(parts: &[Part], name: &str) -> bool {
-    let letters: Vec<char> = name.chars().collect();
-    let (mut part, mut letter) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while letter < letters.len() {
-        match parts.get(part) {
-            Some(Part::Some) => {
-                star = Some((part, letter));
+    let (mut part, mut left) = (0, name.chars());
+    // Behind the latest star, and what of the name it has not taken yet.
+    let mut star: Option<(usize, Chars<'_>)> = None;
+    loop {
+        let here = left.clone();
+        let next = left.next();
+        match (parts.get(part), next) {
+            (Some(Part::Some), _) => {
+                left = here.clone();
+                star = Some((part + 1, here));
                 part += 1;
             }
-            Some(Part::Any) => (part, letter) = (part + 1, letter + 1),
-            Some(Part::Is(wanted)) if *wanted == letters[letter] => (part, letter) = (part + 1, letter + 1),
-            _ => {
-                let Some((at, taken)) = star else { return false };
-                star = Some((at, taken + 1));
-                (part, letter) = (at + 1, taken + 1);
+            (Some(Part::Any), Some(_)) => part += 1,
+            (Some(Part::Is(wanted)), Some(letter)) if *wanted == letter => part += 1,
+            (None, None) => return true,
+            // What the star would take more of is used up.
+            (Some(_), None) => return false,
+            // The star takes one more.
+            (_, Some(_)) => {
+                let Some((behind, mut from)) = star.take() else { return false };
+                from.next();
+                (part, left) = (behind, from.clone());
+                star = Some((behind, from));
             }
         }
     }
-    parts[part..].iter().all(|part| *part == Part::Some)
 }
 
 #[cfg(test)]

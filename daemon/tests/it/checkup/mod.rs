@@ -3,6 +3,7 @@
 
 mod command;
 mod repositories;
+mod workflows;
 
 use std::fs;
 use std::path::Path;

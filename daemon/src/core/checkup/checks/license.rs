@@ -96,14 +96,18 @@ const PLACEHOLDERS: [&str; 8] = [
 
 fn look(scene: &Scene) -> Seen {
     let mut seen = Seen::default();
-    let at_root = scene.checkout.within("").filter(|(_, name)| is_license(name)).map(|(path, _)| path);
-    let found: Vec<&str> = at_root.chain(scene.checkout.within("LICENSES").map(|(path, _)| path)).collect();
-    if found.is_empty() {
+    let at_root = scene.checkout.within("").filter(|(_, name)| is_license(name));
+    let found: Vec<&str> = at_root.map(|(path, _)| path).collect();
+    // Texts below `LICENSES` (https://reuse.software) are those of parts, and may be any.
+    if found.is_empty() && scene.checkout.within("LICENSES").next().is_none() {
         let advice = "put the licence's text into `LICENSE` (https://choosealicense.com); for what nobody else may use, say that there";
         seen.warning(At::nowhere(), "there is no licence, so nobody but you may use this", advice);
     }
-    for path in found {
-        if let Some(text) = scene.checkout.text(path) {
+    for path in &found {
+        let Some(text) = scene.checkout.text(path) else { continue };
+        // "See LICENSE-MIT": a signpost is no licence and need not be.
+        let points = found.iter().any(|other| other != path && text.contains(other));
+        if !points {
             look_into(path, text, &mut seen);
         }
     }
