@@ -120,7 +120,7 @@ mod tests {
             ("rules:\n- {name: \"acme/api:a\", on: issues, then: [{label: {add: [x]}}]}\n", "is not a rule name"),
             (
                 "check: {skip: [lisence]}",
-                ".github/orchd.yml:1:15: `lisence` is no check of `orchd check`: did you mean `license`?",
+                ".github/orchd.yml:1:16: `lisence` is no check of `orchd check`: did you mean `license`?",
             ),
             ("check: {skipp: [license]}", "unknown key `skipp`: did you mean `skip`?"),
             ("a: [", "not YAML"),
