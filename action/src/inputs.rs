@@ -130,11 +130,6 @@ impl Inputs {
         })
     }
 
-    /// The lines of an input that are not empty.
-    pub fn lines(&self, input: &Input) -> Vec<&str> {
-        self.get(input).into_iter().flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty()).collect()
-    }
-
     /// Every value that is secret, wherever it is read.
     pub(crate) fn secrets<'a>(
         &'a self,

@@ -6,7 +6,7 @@ use std::io::Write;
 use orchd::core::text::harmless;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::annotation::{Annotation, Level, command, in_data};
+use crate::annotation::{Annotation, command, in_data};
 
 /// Shorter words are not masked: they stand everywhere, and a log of stars helps nobody.
 const SHORTEST_SECRET: usize = 4;
@@ -14,12 +14,11 @@ const SHORTEST_SECRET: usize = 4;
 pub struct Log<'a> {
     out: &'a mut dyn Write,
     secrets: Vec<SecretString>,
-    errors: usize,
 }
 
 impl<'a> Log<'a> {
     pub fn new(out: &'a mut dyn Write) -> Self {
-        Self { out, secrets: Vec::new(), errors: 0 }
+        Self { out, secrets: Vec::new() }
     }
 
     /// From now on the runner shows stars for it, in this step and in later ones; and so do we.
@@ -46,9 +45,6 @@ impl<'a> Log<'a> {
     }
 
     pub fn annotate(&mut self, told: &Annotation) {
-        if told.level == Level::Error {
-            self.errors += 1;
-        }
         let told = told.map(|text| self.redacted(text));
         self.write(&told.command());
     }
@@ -61,11 +57,6 @@ impl<'a> Log<'a> {
 
     pub fn end_group(&mut self) {
         self.write("::endgroup::");
-    }
-
-    /// How many errors were told.
-    pub fn errors(&self) -> usize {
-        self.errors
     }
 
     /// A log that nobody can read is no reason to fail.

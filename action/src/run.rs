@@ -89,7 +89,10 @@ async fn run(context: &mut Context<'_>) -> Result<Outcome, Failure> {
     context.output(&APPLIED, &effects.iter().filter(|effect| effect.is_applied()).count().to_string())?;
     let story =
         report::Story { event: &event, config: &config, rules: &rules, decisions: &decisions, effects: &effects };
+    context.log.say(&story.brief());
+    context.log.group("Every condition, as it was seen");
     context.log.say(&story.text());
+    context.log.end_group();
     context.summarise(&story.summary(dry_run))?;
     outcome(context, &story)
 }

@@ -17,13 +17,6 @@ impl Summary {
         let _ = write!(self.0, "{}\n\n", escaped(text));
     }
 
-    pub fn bullets<T: AsRef<str>>(&mut self, items: impl IntoIterator<Item = T>) {
-        for item in items {
-            let _ = writeln!(self.0, "- {}", escaped(item.as_ref()));
-        }
-        self.0.push('\n');
-    }
-
     /// Line breaks within a cell stay.
     pub fn table<const N: usize>(&mut self, head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
         let line = |cells: [String; N]| format!("| {} |\n", cells.join(" | "));

@@ -102,11 +102,6 @@ impl Workflow {
             id_token: id_token.map(|(url, token)| IdToken { url, token: token.into() }),
         })
     }
-
-    /// The page of this run.
-    pub fn run_url(&self) -> String {
-        format!("{}/{}/actions/runs/{}", self.server_url, self.repository, self.run_id)
-    }
 }
 
 fn absolute(text: &str) -> Option<http::Uri> {
@@ -188,7 +183,7 @@ pub(crate) mod tests {
     fn what_the_runner_sets_is_read() {
         let run = Workflow::read(&variables()).unwrap();
         assert_eq!((run.run_id, run.run_attempt, run.repository.to_string()), (17, 1, "acme/web".to_owned()));
-        assert_eq!(run.run_url(), "https://github.com/acme/web/actions/runs/17");
+        assert_eq!((run.server_url.as_str(), run.api_url.host()), ("https://github.com", Some("api.github.com")));
         assert!(run.id_token.is_none() && run.git_ref.is_none());
     }
 

@@ -20,12 +20,23 @@ pub(super) struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Line by line.
-    pub(super) fn text(&self) -> String {
+    /// A line for each rule, and one for each effect.
+    pub(super) fn brief(&self) -> String {
         let mut lines = vec![self.about()];
         if self.decisions.is_empty() {
             lines.push(format!("  no rule waits for {}", self.event.kind));
         }
+        for decision in self.decisions {
+            let reason = decision.explanation.reason();
+            lines.push(format!("  {}: {} ({reason})", short(&decision.rule), verdict(decision.verdict)));
+            lines.extend(self.of(&decision.rule).map(|effect| format!("    {}", effect.line())));
+        }
+        lines.join("\n")
+    }
+
+    /// Everything that was seen, as `orchd why` has it.
+    pub(super) fn text(&self) -> String {
+        let mut lines = vec![self.about()];
         for decision in self.decisions {
             let mode = if decision.mode == Mode::Shadow { " (shadow)" } else { "" };
             lines.push(format!("  rule {}{mode}: {}", decision.rule, verdict(decision.verdict)));

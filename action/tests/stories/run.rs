@@ -83,9 +83,14 @@ async fn rules_act_and_say_why_and_a_second_run_changes_nothing() {
     assert_eq!(verdicts, ["matched", "not_matched", "matched", "skipped"]);
     let issue = stage.github.issue(WEB, number);
     assert_eq!((issue.labels(), issue.comments().len(), issue.is_open()), (vec!["bug".to_owned()], 1, true));
-    for told in
-        ["rule acme/web:crash: matched", "✓ title", "→ label {add: [bug]}: applied", "5 rules in .github/orchd.yml"]
-    {
+    for told in [
+        "rule acme/web:crash: matched",
+        "✓ title",
+        "→ label {add: [bug]}: applied",
+        "::group::Every condition",
+        "crash: matched (title ",
+        "5 rules in .github/orchd.yml",
+    ] {
         assert!(ended.log.contains(told), "{told}: {}", ended.log);
     }
     assert!(ended.summary.contains("| crash | matched | ") && ended.summary.contains("2 changes"), "{}", ended.summary);

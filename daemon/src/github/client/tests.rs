@@ -253,3 +253,33 @@ async fn a_sweep_waits_where_an_event_may_go_and_an_event_where_a_person_may() {
     assert_eq!(at, [false, true, true], "of 5000, 500 are kept from sweeps for the last ten minutes, 250 from events");
     assert_eq!(server.seen().len(), 3);
 }
+
+#[tokio::test]
+async fn a_token_that_was_given_signs_in_as_whoever_is_asked_for_and_opens_no_gate() {
+    let server = StandIn::start(|seen| match seen.path.as_str() {
+        "/user" => reply(200, &json!({"login": "mona"})),
+        _ => reply(200, &json!(7)),
+    })
+    .await;
+    let given = |slug: Option<&str>| {
+        let bearer = Bearer { token: SecretString::from("ghs_given"), slug: slug.map(str::to_owned) };
+        GitHub::with_token(server.settings(), bearer).unwrap()
+    };
+    let (app, person) = (given(Some("github-actions")), given(None));
+    assert_eq!(app.reader(None).get::<u8>("/x").await.unwrap(), 7);
+    assert_eq!(app.reader(Some(InstallationId(5))).get::<u8>("/y").await.unwrap(), 7);
+    assert_eq!(server.seen(), ["GET /x", "GET /y"], "no token is asked for");
+    let bearers = server.requests();
+    assert!(bearers.iter().all(|request| request.headers["authorization"] == "Bearer ghs_given"));
+    assert!(app.reader(None).has_token() && !github(&server).reader(None).has_token());
+
+    assert_eq!(app.reader(None).own_login().await.unwrap(), "github-actions[bot]");
+    assert_eq!(person.reader(None).own_login().await.unwrap(), "mona");
+    assert!(matches!(person.app_slug().await.unwrap_err(), GitHubError::Credentials(_)), "a person is no App");
+
+    let dry = WriteTerms { dry_run: true, ..WriteTerms::of(Mode::Active) };
+    assert!(app.open_gate(None, dry).is_err());
+    let nobody = app.anonymous().get::<u8>("/z").await.unwrap();
+    let last = server.requests().pop().unwrap();
+    assert!(nobody == 7 && !last.headers.contains_key("authorization"), "nobody has no token");
+}
