@@ -16,8 +16,9 @@ use crate::core::facts::Known;
 use crate::core::text::harmless;
 
 pub(super) const ABOUT: &str = "\
-What is looked at, and what the score is made of: docs/checks.md. Some of it only GitHub knows (labels, rules of branches, owners
-that do not exist): the Action asks it, this command does not, and says so.";
+What is looked at, and what the score is made of: docs/checks.md. Some of it only GitHub knows
+(labels, rules of branches, owners that do not exist): the Action asks it, this command does not,
+and says so.";
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
