@@ -81,6 +81,9 @@ static KNOWN: &[License] = &[
     license("ODbL", &["open database license"]),
 ];
 
+/// In bytes.
+const LONGEST_SIGNPOST: usize = 2_000;
+
 /// Licences that are short enough to be filled in where they stand. Longer ones show in an appendix how to.
 const FILLED_IN: [&str; 4] = ["X11/MIT", "BSD-3-Clause", "BSD-2-Clause", "0BSD/ISC"];
 const PLACEHOLDERS: [&str; 8] = [
@@ -103,15 +106,17 @@ fn look(scene: &Scene) -> Seen {
         let advice = "put the licence's text into `LICENSE` (https://choosealicense.com); for what nobody else may use, say that there";
         seen.warning(At::nowhere(), "there is no licence, so nobody but you may use this", advice);
     }
-    for path in &found {
-        let Some(text) = scene.checkout.text(path) else { continue };
-        // "See LICENSE-MIT": a signpost is no licence and need not be.
-        let points = found.iter().any(|other| other != path && text.contains(other));
-        if !points {
-            look_into(path, text, &mut seen);
-        }
+    let texts = || found.iter().filter_map(|path| Some((*path, scene.checkout.text(path)?)));
+    let any_known = texts().any(|(_, text)| recognise(text).is_some());
+    for (path, text) in texts().filter(|(_, text)| !(any_known && is_signpost(text))) {
+        look_into(path, text, &mut seen);
     }
     seen
+}
+
+/// "Under either licence, as you like": beside the licences themselves this is no licence, and need not be.
+fn is_signpost(text: &str) -> bool {
+    text.len() < LONGEST_SIGNPOST && recognise(text).is_none() && text.to_lowercase().contains("licen")
 }
 
 fn look_into(path: &str, text: &str, seen: &mut Seen) {

@@ -37,7 +37,7 @@ fn look_into(workflow: &Document<'_>, seen: &mut Seen) {
     if workflow.triggers().is_empty() {
         seen.error(workflow.start(), "the workflow does not say `on` what it starts", ADVICE);
     }
-    if !root.get("jobs").is_some_and(|jobs| !entries(jobs).is_empty()) {
+    if root.get("jobs").is_none_or(|jobs| entries(jobs).is_empty()) {
         seen.error(workflow.start(), "the workflow has no `jobs`", ADVICE);
     }
     for job in workflow.jobs() {

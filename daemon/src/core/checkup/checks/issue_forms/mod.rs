@@ -173,7 +173,7 @@ fn front_matter<'a>(path: &'a str, text: &'a str, names: &mut BTreeMap<String, &
     unique_name(path, root.get("name"), names, seen);
 }
 
-/// Whether a list has something in it.
-fn list<'n>(node: Option<&'n Node>) -> Option<&'n [Node]> {
+/// The items of a list that has some.
+fn list(node: Option<&Node>) -> Option<&[Node]> {
     node.map(items).filter(|items| !items.is_empty())
 }
