@@ -15,12 +15,13 @@
 //! ```
 //!
 //! All state is in `store`; memory holds caches and a wake-up. Imports point one way:
-//! `core` ← `config, store, github` ← `actions` ← `engine` ← `http` ← `app` ← `cli`.
+//! `core` ← `checkout, config, store, github` ← `actions` ← `engine` ← `http` ← `app` ← `cli`.
 //!
 //! The feature `server` (on by default) holds the daemon and its CLI. Without it the crate is what the Action links: how
-//! to decide and how to act, with nothing stored and nothing listening.
+//! to decide, how to act and how to check a repository, with nothing stored and nothing listening.
 
 pub mod actions;
+pub mod checkout;
 pub mod config;
 pub mod core;
 pub mod github;

@@ -1,13 +1,14 @@
 //! The command line: one file a command.
 //!
-//! Owns what a person types and reads. Everything but `serve`, `setup`, `config`, `doctor`, `backup`, `restore` and `migrate`
-//! asks the running daemon, over its admin socket or from afar with a key. Nothing here opens the database: `doctor` has the
+//! Owns what a person types and reads. Everything but `serve`, `setup`, `config`, `check`, `doctor`, `backup`, `restore` and
+//! `migrate` asks the running daemon, over its admin socket or from afar with a key. Nothing here opens the database: `doctor` has the
 //! store look at it, and the last three, which must work without a daemon, have the store do their work. Invariant: text that
 //! came from outside reaches no terminal with control characters in it.
 
 mod audit;
 mod backtest;
 mod backup;
+mod check;
 mod completions;
 mod config;
 mod connection;
@@ -46,8 +47,8 @@ use self::failure::Failure;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it worked
-  1  it failed or was refused (`config check`: the config has errors; `config test`: a test failed; `doctor`: something
-     has to be mended)
+  1  it failed or was refused (`config check`: the config has errors; `config test`: a test failed; `check`: there are
+     findings; `doctor`: something has to be mended)
   2  the command line is wrong
   3  the daemon cannot be reached
   4  there is no such thing";
@@ -107,6 +108,9 @@ enum Command {
     /// Check or show the config.
     #[command(subcommand)]
     Config(config::Command),
+    /// Look at the setup of a repository that lies on this disk: what it lacks, what is wrong in it, and what to do.
+    #[command(after_help = check::ABOUT)]
+    Check(check::Check),
     /// What arrived from GitHub.
     #[command(subcommand)]
     Events(events::Command),
@@ -183,6 +187,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Serve => serve::run(&global.config),
         Command::Setup(setup) => setup.run(&global),
         Command::Config(command) => command.run(&global),
+        Command::Check(check) => check.run(&global),
         Command::Completions(completions) => completions.run(),
         Command::Manual(manual) => manual.run(),
         Command::Doctor(doctor) => doctor.run(&global),

@@ -1,18 +1,27 @@
 //! The file that a repository keeps for itself: the same rules, read by the same readers, within what the server allows.
 //!
-//! It is written by whoever may push to the repository. It holds `rules` and nothing else: no file of the server is read
-//! for it, no secret, and its rules look at that repository only.
+//! It is written by whoever may push to the repository. It holds `rules`, and what the check of the repository is to skip:
+//! no file of the server is read for it, no secret, and its rules look at that repository only.
 
 use std::path::Path;
 
 use super::fields::Fields;
 use super::findings::Findings;
-use super::repository_table::REPOSITORY_FILE;
+use super::marked::Node;
+use super::repository_table::{REPOSITORY_CHECK, REPOSITORY_FILE};
 use super::rules::{Rulebook, Within};
+use super::suggest::did_you_mean;
+use super::table::Key;
+use super::values::{one_or_more, text};
 use super::{FileTerms, Problem, Problems, marked};
+use crate::core::checkup;
 use crate::core::event::RepoName;
 use crate::core::intent::ActionKind;
 use crate::core::rule::Rule;
+
+/// The most that a server's config can allow: `repository_config.allow`.
+const MOST_RULES: usize = 1_000;
+const LARGEST: u64 = 512 << 10;
 
 /// Reads a repository's file. `path` is for the messages; each rule is named `owner/name:rule`.
 ///
@@ -34,8 +43,31 @@ pub fn read(
     if let Some(root) = marked::parse(text, file, &mut findings) {
         let mut fields = Fields::open(&root, &REPOSITORY_FILE, &mut findings);
         fields.read("rules", &mut findings, |node, key, findings| rulebook.read(node, key, findings));
+        let mut check = fields.section("check", &REPOSITORY_CHECK, &mut findings);
+        check.read("skip", &mut findings, skipped);
     }
     findings.finish().map(|_| rulebook.rules)
+}
+
+/// Checks that there are. Who checks reads them from the file himself.
+fn skipped(node: &Node, key: &Key, findings: &mut Findings) -> Option<()> {
+    for item in one_or_more(node, key, findings)? {
+        let Some(id) = text(item, key, findings).filter(|id| checkup::find(id).is_none()) else { continue };
+        let hint = did_you_mean(&id, checkup::CHECKS.iter().map(|check| check.id));
+        findings.report(item.place, format!("`{id}` is no check of `orchd check`{hint}"));
+    }
+    Some(())
+}
+
+/// What is wrong with a repository's file wherever it is used: for whoever has the repository and not the server's config.
+pub fn faults(path: &str, text: &str, actions: &[ActionKind]) -> Vec<checkup::Problem> {
+    let allowed = actions.iter().map(|kind| kind.name.to_owned()).collect();
+    let terms = FileTerms { actions: allowed, max_rules: MOST_RULES, max_size: LARGEST };
+    // Any name does: it is not told.
+    let Ok(repository) = RepoName::parse("owner/name") else { return Vec::new() };
+    let problems = read(text, path, &repository, &terms, actions).err().map(|problems| problems.0).unwrap_or_default();
+    let told = |each: Problem| checkup::Problem { line: each.line, column: each.column, message: each.message };
+    problems.into_iter().map(told).collect()
 }
 
 /// What is said of a file of so many bytes.
@@ -64,6 +96,7 @@ mod tests {
         let good = "rules:\n- {name: a, on: issues.opened, then: [{label: {add: [x]}}]}\n";
         assert_eq!(problems(good), "acme/web:a");
         assert_eq!(problems(""), "", "an empty file has no rules");
+        assert_eq!(problems("check: {skip: [readme, license]}"), "", "checks to skip are no rules");
     }
 
     #[test]
@@ -85,12 +118,33 @@ mod tests {
                 "more than 2 rules",
             ),
             ("rules:\n- {name: \"acme/api:a\", on: issues, then: [{label: {add: [x]}}]}\n", "is not a rule name"),
+            (
+                "check: {skip: [lisence]}",
+                ".github/orchd.yml:1:16: `lisence` is no check of `orchd check`: did you mean `license`?",
+            ),
+            ("check: {skipp: [license]}", "unknown key `skipp`: did you mean `skip`?"),
             ("a: [", "not YAML"),
         ] {
             let told = problems(text);
             assert!(told.contains(expected), "{text}: {told}");
         }
         assert!(problems(&"#".repeat(2_001)).contains("has 2001 bytes"));
+    }
+
+    #[test]
+    fn without_a_server_every_action_is_allowed_and_the_rest_is_not() {
+        let told = |text: &str| {
+            let found = faults(".github/orchd.yml", text, ACTIONS);
+            found.into_iter().map(|each| (each.line, each.column, each.message)).collect::<Vec<_>>()
+        };
+        let rule = |at: usize| format!("- {{name: r{at}, on: issues.opened, then: [{{label: {{add: [x]}}}}]}}\n");
+        assert_eq!(told(&format!("rules:\n{}", (0..30).map(rule).collect::<String>())), []);
+        let wrong = told("rules:\n- name: a\n  onn: issues\n  then: [{label: {add: [x]}}]\n");
+        assert_eq!(wrong.first().map(|(line, column, _)| (*line, *column)), Some((2, 3)), "{wrong:?}");
+        assert!(
+            wrong.iter().any(|(line, _, message)| *line == 3 && message.contains("did you mean `on`")),
+            "{wrong:?}"
+        );
     }
 
     #[test]

@@ -4,15 +4,32 @@ use super::table::Presence::{Default, Optional};
 use super::table::{Kind, Section, key};
 
 /// The file that a repository keeps for itself.
-pub(super) static REPOSITORY_FILE: Section =
-    Section { path: "repository's file", help: "", keys: &[key("rules", Kind::Rules, Default("[]"), "The rules.")] };
+pub(super) static REPOSITORY_FILE: Section = Section {
+    path: "repository's file",
+    help: "",
+    keys: &[
+        key("rules", Kind::Rules, Default("[]"), "The rules."),
+        key("check", Kind::Section(&REPOSITORY_CHECK), Optional, "The check of the repository's setup, `orchd check`."),
+    ],
+};
+
+pub(super) static REPOSITORY_CHECK: Section = Section {
+    path: "repository's file.check",
+    help: "",
+    keys: &[key("skip", Kind::Texts, Default("[]"), "Checks to leave out, by id.")],
+};
 
 pub(super) static REPOSITORY_CONFIG: Section = Section {
     path: "repository_config",
     help: "Rules that a repository keeps in a file of its own, read from its default branch. They run beside those of the server, for that repository only, under the name `owner/name:rule`. A pull request that changes the file gets the check run `orchd config`. The App needs the permissions `contents: read` and `checks: write`, and the event `push`.",
     keys: &[
         key("enabled", Kind::Flag, Default("false"), "Whether there is such a thing."),
-        key("path", Kind::Text, Default(".github/orchd.yml"), "The file. It holds `rules` only."),
+        key(
+            "path",
+            Kind::Text,
+            Default(".github/orchd.yml"),
+            "The file. It holds `rules`, and what `orchd check` is to skip.",
+        ),
         key(
             "refresh",
             Kind::Duration { least: "1m", most: "7d" },

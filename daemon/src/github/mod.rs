@@ -10,6 +10,7 @@ mod answer;
 pub mod app;
 pub mod auth;
 mod cache;
+pub mod checkup;
 pub mod client;
 pub mod connection;
 pub mod contents;

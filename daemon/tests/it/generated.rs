@@ -38,6 +38,17 @@ fn generated_table_of_permissions_is_current() {
     between("docs/security.md", "permissions", &orchd::core::manifest::reference::markdown(actions::kinds()));
 }
 
+#[test]
+fn generated_table_of_checks_is_current() {
+    between("docs/checks.md", "checks", &orchd::core::checkup::reference::markdown());
+}
+
+#[test]
+fn generated_schema_of_a_checks_report_is_current() {
+    let schema = schemars::schema_for!(orchd::core::checkup::Report);
+    current("docs/checks.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
+}
+
 /// A part of a page that is written by hand otherwise.
 fn between(page: &str, part: &str, text: &str) {
     let (begin, end) = (format!("<!-- {part}: begin -->\n"), format!("<!-- {part}: end -->\n"));

@@ -1,4 +1,4 @@
-//! Imports point one way: `core` ← `config, store, github` ← `actions` ← `engine` ← `http` ← `app` ← `cli`.
+//! Imports point one way: `core` ← `checkout, config, store, github` ← `actions` ← `engine` ← `http` ← `app` ← `cli`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Which top-level modules each one may name. A module may always name itself.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("core", &[]),
+    ("checkout", &["core"]),
     ("config", &["core"]),
     ("store", &["core"]),
     ("github", &["core"]),
@@ -13,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("telemetry", &["core", "config", "github"]),
     ("engine", &["core", "config", "store", "github", "actions", "telemetry"]),
     ("http", &["core", "config", "store", "github", "actions", "engine", "telemetry"]),
-    ("cli", &["core", "config", "store", "github", "actions", "engine", "http", "telemetry", "app"]),
+    ("cli", &["core", "checkout", "config", "store", "github", "actions", "engine", "http", "telemetry", "app"]),
     ("app", &["core", "config", "store", "github", "actions", "engine", "http", "telemetry"]),
 ];
 

@@ -14,6 +14,7 @@ mod audit;
 mod backtest;
 mod backup;
 mod busy;
+mod checkup;
 mod cli;
 mod commands;
 mod config_put;

@@ -13,6 +13,7 @@ mod contents;
 pub mod deliveries;
 pub mod faults;
 mod graphql;
+mod guarding;
 mod installing;
 pub mod journal;
 pub mod limits;

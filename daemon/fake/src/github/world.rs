@@ -8,6 +8,7 @@ use super::app_settings::AppSettings;
 use super::config::Config;
 use super::deliveries::Deliveries;
 use super::faults::Fault;
+use super::guarding::Guards;
 use super::journal::{Effect, Request};
 use super::limits::Meter;
 use super::registering::Code;
@@ -114,6 +115,8 @@ pub(crate) struct World {
     pub(crate) codes: Vec<Code>,
     /// What people do now, they did this long ago.
     pub(crate) behind: Duration,
+    /// By lower-case full name of a repository.
+    pub(crate) guards: BTreeMap<String, Guards>,
 }
 
 impl World {
@@ -154,6 +157,7 @@ impl World {
             settings: AppSettings::default(),
             codes: Vec::new(),
             behind: Duration::zero(),
+            guards: BTreeMap::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! A pattern of a CODEOWNERS line: as in `.gitignore`, but for `!`, `[…]` and a `\#` at its start, which GitHub does not take.
 
+use std::str::Chars;
+
 /// What a pattern's path has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -36,11 +38,20 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// `None`: GitHub does not understand it.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let strange = text.starts_with('!') || text.starts_with("\\#") || text.contains("***");
-        if text.is_empty() || strange || text.contains(['[', ']']) {
-            return None;
+    /// # Errors
+    /// When GitHub does not understand it: why.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.starts_with('!') {
+            return Err("a pattern cannot be turned around with `!`");
+        }
+        if text.starts_with("\\#") {
+            return Err("a pattern cannot begin with `\\#`");
+        }
+        if text.contains(['[', ']']) {
+            return Err("a pattern knows no ranges of characters, `[…]`");
+        }
+        if text.is_empty() || text.contains("***") {
+            return Err("a pattern has one star or two, not three");
         }
         let (text, end) = match text.strip_suffix('/') {
             Some(folder) => (folder, End::Below),
@@ -57,15 +68,57 @@ impl Pattern {
             (Some(Step::Name(parts)), End::OrBelow) if *parts == [Part::Some] && rooted => End::Itself,
             (_, end) => end,
         };
-        Some(Self { steps, end })
+        Ok(Self { steps, end })
+    }
+
+    /// What every path begins with that it fits.
+    pub(super) fn root(&self) -> String {
+        let mut root = String::new();
+        for step in &self.steps {
+            let Step::Name(parts) = step else { break };
+            for part in parts {
+                let Part::Is(letter) = part else { return root };
+                root.push(*letter);
+            }
+            root.push('/');
+        }
+        // The last name may be that of a file.
+        root.truncate(root.trim_end_matches('/').len());
+        root
     }
 
     /// `path` has no slash at its start.
     pub(super) fn fits(&self, path: &str) -> bool {
-        // `/` alone names nothing.
-        if self.steps.is_empty() {
-            return false;
+        match self.steps.as_slice() {
+            // `/` alone names nothing.
+            [] => false,
+            // The usual ones, for which nothing has to be remembered.
+            [Step::Folders, Step::Name(parts)] if self.end != End::Itself => {
+                let mut names = path.split('/');
+                let found = names.by_ref().any(|name| name_fits(parts, name));
+                found && (self.end == End::OrBelow || names.next().is_some())
+            }
+            steps if !steps.contains(&Step::Folders) => self.fits_names(path),
+            _ => self.fits_anyhow(path),
         }
+    }
+
+    /// Of a pattern without `**`: name by name.
+    fn fits_names(&self, path: &str) -> bool {
+        let mut names = path.split('/');
+        let each = |step: &Step| match step {
+            Step::Folders => false,
+            Step::Name(parts) => names.next().is_some_and(|name| name_fits(parts, name)),
+        };
+        let all = self.steps.iter().all(each);
+        all && match self.end {
+            End::Itself => names.next().is_none(),
+            End::OrBelow => true,
+            End::Below => names.next().is_some(),
+        }
+    }
+
+    fn fits_anyhow(&self, path: &str) -> bool {
         let last = self.steps.len();
         let mut at = vec![false; last + 1];
         at[0] = true;
@@ -113,25 +166,32 @@ fn step(name: &str) -> Step {
 
 /// Goes back to the latest `*` only: an earlier one can take no more than that one can.
 fn name_fits(parts: &[Part], name: &str) -> bool {
-    let letters: Vec<char> = name.chars().collect();
-    let (mut part, mut letter) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while letter < letters.len() {
-        match parts.get(part) {
-            Some(Part::Some) => {
-                star = Some((part, letter));
+    let (mut part, mut left) = (0, name.chars());
+    // Behind the latest star, and what of the name it has not taken yet.
+    let mut star: Option<(usize, Chars<'_>)> = None;
+    loop {
+        let here = left.clone();
+        let next = left.next();
+        match (parts.get(part), next) {
+            (Some(Part::Some), _) => {
+                left = here.clone();
+                star = Some((part + 1, here));
                 part += 1;
             }
-            Some(Part::Any) => (part, letter) = (part + 1, letter + 1),
-            Some(Part::Is(wanted)) if *wanted == letters[letter] => (part, letter) = (part + 1, letter + 1),
-            _ => {
-                let Some((at, taken)) = star else { return false };
-                star = Some((at, taken + 1));
-                (part, letter) = (at + 1, taken + 1);
+            (Some(Part::Any), Some(_)) => part += 1,
+            (Some(Part::Is(wanted)), Some(letter)) if *wanted == letter => part += 1,
+            (None, None) => return true,
+            // What the star would take more of is used up.
+            (Some(_), None) => return false,
+            // The star takes one more.
+            (_, Some(_)) => {
+                let Some((behind, mut from)) = star.take() else { return false };
+                from.next();
+                (part, left) = (behind, from.clone());
+                star = Some((behind, from));
             }
         }
     }
-    parts[part..].iter().all(|part| *part == Part::Some)
 }
 
 #[cfg(test)]
@@ -209,6 +269,15 @@ mod tests {
                 GlobBuilder::new(glob).literal_separator(true).build().unwrap().compile_matcher().is_match(&path)
             });
             prop_assert_eq!(fits(&pattern, &path), by_globs, "{} on {}", pattern, path);
+        }
+
+        #[test]
+        fn what_it_fits_begins_with_its_root(
+            pattern in "/?([ab]{1,2}|\\*|\\*\\*|a\\*|\\?)(/([ab]|\\*|\\*\\*|b\\*a)){0,3}/?",
+            path in "[ab]{1,3}(/[ab]{1,2}){0,4}",
+        ) {
+            let pattern = Pattern::parse(&pattern).unwrap();
+            prop_assert!(!pattern.fits(&path) || path.starts_with(&pattern.root()), "{}", pattern.root());
         }
 
         #[test]

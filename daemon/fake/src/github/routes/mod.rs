@@ -20,6 +20,7 @@ use super::call::{Answer, Call};
 use super::change::Actor;
 use super::contents;
 use super::graphql;
+use super::guarding;
 use super::run_tokens;
 use super::seeing;
 use super::world::World;
@@ -143,6 +144,9 @@ fn access(world: &World, full_name: &str, installation: i64, narrowed: Option<&B
 fn resource(world: &mut World, call: &Call, full_name: &str, rest: &[&str]) -> Answer {
     let actor = Actor { user: world.app.bot(), request: Some(call.seq) };
     let at = Place { call, full_name, actor };
+    if let Some(answer) = guarding::show(world, call, full_name, rest) {
+        return answer;
+    }
     match (call.method.as_str(), rest) {
         ("GET", []) => at.repository(world, |repo| {
             let whole = objects::with(objects::repository(repo), json!({"temp_clone_token": "ABCDEFSECRET"}));
