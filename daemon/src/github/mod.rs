@@ -16,6 +16,8 @@ pub mod contents;
 #[cfg(feature = "server")]
 pub mod deliveries;
 pub mod facts;
+#[cfg(feature = "server")]
+pub mod forward;
 mod gate;
 mod graphql;
 pub mod heard;
@@ -27,10 +29,13 @@ pub mod limits;
 pub mod meta;
 #[cfg(feature = "server")]
 pub mod oauth;
+#[cfg(feature = "server")]
+pub mod oidc;
 pub mod path;
 #[cfg(feature = "server")]
 pub mod registration;
 pub mod roles;
+mod runs;
 mod send;
 #[cfg(feature = "server")]
 pub mod sight;

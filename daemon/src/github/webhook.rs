@@ -16,7 +16,8 @@ use sha2::Sha256;
 use crate::core::event::InstallationId;
 
 /// Proof that a body comes from GitHub, and parsing takes nothing else: signed with one of our secrets ([`verify`]), or
-/// read by ourselves from GitHub's API, as nobody but the App can (inside this folder only).
+/// read by ourselves from GitHub's API, as nobody but the App can (inside this folder only), or made by ourselves of what a
+/// workflow's run proved (likewise).
 #[derive(Clone, Debug)]
 pub struct Verified {
     body: Bytes,
@@ -26,6 +27,12 @@ impl Verified {
     /// A payload that GitHub gave us when we asked for it, signed in as the App.
     #[cfg(feature = "server")]
     pub(super) fn read_from_github(body: Bytes) -> Self {
+        Self { body }
+    }
+
+    /// A payload that orchd made itself of what was proved to be of a workflow's run.
+    #[cfg(feature = "server")]
+    pub(super) fn made_of_what_was_proved(body: Bytes) -> Self {
         Self { body }
     }
 
