@@ -103,16 +103,15 @@ pub(super) fn split(body: &str) -> Option<(&str, &str, &str)> {
     Some((text.trim_end(), rule, sum))
 }
 
-/// The login that the App writes with.
+/// The login that we write with.
 pub(super) async fn bot(reader: &Reader) -> Result<String, GitHubError> {
-    let slug = reader.app_slug().await.map_err(|error| match error {
+    reader.own_login().await.map_err(|error| match error {
         // Without its name nothing that the App wrote is known: a person must mend that, and then it works.
         GitHubError::Refused { .. } | GitHubError::NotFound(_) => {
             GitHubError::Credentials(format!("the App's name cannot be learnt: {error}"))
         }
         error => error,
-    })?;
-    Ok(format!("{slug}[bot]"))
+    })
 }
 
 /// The first comment on the item that the App wrote and whose text fits.

@@ -132,7 +132,7 @@ struct Opened {
 
 impl Opened {
     async fn list(target: &Target, reader: &Reader, state: &str, most_pages: u32) -> Result<Self, GitHubError> {
-        let bot = format!("{}[bot]", reader.app_slug().await?);
+        let bot = reader.own_login().await?;
         let query = format!("/issues?state={state}&creator={}&sort=created&direction=desc", path::segment(&bot));
         let listed = reader.get_all::<Listed>(&path::repository(&target.repository, query), None, most_pages).await?;
         let by_us = |issue: &Listed| issue.user.as_ref().is_some_and(|user| user.login.eq_ignore_ascii_case(&bot));

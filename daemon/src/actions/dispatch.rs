@@ -193,7 +193,7 @@ impl Action for Params {
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Vec<Run>, GitHubError> {
         let Dispatch::Workflow { file, git_ref, .. } = &self.0 else { return Ok(Vec::new()) };
-        let bot = format!("{}[bot]", reader.app_slug().await?);
+        let bot = reader.own_login().await?;
         let path = below_workflow(target, file, "/runs?event=workflow_dispatch");
         // One page: they come newest first, and what matters is minutes old.
         let listed = reader.get_all::<Listed>(&path, Some("workflow_runs"), 1).await?;

@@ -244,7 +244,7 @@ impl Action for Params {
         };
         if shown.merged {
             let by = login(shown.merged_by);
-            let ours = by.eq_ignore_ascii_case(&format!("{}[bot]", reader.app_slug().await?));
+            let ours = by.eq_ignore_ascii_case(&reader.own_login().await?);
             candidate.standing = Standing::Merged(Merged { by, ours, commit: shown.merge_commit_sha });
         } else if candidate.standing == Standing::Open {
             candidate.behind = self.behind(target, &shown, reader).await?;

@@ -14,6 +14,7 @@ mod item;
 mod names;
 mod reviews;
 mod stage;
+mod sticky;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -85,6 +86,7 @@ pub enum Reversal<C = Value> {
 
 pub use hands::phrase as hand_phrase;
 pub use label::labels_of;
+pub use sticky::left_alone;
 pub use title::overwritten_title;
 
 actions! {

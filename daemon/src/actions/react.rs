@@ -79,7 +79,7 @@ impl Action for Params {
     const UNDOABLE: bool = true;
 
     async fn read(&self, target: &Target, _: &Origin, reader: &Reader) -> Result<Option<u64>, GitHubError> {
-        let bot = format!("{}[bot]", reader.app_slug().await?);
+        let bot = reader.own_login().await?;
         let word = path::segment(self.content.word());
         let listed = self.below(target, format_args!("?content={word}"));
         let reactions = reader.get_all::<Reaction>(&listed, None, MOST_PAGES).await?;

@@ -18,10 +18,10 @@ use crate::actions;
 use crate::config::{Ruleset, load_rules};
 use crate::core::backtest::{Deed, Difference, Unknown};
 use crate::core::event::RepoName;
+use crate::core::intent::as_written;
 use crate::core::rule::RuleName;
 use crate::core::text::{harmless, time};
 use crate::engine::backtest::Summary;
-use crate::engine::why::as_written;
 
 /// Steps of the progress bar.
 const STEPS: u64 = 1_000;

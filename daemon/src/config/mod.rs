@@ -57,7 +57,7 @@ mod secret;
 #[cfg(feature = "server")]
 mod secret_places;
 mod sections;
-mod suggest;
+pub mod suggest;
 mod table;
 mod telemetry;
 #[cfg(test)]
@@ -78,6 +78,7 @@ pub use load::{Ruleset, load, load_in, load_rules, load_with_origins};
 pub use load::{State, load_rules_text, load_state, load_text};
 pub use origins::Origins;
 pub use people::{Access, Api, Login, Named, Rate, SecretKey};
+pub use revision::git_commit;
 pub use rule_files::{Sources, sources};
 #[cfg(feature = "server")]
 pub use rule_text::{Quoted, read_rule_text, secrets_in_clear};

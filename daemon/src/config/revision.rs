@@ -28,7 +28,7 @@ pub(super) fn hash(dir: &Path, sources: &[Source]) -> String {
 
 /// The commit checked out where `dir` lies, read from git's own files (gitrepository-layout(5)).
 /// `None`: no checkout, no commit yet, or a layout other than loose and packed refs.
-pub(super) fn git_commit(dir: &Path) -> Option<String> {
+pub fn git_commit(dir: &Path) -> Option<String> {
     let dir = dir.canonicalize().ok()?;
     let git = dir.ancestors().map(|dir| dir.join(".git")).find(|git| git.exists())?;
     let git_dir = if git.is_file() { linked(&git)? } else { git };

@@ -172,6 +172,14 @@ impl Event {
     pub fn head_commit(&self) -> Option<&str> {
         HEAD_POINTERS.iter().find_map(|pointer| self.payload.pointer(pointer).and_then(Value::as_str))
     }
+
+    /// What to say where the head is another commit by now than the one that was decided on. An event that tells of no
+    /// commit was about whatever is the head.
+    pub fn pushed_since(&self, head: &str) -> Option<String> {
+        let seen = self.head_commit().filter(|seen| *seen != head)?;
+        let told = format!("the event told of the commit {seen:.10}, and {head:.10} was pushed since");
+        Some(format!("{told}, which has its own event"))
+    }
 }
 
 /// Where GitHub puts the head commit of the pull request an event is about.

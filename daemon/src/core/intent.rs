@@ -12,6 +12,7 @@ use super::event::{EventId, InstallationId, RepoName};
 use super::permission::Needs;
 use super::rule::RuleName;
 use super::subject::{Subject, SubjectKind};
+use super::text::shortened;
 
 /// Stable id of an intent: the same event, rule, action, target and parameters always give the same id, so a crash, a
 /// redelivery or a second daemon can never turn one intent into two.
@@ -158,6 +159,28 @@ impl fmt::Display for Canonical<'_> {
             }
             plain => plain.fmt(f),
         }
+    }
+}
+
+/// An action as a rule has it: `label {add: [documentation]}`, `close`.
+pub fn written(action: &str, params: &Value) -> String {
+    match as_written(params).as_str() {
+        "" | "{}" => action.to_owned(),
+        params => format!("{action} {params}"),
+    }
+}
+
+/// Parameters as a rule has them, long texts shortened.
+pub fn as_written(params: &Value) -> String {
+    match params {
+        Value::Null => String::new(),
+        Value::String(text) => shortened(text.lines().next().unwrap_or_default()),
+        Value::Array(items) => format!("[{}]", items.iter().map(as_written).collect::<Vec<_>>().join(", ")),
+        Value::Object(keys) => {
+            let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{key}: {}", as_written(value))).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other => other.to_string(),
     }
 }
 

@@ -230,18 +230,13 @@ async fn plan(
     Ok((action.plan(now, &hands), hands))
 }
 
-/// What to say where the head is another commit by now than the one that was decided on. An event that tells of no commit
-/// was about whatever is the head.
+/// As [`Event::pushed_since`](crate::core::event::Event::pushed_since), of the intent's event.
 async fn pushed_since(engine: &Engine, intent: &Intent, head: Option<String>) -> Result<Option<String>, JobError> {
     let Some(head) = head else { return Ok(None) };
     let rows = engine.db.events_by_id(&[intent.event]).await?;
     let payload = engine.db.payloads(&[intent.event]).await?.into_iter().next().map(|(_, payload)| payload);
     let Some(row) = rows.first() else { return Ok(None) };
-    let event = event_from(row, payload)?;
-    let other = event.head_commit().filter(|seen| *seen != head);
-    Ok(other.map(|seen| {
-        format!("the event told of the commit {seen:.10}, and {head:.10} was pushed since, which has its own event")
-    }))
+    Ok(event_from(row, payload)?.pushed_since(&head))
 }
 
 /// What people did to the item: what was learnt, and what events tell that are stored and wait behind this effect. Nothing

@@ -7,19 +7,16 @@ use tracing::{Instrument as _, Span};
 
 use super::{Engine, JobError, awaited, commands, guards, installations, login, repository_config, story, turns};
 use crate::config::Config;
-use crate::core::decide::{Decision, Outcome, Verdict, decide};
+use crate::core::decide::{Decision, Verdict};
 use crate::core::event::{Event, EventId, EventKind};
-use crate::core::facts::{FactKind, FactKinds, Facts};
+use crate::core::facts::{FactKinds, Facts};
 use crate::core::hand;
-use crate::core::rule::{Mode, Rule};
+use crate::core::rule::Mode;
 use crate::github;
+use crate::github::rounds::{Asks, decide_with};
 use crate::store::decisions::Processed;
 use crate::store::events::EventRow;
 use crate::store::jobs::{Claim, JobRow, Work};
-
-/// Facts are asked for in rounds, since one answer can make another question matter. A round more than there are kinds of
-/// facts means that a fetch left its fact unset: a bug, which must not become a loop.
-const MAX_ROUNDS: usize = FactKind::ALL.len() + 1;
 
 /// Decides on the claimed event and, while nothing has to be carried out, on those behind it in the lane; stores
 /// everything in one transaction.
@@ -124,8 +121,9 @@ async fn judge(engine: &Engine, config: &Config, event: &Event, processed: &mut 
     let check = repository_config::check_rules(config, event.repository.as_ref());
     let told = commands::hear(engine, config, event).await?;
     processed.config_revision.push_str(&own.revision());
-    let (decisions, facts) =
-        decide_with_facts(engine, &[&config.rules, &own.rules, &check, &told.rules], event).await?;
+    let rules: [&[_]; 4] = [&config.rules, &own.rules, &check, &told.rules];
+    let again = || JobError::Hopeless("facts were asked for again and again".into());
+    let (decisions, facts) = decide_with(&rules, event, engine).await?.ok_or_else(again)?;
     (processed.decisions, processed.facts) = (decisions, facts.beside(event));
     told.complete(&mut processed.decisions);
     commands::call_off(engine, event, &processed.decisions).await?;
@@ -157,44 +155,24 @@ pub(super) fn event_from(row: &EventRow, payload: Option<Bytes>) -> Result<Event
     Ok(Event::from_payload(row.id, &row.event_type, row.received_at, payload))
 }
 
-/// Decides rules from several places together: a fact that two need is fetched once. Gives the facts too.
-async fn decide_with_facts(
-    engine: &Engine,
-    rules: &[&[Rule]],
-    event: &Event,
-) -> Result<(Vec<Decision>, Facts), JobError> {
-    let mut facts = Facts::from_event(event);
-    for _ in 0..MAX_ROUNDS {
-        let mut decided = Vec::new();
-        let mut needed = FactKinds::new();
-        for outcome in rules.iter().map(|rules| decide(rules, event, &facts)) {
-            match outcome {
-                Outcome::Decided(decisions) => decided.extend(decisions),
-                Outcome::Needs(needs) => needed.extend(needs),
-            }
-        }
-        if needed.is_empty() {
-            return Ok((decided, facts));
-        }
-        fetch(engine, event, &needed, &mut facts).await?;
-    }
-    Err(JobError::Hopeless("facts were asked for again and again".into()))
-}
+impl Asks for Engine {
+    type Error = JobError;
 
-/// Asks GitHub for facts, as the event's installation. One that may not act is not asked as: then the event is decided
-/// anew once it may.
-async fn fetch(engine: &Engine, event: &Event, needs: &FactKinds, facts: &mut Facts) -> Result<(), JobError> {
-    if let Some(stop) = installations::stop_of(engine, event.installation).await? {
-        github::facts::withhold(needs, facts, &stop.to_string());
-        return Ok(installations::decide_later(engine, event).await?);
+    /// Asks GitHub for facts, as the event's installation. One that may not act is not asked as: then the event is decided
+    /// anew once it may.
+    async fn ask(&self, event: &Event, needs: &FactKinds, facts: &mut Facts) -> Result<(), JobError> {
+        if let Some(stop) = installations::stop_of(self, event.installation).await? {
+            github::facts::withhold(needs, facts, &stop.to_string());
+            return Ok(installations::decide_later(self, event).await?);
+        }
+        let reader = self.github.load().reader(event.installation).recent();
+        github::facts::fetch(&reader, event, needs, facts).await?;
+        if facts.refusals().any(installations::says_suspended) {
+            installations::look(self, event.installation).await?;
+            installations::decide_later(self, event).await?;
+        }
+        Ok(())
     }
-    let reader = engine.github.load().reader(event.installation).recent();
-    github::facts::fetch(&reader, event, needs, facts).await?;
-    if facts.refusals().any(installations::says_suspended) {
-        installations::look(engine, event.installation).await?;
-        installations::decide_later(engine, event).await?;
-    }
-    Ok(())
 }
 
 /// The snake_case name that serde gives a unit variant: one spelling in the database, in JSON and in metrics.

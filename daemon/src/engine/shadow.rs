@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::repository_config;
-use super::why::{UnknownRule, written};
+use super::why::UnknownRule;
 use crate::actions;
 use crate::config::Config;
 use crate::core::event::{EventId, RepoName};
 use crate::core::hand::HandChange;
+use crate::core::intent::written;
 use crate::core::rule::{Mode, RuleName};
 use crate::core::shadow::{Answer, Compared, Figures, Shadowed, compare, figures, in_words};
 use crate::store::effects::{EffectFilter, EffectRow, EffectState};

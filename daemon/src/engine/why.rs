@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use self::absence::{Asked, Told, UnknownRule, ask};
 use super::process::serde_label;
 use crate::core::decide::is_elsewhere;
 use crate::core::event::{EventId, RepoName};
+use crate::core::intent::written;
 use crate::core::rule::{Mode, RuleName};
 use crate::core::subject::Subject;
-use crate::core::text::{harmless, shortened, time};
+use crate::core::text::{harmless, time};
 use crate::store::causes::CauseRow;
 use crate::store::decisions::DecisionRow;
 use crate::store::effects::{EffectRow, EffectState};
@@ -187,14 +187,6 @@ fn effect_line(effect: &EffectRow) -> String {
     format!("→ {what}{on}: {}{note}", serde_label(&effect.state))
 }
 
-/// An action as a rule has it: `label {add: [documentation]}`, `close`.
-pub fn written(action: &str, params: &Value) -> String {
-    match as_written(params).as_str() {
-        "" | "{}" => action.to_owned(),
-        params => format!("{action} {params}"),
-    }
-}
-
 /// Why an effect is in its state: what was noted then, and in words where the state says it all.
 pub fn why_so(effect: &EffectRow) -> Option<&str> {
     let usual = match effect.state {
@@ -204,20 +196,6 @@ pub fn why_so(effect: &EffectRow) -> Option<&str> {
         _ => return effect.note.as_deref(),
     };
     Some(effect.note.as_deref().unwrap_or(usual))
-}
-
-/// Parameters as a rule has them, long texts shortened.
-pub(crate) fn as_written(params: &Value) -> String {
-    match params {
-        Value::Null => String::new(),
-        Value::String(text) => shortened(text.lines().next().unwrap_or_default()),
-        Value::Array(items) => format!("[{}]", items.iter().map(as_written).collect::<Vec<_>>().join(", ")),
-        Value::Object(keys) => {
-            let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{key}: {}", as_written(value))).collect();
-            format!("{{{}}}", pairs.join(", "))
-        }
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]

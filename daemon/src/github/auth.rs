@@ -67,6 +67,15 @@ impl AppKey {
     }
 }
 
+/// A token that somebody gave us, which stands for the App's own signature wherever one would be needed: a workflow's, or a
+/// person's.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    pub token: SecretString,
+    /// Of the App that it is a token of; `None`: it is a person's.
+    pub slug: Option<String>,
+}
+
 /// The answer of `POST /app/installations/{id}/access_tokens`.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Token {

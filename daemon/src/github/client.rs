@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::GitHubError;
 use super::answer::Answer;
+pub use super::auth::Bearer;
 pub use super::gate::{WriteTerms, Writer};
 use super::heard::Heard;
 use super::limits::{BreakerTerms, Budgets, PartyState, Priority, Terms};
@@ -91,6 +92,16 @@ impl GitHub {
 
     pub(super) fn with_first_wait(settings: Settings, first_wait: Duration) -> Result<Self, GitHubError> {
         Ok(Self { transport: Arc::new(Transport::new(&settings, first_wait)?) })
+    }
+
+    /// Signs in with a token that somebody gave us, as whatever a reader or writer is asked for.
+    ///
+    /// # Errors
+    /// As [`GitHub::new`].
+    pub fn with_token(settings: Settings, bearer: Bearer) -> Result<Self, GitHubError> {
+        let mut transport = Transport::new(&settings, FIRST_WAIT)?;
+        transport.bearer = Some(bearer);
+        Ok(Self { transport: Arc::new(transport) })
     }
 
     /// `None`: as the App itself where an installation is not known (`GET /app`, `GET /meta`).
@@ -182,11 +193,20 @@ impl Reader {
         Ok(Listed { items: all, complete: next.is_none() })
     }
 
+    /// Whether it signs in with a token that somebody gave us, be the event of an installation or not.
+    pub fn has_token(&self) -> bool {
+        self.transport.bearer.is_some()
+    }
+
     /// The App's slug, whoever this reads as.
     pub(crate) async fn app_slug(&self) -> Result<String, GitHubError> {
         #[derive(Deserialize)]
         struct App {
             slug: String,
+        }
+        if let Some(bearer) = &self.transport.bearer {
+            let persons = || GitHubError::Credentials("the token is a person's, and not an App's".to_owned());
+            return bearer.slug.clone().ok_or_else(persons);
         }
         if !self.transport.has_app() {
             return Err(GitHubError::Credentials("no App is configured".to_owned()));
@@ -197,6 +217,21 @@ impl Reader {
             Ok::<_, GitHubError>(answer.json::<App>("/app")?.slug)
         };
         self.transport.slug.get_or_try_init(|| ask).await.cloned()
+    }
+
+    /// The login that what orchd writes is by: the App's, or that of the person whose token it is.
+    pub(crate) async fn own_login(&self) -> Result<String, GitHubError> {
+        #[derive(Deserialize)]
+        struct Person {
+            login: String,
+        }
+        match &self.transport.bearer {
+            Some(Bearer { slug: None, .. }) => {
+                let ask = async { Ok::<_, GitHubError>(self.get::<Person>("/user").await?.login) };
+                self.transport.login.get_or_try_init(|| ask).await.cloned()
+            }
+            _ => Ok(format!("{}[bot]", self.app_slug().await?)),
+        }
     }
 
     /// orchd has changed what this path is about in a way that the path of the request did not tell.

@@ -46,7 +46,7 @@ async fn fetch_of_pull(
         withhold(needs, facts, "the event is about no pull request");
         return Ok(());
     };
-    if event.installation.is_none() {
+    if event.installation.is_none() && !reader.has_token() {
         withhold(needs, facts, NOBODY_TO_ASK_AS);
         return Ok(());
     }
@@ -75,7 +75,7 @@ async fn role(reader: &Reader, event: &Event) -> Result<Known<Role>, GitHubError
     let (Some(repository), Some(actor)) = (&event.repository, &event.actor) else {
         return Ok(Known::Unavailable("the event names no repository, or nobody who caused it".to_owned()));
     };
-    if event.installation.is_none() {
+    if event.installation.is_none() && !reader.has_token() {
         return Ok(Known::Unavailable(NOBODY_TO_ASK_AS.to_owned()));
     }
     known(roles::role_of(reader, repository, &actor.login).await)

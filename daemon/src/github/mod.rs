@@ -35,6 +35,7 @@ pub mod path;
 #[cfg(feature = "server")]
 pub mod registration;
 pub mod roles;
+pub mod rounds;
 mod runs;
 mod send;
 #[cfg(feature = "server")]

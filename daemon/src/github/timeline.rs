@@ -48,19 +48,23 @@ impl Author {
 /// # Errors
 /// As [`Reader::get_all`].
 pub async fn timeline(reader: &Reader, repository: &RepoName, number: u64) -> Result<Listed<Moment>, GitHubError> {
-    let path = path::repository(repository, format_args!("/issues/{number}/timeline"));
-    let told = reader.get_all::<Value>(&path, None, MOST_PAGES).await?;
+    let told = told(reader, repository, number).await?;
     Ok(Listed { items: told.items.iter().map(moment).collect(), complete: told.complete })
 }
 
-/// The changes that people made by hand to labels, assignees and state, of the first 3,000 moments.
+/// The changes that people made by hand, of the first 3,000 moments.
 ///
 /// # Errors
 /// As [`Reader::get_all`].
 pub async fn hands(reader: &Reader, repository: &RepoName, number: u64) -> Result<Listed<HandChange>, GitHubError> {
-    let Listed { items, complete } = timeline(reader, repository, number).await?;
-    let items = items.into_iter().filter_map(|moment| change(moment, repository, number)).collect();
+    let Listed { items, complete } = told(reader, repository, number).await?;
+    let items = items.iter().filter_map(|told| change(told, repository, number)).collect();
     Ok(Listed { items, complete })
+}
+
+async fn told(reader: &Reader, repository: &RepoName, number: u64) -> Result<Listed<Value>, GitHubError> {
+    let path = path::repository(repository, format_args!("/issues/{number}/timeline"));
+    reader.get_all::<Value>(&path, None, MOST_PAGES).await
 }
 
 /// Every kind of moment has another shape: what is not there is absent.
@@ -78,18 +82,41 @@ fn moment(told: &Value) -> Moment {
     }
 }
 
-fn change(moment: Moment, repository: &RepoName, number: u64) -> Option<HandChange> {
-    let (thing, hand) = match moment.what.as_str() {
-        "labeled" => (Thing::Label(moment.label?), Hand::Put),
-        "unlabeled" => (Thing::Label(moment.label?), Hand::Taken),
-        "assigned" => (Thing::Assignee(moment.assignee?), Hand::Put),
-        "unassigned" => (Thing::Assignee(moment.assignee?), Hand::Taken),
-        "reopened" => (Thing::State, Hand::Put),
-        "closed" => (Thing::State, Hand::Taken),
-        _ => return None,
-    };
+fn change(told: &Value, repository: &RepoName, number: u64) -> Option<HandChange> {
+    let moment = moment(told);
+    let (thing, hand) = touched(&moment, told, repository)?;
     let by = moment.by.filter(|by| !by.is_bot())?.login;
     Some(HandChange { repository: repository.clone(), number, thing, hand, by, at: moment.at? })
+}
+
+/// <https://docs.github.com/en/rest/using-the-rest-api/issue-event-types>
+fn touched(moment: &Moment, told: &Value, repository: &RepoName) -> Option<(Thing, Hand)> {
+    let text = |pointer: &str| told.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let label = || moment.label.clone().map(Thing::Label);
+    let assignee = || moment.assignee.clone().map(Thing::Assignee);
+    let milestone = || text("/milestone/title").map(Thing::Milestone);
+    let reviewer = || {
+        let team = || Some(format!("{}/{}", repository.owner(), text("/requested_team/slug")?));
+        text("/requested_reviewer/login").or_else(team).map(Thing::Reviewer)
+    };
+    Some(match moment.what.as_str() {
+        "labeled" => (label()?, Hand::Put),
+        "unlabeled" => (label()?, Hand::Taken),
+        "assigned" => (assignee()?, Hand::Put),
+        "unassigned" => (assignee()?, Hand::Taken),
+        "milestoned" => (milestone()?, Hand::Put),
+        "demilestoned" => (milestone()?, Hand::Taken),
+        "review_requested" => (reviewer()?, Hand::Put),
+        "review_request_removed" => (reviewer()?, Hand::Taken),
+        "renamed" => (Thing::Title(text("/rename/from")?), Hand::Taken),
+        "reopened" => (Thing::State, Hand::Put),
+        "closed" => (Thing::State, Hand::Taken),
+        "locked" => (Thing::Lock, Hand::Put),
+        "unlocked" => (Thing::Lock, Hand::Taken),
+        "convert_to_draft" => (Thing::Draft, Hand::Put),
+        "ready_for_review" => (Thing::Draft, Hand::Taken),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -123,7 +150,7 @@ mod tests {
     fn people_are_told_from_bots_and_what_is_no_change_is_passed_over() {
         let repository = RepoName::parse("acme/web").unwrap();
         let told = |entry: Value| {
-            let change = change(moment(&entry), &repository, 7)?;
+            let change = change(&entry, &repository, 7)?;
             Some((change.thing, change.hand, change.by))
         };
         let label = json!({"event": "labeled", "actor": alice(), "created_at": AT, "label": {"name": "bug"}});
@@ -133,6 +160,21 @@ mod tests {
         assert_eq!(told(assigned), Some((Thing::Assignee("bob".to_owned()), Hand::Put, "alice".to_owned())));
         let closed = json!({"event": "closed", "actor": alice(), "created_at": AT});
         assert_eq!(told(closed), Some((Thing::State, Hand::Taken, "alice".to_owned())));
+        let by_alice = |what: &str, more: Value| {
+            let mut entry = json!({"event": what, "actor": alice(), "created_at": AT});
+            more.as_object().unwrap().iter().for_each(|(key, value)| entry[key] = value.clone());
+            told(entry).map(|(thing, hand, _)| (thing, hand))
+        };
+        let team = json!({"requested_team": {"slug": "docs"}});
+        for (what, more, thing, hand) in [
+            ("milestoned", json!({"milestone": {"title": "2.0"}}), Thing::Milestone("2.0".to_owned()), Hand::Put),
+            ("renamed", json!({"rename": {"from": "Old", "to": "New"}}), Thing::Title("Old".to_owned()), Hand::Taken),
+            ("review_request_removed", team, Thing::Reviewer("acme/docs".to_owned()), Hand::Taken),
+            ("unlocked", json!({}), Thing::Lock, Hand::Taken),
+            ("convert_to_draft", json!({}), Thing::Draft, Hand::Put),
+        ] {
+            assert_eq!(by_alice(what, more), Some((thing, hand)), "{what}");
+        }
         for other in [
             json!({"event": "closed", "actor": {"login": "tidy[bot]", "type": "Bot"}, "created_at": AT}),
             json!({"event": "labeled", "actor": alice(), "created_at": AT}),
@@ -149,7 +191,7 @@ mod tests {
         #[test]
         fn any_moment_is_read(told in any_json()) {
             let repository = RepoName::parse("acme/web").unwrap();
-            change(moment(&told), &repository, 7);
+            change(&told, &repository, 7);
         }
     }
 }

@@ -18,7 +18,7 @@ use tower::util::MapRequestLayer;
 
 use super::GitHubError;
 use super::answer::{Answer, redact};
-use super::auth::{AppKey, Token, Tokens};
+use super::auth::{AppKey, Bearer, Token, Tokens};
 use super::cache::Answers;
 use super::client::Settings;
 use super::connection::{connection, explain};
@@ -104,12 +104,16 @@ pub(super) struct Transport {
     /// Wait before a read is sent again for the first time, doubled each time.
     pub(super) first_wait: Duration,
     app: Option<AppKey>,
+    /// In the place of the App and its installations.
+    pub(super) bearer: Option<Bearer>,
     tokens: Tokens,
     pub(super) limits: Limits,
     pub(super) answers: Answers,
     pub(super) heard: Heard,
     /// The App's slug, once it was asked for.
     pub(super) slug: OnceCell<String>,
+    /// Whose the bearer token is, once it was asked for.
+    pub(super) login: OnceCell<String>,
 }
 
 impl Transport {
@@ -147,8 +151,10 @@ impl Transport {
             base: settings.api_url.path().trim_end_matches('/').to_owned(),
             timeout: settings.timeout,
             app,
+            bearer: None,
             tokens: Tokens::new(),
             slug: OnceCell::new(),
+            login: OnceCell::new(),
         })
     }
 
@@ -206,6 +212,9 @@ impl Transport {
     }
 
     async fn sign_in(&self, sender: Sender) -> Result<Option<SecretString>, GitHubError> {
+        if let (Identity::App | Identity::Installation(_), Some(bearer)) = (sender.identity, &self.bearer) {
+            return Ok(Some(bearer.token.clone()));
+        }
         match (sender.identity, &self.app) {
             (Identity::Anonymous | Identity::User(_), _) | (Identity::App, None) => Ok(None),
             (Identity::App, Some(app)) => app.jwt(Utc::now()).map(Some),

@@ -21,6 +21,7 @@ pub mod people;
 mod registering;
 mod reviewing;
 mod routes;
+mod run_tokens;
 mod seeing;
 mod server;
 mod setup;

@@ -84,6 +84,8 @@ pub(crate) struct Token {
     /// Lower-case full names; `None`: all of the installation.
     pub(crate) repositories: Option<BTreeSet<String>>,
     pub(crate) expires_at: Time,
+    /// Of a workflow's run; `None`: those of the installation.
+    pub(crate) permissions: Option<serde_json::Value>,
 }
 
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::Step;
+use crate::actions;
 use crate::config::Config;
 use crate::core::intent::Intent;
 use crate::core::rule::{Mode, Rule, RuleName};
@@ -76,7 +77,7 @@ pub(super) async fn guarded(
     if !intent.target.subject.is_item() {
         return guards::stopped(engine, guards, intent, &[]).await;
     }
-    let held = guards::sticky(guards, intent, (step.action, step.before), &moves, step.writer).await?;
+    let held = actions::left_alone(&guards.sticky_label, (step.action, step.before), &moves, step.writer).await?;
     if held.is_some() {
         return Ok(held);
     }

@@ -13,7 +13,7 @@ pub mod reload;
 
 pub(super) use breaker::stopped;
 pub(super) use cause::cause_of;
-pub(super) use owner::{learn, sticky};
+pub(super) use owner::learn;
 
 use crate::actions::{Bound, Origin};
 use crate::store::effects::EffectRow;

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::config::diff::{Change, RuleChange, ValueChange};
 use crate::config::{self, Origins, Quoted, yaml};
+use crate::core::intent::as_written;
 use crate::core::text::{harmless, is_dangerous};
-use crate::engine::why::as_written;
 
 /// Lines of differences that are shown.
 const MOST_LINES: usize = 300;

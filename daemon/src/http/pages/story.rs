@@ -13,10 +13,11 @@ use crate::actions;
 use crate::core::access::Op;
 use crate::core::decide::Verdict;
 use crate::core::explain::Explanation;
+use crate::core::intent::written;
 use crate::core::rule::RuleName;
 use crate::core::subject::Subject;
 use crate::core::text::harmless;
-use crate::engine::why::{Story, why_so, written};
+use crate::engine::why::{Story, why_so};
 use crate::store::decisions::DecisionRow;
 use crate::store::effects::{EffectRow, EffectState};
 

@@ -16,10 +16,10 @@ use super::Visit;
 use super::parts::{Pill, Tone, thousands};
 use crate::core::backtest::{Counts, Deed, Difference, Unknown, add_counts};
 use crate::core::event::{EventId, RepoName};
+use crate::core::intent::as_written;
 use crate::core::rule::RuleName;
 use crate::core::text::{harmless, shortened};
 use crate::engine::backtest::Summary;
-use crate::engine::why::as_written;
 
 /// How long a page waits for it.
 const WAITS: Duration = Duration::from_secs(20);

@@ -89,7 +89,7 @@ fn give_token(world: &mut World, call: &Call, installation: i64) -> Answer {
     let text = format!("ghs_{}_{}", world.app.id, world.seed.hex(500));
     let expires_at = Utc::now() + world.app.token_lifetime;
     let selection = if narrowed.is_some() { "selected" } else { "all" };
-    world.tokens.insert(text.clone(), Token { installation, repositories: narrowed, expires_at });
+    world.tokens.insert(text.clone(), Token { installation, repositories: narrowed, expires_at, permissions: None });
     let permissions = call.body.get("permissions").unwrap_or(&found.permissions).clone();
     Answer::new(
         201,

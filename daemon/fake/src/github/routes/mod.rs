@@ -20,6 +20,7 @@ use super::call::{Answer, Call};
 use super::change::Actor;
 use super::contents;
 use super::graphql;
+use super::run_tokens;
 use super::seeing;
 use super::world::World;
 use crate::model::{Item, Repository};
@@ -69,6 +70,9 @@ pub(crate) fn caller(world: &World, call: &Call) -> Result<Caller, Answer> {
 
 pub(crate) fn handle(world: &mut World, call: &Call, caller: &Caller) -> Answer {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    if let Some(refused) = run_tokens::refusal(world, call) {
+        return refused;
+    }
     match (segments.as_slice(), caller) {
         (["meta"], _) => app::meta(world),
         (["rate_limit"], _) => rate_limit(world, caller),
