@@ -37,4 +37,4 @@ macro_rules! modes {
     };
 }
 
-modes! { run }
+modes! { run, forward }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
+mod forward;
 mod generated;
 mod run;
 mod runner;

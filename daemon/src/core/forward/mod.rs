@@ -17,8 +17,8 @@ use super::event::InstallationId;
 
 /// Longest name of a delivery.
 const LONGEST_NAME: usize = 100;
-/// Characters of a summary that are kept.
-const LONGEST_SUMMARY: usize = 64 * 1024;
+/// Characters that a summary may have.
+pub const LONGEST_SUMMARY: usize = 64 * 1024;
 
 /// Why something that was told is not taken: says what is wrong, never with text of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

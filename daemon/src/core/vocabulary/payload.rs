@@ -69,9 +69,10 @@ impl Payloads {
         Self { known: Some(known.into_iter().collect()) }
     }
 
-    /// Of every event that GitHub describes.
+    /// Of every event that GitHub describes, and of what a workflow forwards.
     pub(crate) fn described() -> &'static Self {
-        static ALL: LazyLock<Payloads> = LazyLock::new(|| Payloads::of(FIELDS.events.keys().copied()));
+        static ALL: LazyLock<Payloads> =
+            LazyLock::new(|| Payloads::of(FIELDS.events.keys().copied().chain([WORKFLOW_CONTEXT])));
         &ALL
     }
 
