@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use orchd::github::GitHubError;
 use orchd::github::client::{Bearer, GitHub, Settings};
 use orchd::github::heard::Heard;
 use orchd::github::limits::{BreakerTerms, Budgets, Terms};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::context::Clock;
 use crate::failure::Failure;
 use crate::workflow::Workflow;
 
@@ -25,7 +25,7 @@ const CACHE: u64 = 16 << 20;
 ///
 /// # Errors
 /// When no connection can be made: there are no certificate authorities.
-pub fn github(run: &Workflow, token: SecretString, slug: &str, now: fn() -> DateTime<Utc>) -> Result<GitHub, Failure> {
+pub fn github(run: &Workflow, token: SecretString, slug: &str, now: Clock) -> Result<GitHub, Failure> {
     let settings = Settings {
         api_url: run.api_url.clone(),
         issuer: None,

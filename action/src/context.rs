@@ -10,23 +10,20 @@ use crate::mode::Output;
 use crate::summary::Summary;
 use crate::workflow::Workflow;
 
+/// Where the time is read: the system's clock, or a test's.
+pub type Clock = &'static (dyn Fn() -> DateTime<Utc> + Send + Sync);
+
 /// The step at work. What a mode says goes through here: the log, the outputs, the summary.
 pub struct Context<'a> {
     pub inputs: Inputs,
     pub workflow: Workflow,
     pub log: Log<'a>,
-    pub now: fn() -> DateTime<Utc>,
+    pub now: Clock,
     files: Files,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(
-        inputs: Inputs,
-        workflow: Workflow,
-        log: Log<'a>,
-        files: Files,
-        now: fn() -> DateTime<Utc>,
-    ) -> Self {
+    pub(crate) fn new(inputs: Inputs, workflow: Workflow, log: Log<'a>, files: Files, now: Clock) -> Self {
         Self { inputs, workflow, log, now, files }
     }
 

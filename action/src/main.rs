@@ -9,5 +9,5 @@ fn main() -> ExitCode {
     let variables = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
-    Step { variables, clock: chrono::Utc::now }.run(&mut io::stdout()).into()
+    Step { variables, clock: &chrono::Utc::now }.run(&mut io::stdout()).into()
 }

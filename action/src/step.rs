@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
 use orchd::config::suggest::did_you_mean;
 use secrecy::SecretString;
 
 use crate::annotation::Annotation;
-use crate::context::Context;
+use crate::context::{Clock, Context};
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::inputs::{Inputs, list, quoted};
@@ -21,7 +20,7 @@ use crate::{MODES, manifest};
 /// What a step is started with.
 pub struct Step {
     pub variables: BTreeMap<String, String>,
-    pub clock: fn() -> DateTime<Utc>,
+    pub clock: Clock,
 }
 
 impl Step {

@@ -105,12 +105,43 @@ impl Runner {
         self.dir.path().join(name)
     }
 
+    fn as_program(&self) -> Command {
+        let mut step = Command::new(env!("CARGO_BIN_EXE_orchd-action"));
+        step.env_clear().envs(&self.variables).current_dir(self.path("workspace"));
+        step
+    }
+
+    /// As a runner starts a container: variables, the files mounted, and the checkout, which nothing may write to.
+    fn in_image(&self, image: &str) -> Command {
+        let dir = self.dir.path().to_str().unwrap();
+        for name in ["output", "summary"] {
+            fs::write(self.path(name), "").unwrap();
+        }
+        let mut step = Command::new("podman");
+        step.args(["run", "--rm", "--workdir", "/github/workspace"]);
+        step.args([
+            "--volume",
+            &format!("{dir}:/github/files"),
+            "--volume",
+            &format!("{dir}/workspace:/github/workspace:ro"),
+        ]);
+        let workspace = format!("{dir}/workspace");
+        for (name, value) in &self.variables {
+            step.args(["--env", name]);
+            step.env(name, value.replace(&workspace, "/github/workspace").replace(dir, "/github/files"));
+        }
+        step.arg(image);
+        step
+    }
+
     /// Runs it, with nothing of this process's own environment. Whatever comes of it, the checkout is as it was and no
     /// secret was shown.
     pub fn run(self) -> Ended {
         let before = listing(&self.path("workspace"));
-        let mut step = Command::new(env!("CARGO_BIN_EXE_orchd-action"));
-        step.env_clear().envs(&self.variables).current_dir(self.path("workspace"));
+        let mut step = match std::env::var("ORCHD_ACTION_IMAGE") {
+            Ok(image) => self.in_image(&image),
+            Err(_) => self.as_program(),
+        };
         let start = Instant::now();
         let out = step.output().unwrap();
         let took = start.elapsed();

@@ -11,7 +11,10 @@ fn the_first_thing_said_is_what_may_not_be_said() {
     let masks = [format!("::add-mask::{TOKEN}"), "::add-mask::the-oidc-word".to_owned()];
     assert_eq!(lines[..2], masks);
     assert_eq!(lines[2], concat!("orchd-action ", env!("CARGO_PKG_VERSION")));
-    assert!(ended.took < Duration::from_secs(1), "it took {:?}", ended.took);
+    // How long a container takes is measured where the image is made.
+    if std::env::var_os("ORCHD_ACTION_IMAGE").is_none() {
+        assert!(ended.took < Duration::from_secs(1), "it took {:?}", ended.took);
+    }
 }
 
 #[test]

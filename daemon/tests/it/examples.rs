@@ -37,14 +37,14 @@ const RULES: &str = "
       - label: {add: [never]}
 ";
 
-fn signature(body: &[u8]) -> String {
+pub fn signature(body: &[u8]) -> String {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body);
     let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256={hex}")
 }
 
-fn published() -> Vec<Value> {
+pub fn published() -> Vec<Value> {
     let index =
         npm::install("@octokit/webhooks-examples@7.6.1").join("@octokit/webhooks-examples/api.github.com/index.json");
     serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap()

@@ -68,4 +68,5 @@ mod tidying;
 mod tls;
 mod webhook;
 mod why;
+mod without_server;
 mod workflows;

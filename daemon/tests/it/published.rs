@@ -1,11 +1,12 @@
 //! The answers that GitHub publishes as examples in its OpenAPI description are read by the real daemon: what the fake
 //! answers comes from us, these do not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
 use orchd::actions::{self, Bound, Origin};
 use orchd::core::event::RepoName;
 use orchd::core::intent::{IntentId, Target};
@@ -29,19 +30,21 @@ use crate::npm;
 use crate::story::{Database, Story, WEB};
 
 /// GitHub as its description says: the published example of whatever is asked.
-struct Published {
+pub struct Published {
     description: Value,
     /// Whether the published pull request, which is open, is shown as closed.
     closed: bool,
+    /// Files of every repository, by path; others are what is published as a file.
+    pub files: BTreeMap<String, String>,
     /// `METHOD template` of what was asked; without a template, what the description does not know.
     asked: Mutex<BTreeSet<String>>,
 }
 
 impl Published {
-    fn load() -> Self {
+    pub fn load() -> Self {
         let file = npm::install("@octokit/openapi@23.0.2").join("@octokit/openapi/generated/api.github.com.json");
         let description = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        Self { description, closed: false, asked: Mutex::default() }
+        Self { description, closed: false, files: BTreeMap::new(), asked: Mutex::default() }
     }
 
     /// The template that fits best: the most segments that are written out.
@@ -60,6 +63,13 @@ impl Published {
     }
 
     fn answer(&self, method: &Method, path: &str) -> (StatusCode, Value) {
+        if let Some(text) = path.split_once("/contents/").and_then(|(_, file)| self.files.get(file)) {
+            let content = base64::engine::general_purpose::STANDARD.encode(text);
+            let file = serde_json::json!({
+                "type": "file", "sha": "0".repeat(40), "size": text.len(), "encoding": "base64", "content": content,
+            });
+            return (StatusCode::OK, file);
+        }
         let Some(template) = self.template(path) else {
             self.asked.lock().unwrap().insert(format!("{method} ? {path}"));
             return (StatusCode::NOT_FOUND, Value::Null);
@@ -90,7 +100,7 @@ impl Published {
     }
 }
 
-async fn serve(published: Arc<Published>) -> u16 {
+pub async fn serve(published: Arc<Published>) -> u16 {
     let answer = warp::method().and(warp::path::full()).map(move |method: Method, path: warp::path::FullPath| {
         let (status, body) = published.answer(&method, path.as_str());
         with_status(json(&body), status)
