@@ -2,7 +2,7 @@
 
 use orchd::store::forward::Use;
 
-use super::{noon, on_both, seconds};
+use super::{Place, noon, on_both, seconds};
 
 on_both! {
     async fn a_token_is_good_for_one_delivery_until_it_is_over(place) {
