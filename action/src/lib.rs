@@ -37,4 +37,4 @@ macro_rules! modes {
     };
 }
 
-modes! { check, run }
+modes! { check, run, forward }

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "nothing outside sees a test binary")]
 
 mod check;
+mod forward;
 mod generated;
 mod run;
 mod runner;

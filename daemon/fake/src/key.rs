@@ -50,6 +50,11 @@ impl AppKey {
         &self.pem
     }
 
+    /// The public key (PKCS#1).
+    pub fn public_der(&self) -> &[u8] {
+        &self.public_der
+    }
+
     /// Checks an App's JWT as GitHub does: RS256, not expired, at most 10 minutes to run, issued by `issuers`.
     ///
     /// # Errors

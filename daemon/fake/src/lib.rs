@@ -6,6 +6,7 @@
 //! calls in the same order give the same ids, GUIDs and tokens.
 
 pub mod github;
+pub mod issuer;
 pub mod key;
 pub mod model;
 pub mod payload;
@@ -22,5 +23,6 @@ pub use github::journal::{Change, Effect, Request};
 pub use github::limits::{Meter, Rules, Verdict};
 pub use github::people::{NewItem, Person};
 pub use github::views::ItemView;
+pub use issuer::Issuer;
 pub use key::{AppKey, sign_webhook};
 pub use model::BranchRules;

@@ -156,6 +156,8 @@ pub struct Actions {
     pub workflows: BTreeSet<String>,
     /// Oldest first.
     pub runs: Vec<WorkflowRun>,
+    /// Runs that a test describes, with their `jobs`: by id and attempt.
+    pub described: BTreeMap<(u64, u64), (serde_json::Value, serde_json::Value)>,
     /// Runs are not listed yet.
     pub late: bool,
     /// What was dispatched, workflows and events, as it was asked for.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::hold::Hold;
-use super::{Config, Problem, Problems, Revision, load};
+use super::{Config, ForwardSecret, Problem, Problems, Revision, load};
 use crate::core::intent::ActionKind;
 
 /// The config in use. Invariant 9: only a config that validated wholly ever becomes it.
@@ -194,6 +194,10 @@ fn same_optional_secret(old: &Option<SecretString>, new: &Option<SecretString>) 
     }
 }
 
+fn same_forward_secrets(old: &[ForwardSecret], new: &[ForwardSecret]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same_secret(&old.secret, &new.secret))
+}
+
 /// A rotated secret changes no config file, and still has to be taken up.
 fn same_secrets(old: &Config, new: &Config) -> bool {
     let (before, after) = (&old.github, &new.github);
@@ -205,6 +209,7 @@ fn same_secrets(old: &Config, new: &Config) -> bool {
         && same_secret(&old.database.url, &new.database.url)
         && old.login.keys == new.login.keys
         && old.telemetry == new.telemetry
+        && same_forward_secrets(&old.forward.secrets, &new.forward.secrets)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::audit::{AUDIT, audit};
 use super::commands::{self, COMMANDS};
 use super::fields::Fields;
 use super::findings::Findings;
+use super::forward::{FORWARD, forward};
 use super::guards::{GUARDS, guards};
 use super::marked::Node;
 use super::origins::{Origins, Written, origins};
@@ -226,6 +227,11 @@ fn build(
     let schedule = schedule::schedule(&mut schedule_fields, findings);
     let mut recovery_fields = top.section("recovery", &RECOVERY, findings);
     let recovery = sections::recovery(&mut recovery_fields, findings);
+    let mut forward_fields = top.section("forward", &FORWARD, findings);
+    let forward = {
+        let public_url = server.as_ref().and_then(|server| server.public_url.as_deref());
+        forward(&mut forward_fields, around, github.as_ref(), public_url, findings)
+    };
     let mut guards_fields = top.section("guards", &GUARDS, findings);
     let guards = guards(&mut guards_fields, findings);
     let mut access_fields = top.section("access", &ACCESS, findings);
@@ -253,6 +259,7 @@ fn build(
         "commands": command_fields.shown,
         "schedule": schedule_fields.shown,
         "recovery": recovery_fields.shown,
+        "forward": forward_fields.shown,
         "guards": guards_fields.shown,
         "access": access_fields.shown,
         "login": login_fields.shown,
@@ -266,7 +273,7 @@ fn build(
     let (server, github, retention, queue, recovery, logging) =
         (server?, github?, retention?, queue?, recovery?, logging?);
     let (repository_config, audit, commands, schedule, guards) = (own?, audit?, commands?, schedule?, guards?);
-    let (access, login, api, telemetry) = (access?, login?, api?, telemetry?);
+    let (access, login, api, telemetry, forward) = (access?, login?, api?, telemetry?, forward?);
     let (database, rules, nodes) = (database.database, rulebook.rules.into(), rulebook.nodes);
     Some(move |revision, notes| {
         let config = Config {
@@ -282,6 +289,7 @@ fn build(
             commands,
             schedule,
             recovery,
+            forward,
             guards,
             access,
             login,

@@ -30,6 +30,7 @@ pub mod diff;
 mod extends;
 mod fields;
 mod findings;
+mod forward;
 mod guards;
 #[cfg(feature = "server")]
 pub mod hold;
@@ -70,6 +71,7 @@ pub mod yaml;
 pub use cases::{Cases, NamedCase, read_cases};
 pub use commands::Commands;
 pub use extends::shipped::{ParameterDoc, PresetDoc, presets};
+pub use forward::{Forward, ForwardSecret};
 pub use guards::Guards;
 pub use load::{Ruleset, load, load_in, load_rules, load_with_origins};
 #[cfg(feature = "server")]
@@ -103,6 +105,7 @@ pub struct Config {
     pub commands: Commands,
     pub schedule: Schedule,
     pub recovery: Recovery,
+    pub forward: Forward,
     pub guards: Guards,
     pub access: Access,
     pub login: Login,

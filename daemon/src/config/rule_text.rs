@@ -54,6 +54,11 @@ pub fn secrets_in_clear(text: &str) -> Vec<usize> {
             ];
             let nodes = named.into_iter().filter_map(|(section, key)| root.get(section)?.get(key));
             nodes.for_each(|node| texts(node, &mut lines));
+            if let Some(node) = root.get("forward").and_then(|forward| forward.get("secrets")) {
+                texts(node, &mut lines);
+                let items = if let Tree::List(items) = &node.tree { items.as_slice() } else { &[] };
+                items.iter().filter_map(|item| item.get("secret")).for_each(|node| texts(node, &mut lines));
+            }
         }
     }
     lines.sort_unstable();
@@ -73,7 +78,7 @@ fn texts(node: &Node, lines: &mut Vec<usize>) {
 /// Of a text that is no YAML: the lines of keys that name a secret's place, and those of the list below them, unless a
 /// place is named there.
 fn near_secret_keys(text: &str) -> Vec<usize> {
-    const KEYS: [&str; 4] = ["private_key", "webhook_secrets", "client_secret", "keys"];
+    const KEYS: [&str; 6] = ["private_key", "webhook_secrets", "client_secret", "keys", "secrets", "secret"];
     let names_place = |value: &str| value.is_empty() || value.starts_with(['{', '#']) || value.starts_with("[{");
     let (mut found, mut below) = (Vec::new(), false);
     for (at, line) in text.lines().enumerate() {

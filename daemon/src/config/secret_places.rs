@@ -11,7 +11,7 @@ use super::rule_files::read_root;
 use super::secret::{Surroundings, credential};
 
 /// The sections that hold secrets.
-const SECTIONS: [&str; 4] = ["database", "github", "login", "telemetry"];
+const SECTIONS: [&str; 5] = ["database", "forward", "github", "login", "telemetry"];
 
 /// Where a config takes a secret from.
 #[derive(Clone, Debug, PartialEq, Eq)]

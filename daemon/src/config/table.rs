@@ -105,6 +105,7 @@ use Presence::{Default, Optional, Required};
 use super::audit::{AUDIT, AUDIT_ANCHOR};
 use super::commands::COMMANDS;
 use super::extends::table::{EXTENDED, EXTENDS_KEY, PARAMETER, PRESET_FILE};
+use super::forward::{FORWARD, FORWARD_SECRET};
 use super::guards::GUARDS;
 use super::people::{ACCESS, API, LOGIN};
 use super::repository_table::{REPOSITORY_ALLOW, REPOSITORY_CONFIG};
@@ -145,6 +146,7 @@ pub(super) static ROOT: Section = Section {
             "When rules that wait for time to pass are told of open items.",
         ),
         key("recovery", Kind::Section(&RECOVERY), Optional, "How what GitHub could not deliver is found and fetched."),
+        key("forward", Kind::Section(&FORWARD), Optional, "Which workflows may send their context as an event."),
         key("guards", Kind::Section(&GUARDS), Optional, "How much may happen before a person has to look."),
         key("access", Kind::Section(&ACCESS), Optional, "Who may see and do more than GitHub says."),
         key("login", Kind::Section(&LOGIN), Optional, "How people sign in with GitHub."),
@@ -523,7 +525,7 @@ pub(super) static LIMITS: Section = Section {
 };
 
 /// Every section a file can hold, in the order of the documentation.
-pub(super) static SECTIONS: [&Section; 29] = [
+pub(super) static SECTIONS: [&Section; 31] = [
     &ROOT,
     &SERVER,
     &DATABASE,
@@ -540,6 +542,8 @@ pub(super) static SECTIONS: [&Section; 29] = [
     &REPOSITORY_ALLOW,
     &COMMANDS,
     &SCHEDULE,
+    &FORWARD,
+    &FORWARD_SECRET,
     &GUARDS,
     &ACCESS,
     &LOGIN,

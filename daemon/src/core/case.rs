@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::condition::Scene;
 use super::decide::{Outcome, Verdict, decide};
 use super::event::{Event, EventId, EventKind, RepoName};
+use super::event_names::WORKFLOW_CONTEXT;
 use super::explain::Explanation;
 use super::facts::{FactKind, FactKinds, Facts, Item, ItemKind, ItemState, Known, Pull};
 use super::rule::{Rule, RuleName};
@@ -128,6 +129,7 @@ fn missing(needs: &FactKinds) -> String {
         FactKind::Reviews => "`reviews` under `facts`",
         FactKind::Checks => "`checks` under `facts`",
         FactKind::Role => "`role` under `facts`",
+        FactKind::Run => "`run` under `facts`",
     };
     format!("it needs to know more: give {}", needs.iter().map(give).collect::<Vec<_>>().join(" and "))
 }
@@ -164,12 +166,17 @@ fn payload(happening: &Happening) -> Value {
         "pull_request_review" => made["review"] = json!({"body": "", "state": "commented", "user": user(actor)}),
         _ => {}
     }
+    if name == WORKFLOW_CONTEXT {
+        made[name] = json!({"run_id": 1, "run_attempt": 1, "name": "forward"});
+        made["told"] = json!({});
+    }
     if let Some(item) = item {
         let is_pull = item.kind == ItemKind::PullRequest;
         match name {
             "check_run" | "check_suite" | "workflow_run" => {
                 made[name] = json!({"pull_requests": [{"number": item.number}]});
             }
+            WORKFLOW_CONTEXT => made[name]["number"] = json!(item.number),
             // The daily look tells the issue that a pull request is too.
             "issues" | "issue_comment" | "schedule" => made["issue"] = issue(item),
             _ if is_pull => made["pull_request"] = pull(item, repository),
@@ -312,6 +319,7 @@ mod tests {
             ("schedule", Some("daily")),
             ("check_run", Some("completed")),
             ("workflow_run", Some("completed")),
+            ("workflow_context", Some("failure")),
         ] {
             let happening = happening(name, action);
             let (event, facts) = made_up(&happening);

@@ -160,6 +160,14 @@ impl Event {
         }
     }
 
+    /// The run of a workflow that the event is about, and which attempt at it.
+    pub fn run(&self) -> Option<(u64, u64)> {
+        RUN_POINTERS.iter().find_map(|(run, attempt)| {
+            let number = |pointer: &str| self.payload.pointer(pointer).and_then(Value::as_u64).filter(|id| *id > 0);
+            Some((number(run)?, number(attempt).unwrap_or(1)))
+        })
+    }
+
     /// The head commit that the event told of; `None`: it is about none (a comment).
     pub fn head_commit(&self) -> Option<&str> {
         HEAD_POINTERS.iter().find_map(|pointer| self.payload.pointer(pointer).and_then(Value::as_str))
@@ -178,15 +186,23 @@ impl Event {
 const HEAD_POINTERS: [&str; 4] =
     ["/pull_request/head/sha", "/check_run/head_sha", "/check_suite/head_sha", "/workflow_run/head_sha"];
 
+/// Where the id of a workflow's run is, and the number of its attempt.
+const RUN_POINTERS: [(&str, &str); 3] = [
+    ("/workflow_context/run_id", "/workflow_context/run_attempt"),
+    ("/workflow_run/id", "/workflow_run/run_attempt"),
+    ("/workflow_job/run_id", "/workflow_job/run_attempt"),
+];
+
 /// Where GitHub puts the number of the issue or pull request an event is about, most specific first.
 /// Check and workflow events name the pull requests of their head commit; the first one is the item.
 /// A discussion is neither, though it has a number.
-const ITEM_POINTERS: [&str; 5] = [
+const ITEM_POINTERS: [&str; 6] = [
     "/pull_request/number",
     "/issue/number",
     "/check_run/pull_requests/0/number",
     "/check_suite/pull_requests/0/number",
     "/workflow_run/pull_requests/0/number",
+    "/workflow_context/number",
 ];
 
 fn item_number(payload: &Value) -> Option<u64> {

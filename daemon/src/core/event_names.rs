@@ -3,8 +3,11 @@
 /// The event that is no webhook: once a day orchd tells it of every open item, for rules that wait for time to pass.
 pub const SCHEDULE: &str = "schedule";
 
-/// From "Webhook events and payloads" of GitHub's documentation, and [`SCHEDULE`]; sorted.
-pub const EVENTS: [&str; 84] = [
+/// The event that a running workflow sends itself (`mode: forward` of the Action).
+pub const WORKFLOW_CONTEXT: &str = "workflow_context";
+
+/// From "Webhook events and payloads" of GitHub's documentation, [`SCHEDULE`] and [`WORKFLOW_CONTEXT`]; sorted.
+pub const EVENTS: [&str; 85] = [
     "branch_protection_configuration",
     "branch_protection_rule",
     "bypass_request_push_ruleset",
@@ -86,6 +89,7 @@ pub const EVENTS: [&str; 84] = [
     "team",
     "team_add",
     "watch",
+    WORKFLOW_CONTEXT,
     "workflow_dispatch",
     "workflow_job",
     "workflow_run",
@@ -93,7 +97,7 @@ pub const EVENTS: [&str; 84] = [
 
 /// The actions of the events that rules mostly wait for: all that the npm package @octokit/webhooks 14.2.0 knows, and a
 /// few that GitHub's documentation added since. Of the other events any action is taken.
-const ACTIONS: [(&str, &[&str]); 20] = [
+const ACTIONS: [(&str, &[&str]); 21] = [
     ("check_run", &["completed", "created", "requested_action", "rerequested"]),
     ("check_suite", &["completed", "requested", "rerequested"]),
     (
@@ -194,6 +198,7 @@ const ACTIONS: [(&str, &[&str]); 20] = [
     ),
     (SCHEDULE, &["daily"]),
     ("star", &["created", "deleted"]),
+    (WORKFLOW_CONTEXT, &["cancelled", "failure", "success"]),
     ("workflow_job", &["completed", "in_progress", "queued", "waiting"]),
     ("workflow_run", &["completed", "in_progress", "requested"]),
 ];

@@ -43,10 +43,12 @@ pub enum FactKind {
     Checks,
     /// The role of whoever caused the event. One request.
     Role,
+    /// The run of a workflow, with its jobs. One request, and one for each 100 jobs.
+    Run,
 }
 
 impl FactKind {
-    pub const ALL: [Self; 5] = [Self::Item, Self::Files, Self::Reviews, Self::Checks, Self::Role];
+    pub const ALL: [Self; 6] = [Self::Item, Self::Files, Self::Reviews, Self::Checks, Self::Role, Self::Run];
 
     /// What asking for it costs.
     pub fn cost(self) -> &'static str {
@@ -56,6 +58,7 @@ impl FactKind {
             Self::Reviews => "a request for each 100 reviews",
             Self::Checks => "two requests, and one when the head commit is not known",
             Self::Role => "a request",
+            Self::Run => "a request, and one for each 100 jobs",
         }
     }
 }
@@ -68,6 +71,7 @@ impl fmt::Display for FactKind {
             Self::Reviews => "the reviews",
             Self::Checks => "the checks",
             Self::Role => "the role of whoever did it",
+            Self::Run => "the workflow run",
         })
     }
 }
@@ -151,6 +155,31 @@ pub struct Check {
     pub state: CheckState,
 }
 
+/// A run of a workflow, as GitHub tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// `queued`, `in_progress`, `completed`, …
+    pub status: String,
+    /// Once it is completed: `success`, `failure`, `cancelled`, …
+    pub conclusion: Option<String>,
+    /// What started it: `push`, `pull_request`, …
+    pub event: String,
+    /// Of a pull request the head, and not the merge commit that is tested.
+    pub head_sha: String,
+    pub head_branch: Option<String>,
+    pub attempt: u64,
+    /// Of that attempt.
+    pub jobs: Vec<Job>,
+}
+
+/// A job of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub name: String,
+    pub status: String,
+    pub conclusion: Option<String>,
+}
+
 /// What is known when a decision is taken.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
@@ -161,6 +190,7 @@ pub struct Facts {
     pub checks: Known<Vec<Check>>,
     /// Of whoever caused the event.
     pub role: Known<Role>,
+    pub run: Known<Run>,
 }
 
 impl Facts {
@@ -177,8 +207,8 @@ impl Facts {
         }
         let pull = self.known_item().and_then(|item| refusal(&item.pull));
         let item = self.item.as_ref().and_then(refusal);
-        let others = [refusal(&self.files), refusal(&self.reviews), refusal(&self.checks), refusal(&self.role)];
-        others.into_iter().chain([item, pull]).flatten()
+        let others = [refusal(&self.files), refusal(&self.reviews), refusal(&self.checks)];
+        others.into_iter().chain([refusal(&self.role), refusal(&self.run), item, pull]).flatten()
     }
 
     /// The item, when it is known.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::event_names::SCHEDULE;
+use super::event_names::{SCHEDULE, WORKFLOW_CONTEXT};
 use super::facts::FactKind;
 use super::intent::ActionKind;
 use super::permission::{Needs, grants, needed};
@@ -73,7 +73,7 @@ const HEARD_WITH: [(&str, &str); 45] = [
 const OF_TEAMS: [&str; 5] = ["member", "membership", "organization", "team", "team_add"];
 
 /// Events whose payload only names the pull request that conditions look at.
-const NAMED_ONLY: [&str; 3] = ["check_run", "check_suite", "workflow_run"];
+const NAMED_ONLY: [&str; 4] = ["check_run", "check_suite", WORKFLOW_CONTEXT, "workflow_run"];
 
 /// What signing in is, where a page says what needs something.
 const SIGNING_IN: &str = "signing in";
@@ -157,6 +157,8 @@ impl Needed {
                     self.read("issues", name);
                     self.read("pull_requests", name);
                 }
+                // A workflow sends it itself.
+                Some(WORKFLOW_CONTEXT) => {}
                 Some(event) => self.hear(event, name),
                 None => {}
             }
@@ -182,6 +184,7 @@ impl Needed {
                     self.read("statuses", name);
                 }
                 FactKind::Role => self.read("metadata", name),
+                FactKind::Run => self.read("actions", name),
             }
         }
     }

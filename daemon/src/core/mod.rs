@@ -19,6 +19,7 @@ pub mod event;
 pub mod event_names;
 pub mod explain;
 pub mod facts;
+pub mod forward;
 pub mod hand;
 pub mod installation;
 pub mod intent;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::event_names::SCHEDULE;
+use super::event_names::{SCHEDULE, WORKFLOW_CONTEXT};
 use super::intent::ActionKind;
 use super::rule::{Mode, Rule, RuleName};
 
@@ -53,8 +53,8 @@ pub struct Unheard {
 
 /// Events that GitHub sends to every App, or that are none of its webhooks.
 /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads>
-const ALWAYS_HEARD: [&str; 5] =
-    ["github_app_authorization", "installation", "installation_repositories", "ping", SCHEDULE];
+const ALWAYS_HEARD: [&str; 6] =
+    ["github_app_authorization", "installation", "installation_repositories", "ping", SCHEDULE, WORKFLOW_CONTEXT];
 
 /// Events that rules wait for, unless they are off, and that are not among those an installation subscribes to.
 pub fn unheard<'r>(rules: impl IntoIterator<Item = &'r Rule>, subscribed: &[String]) -> Vec<Unheard> {

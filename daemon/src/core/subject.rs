@@ -101,7 +101,7 @@ impl fmt::Display for SubjectKind {
 }
 
 /// Events that can name an issue or pull request, sorted; see `Event::item`.
-const ABOUT_ITEMS: [&str; 13] = [
+const ABOUT_ITEMS: [&str; 14] = [
     "check_run",
     "check_suite",
     "deployment",
@@ -114,12 +114,13 @@ const ABOUT_ITEMS: [&str; 13] = [
     "pull_request_review_comment",
     "pull_request_review_thread",
     "schedule",
+    "workflow_context",
     "workflow_run",
 ];
 
 /// Where GitHub puts the commit that an event is about. Of a pull request it is the head.
 /// <https://docs.github.com/en/webhooks/webhook-events-and-payloads>
-const ABOUT_COMMITS: [(&str, &str); 15] = [
+const ABOUT_COMMITS: [(&str, &str); 16] = [
     ("check_run", "/check_run/head_sha"),
     ("check_suite", "/check_suite/head_sha"),
     ("commit_comment", "/comment/commit_id"),
@@ -133,6 +134,7 @@ const ABOUT_COMMITS: [(&str, &str); 15] = [
     ("pull_request_review_thread", "/pull_request/head/sha"),
     ("push", "/after"),
     ("status", "/sha"),
+    ("workflow_context", "/workflow_context/sha"),
     ("workflow_job", "/workflow_job/head_sha"),
     ("workflow_run", "/workflow_run/head_sha"),
 ];

@@ -16,6 +16,7 @@ pub mod backtest;
 pub mod backup;
 mod commands;
 pub mod config_file;
+pub mod forward;
 pub mod guards;
 pub mod ingest;
 pub mod installations;

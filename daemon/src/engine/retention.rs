@@ -101,12 +101,13 @@ async fn drop_expired(engine: &Engine, stop: &CancellationToken) -> Result<Swept
     Ok(swept)
 }
 
-/// Keys that ended long ago, and answers that nobody asks for again.
+/// Keys that ended long ago, answers that nobody asks for again, and tokens of workflows that are over.
 async fn drop_ended(engine: &Engine, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
     loop {
         let keys = engine.db.drop_ended_keys(now - ENDED_KEYS_ARE_KEPT_FOR, BATCH).await?;
         let answers = engine.db.drop_old_answers(now, BATCH).await?;
-        if keys.max(answers) < u64::from(BATCH) || stop.is_cancelled() {
+        let tokens = engine.db.drop_spent_tokens(now, BATCH).await?;
+        if keys.max(answers).max(tokens) < u64::from(BATCH) || stop.is_cancelled() {
             return Ok(());
         }
         engine.ingest.give_way().await;

@@ -4,11 +4,11 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "server")]
 use bytes::Bytes;
 #[cfg(feature = "server")]
-use http::{HeaderName, HeaderValue, Request, Response};
-#[cfg(feature = "server")]
+use http::HeaderName;
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -39,10 +39,8 @@ pub(super) fn explain(error: &octocrab::Error) -> GitHubError {
 }
 
 /// Longest answer that is read outside the client, in bytes: GitHub's there are some hundred, a user's some thousand.
-#[cfg(feature = "server")]
 const LONGEST_ANSWER: usize = 256 * 1024;
 
-#[cfg(feature = "server")]
 pub(super) const AGENT: HeaderValue = HeaderValue::from_static(concat!("orchd/", env!("CARGO_PKG_VERSION")));
 #[cfg(feature = "server")]
 pub(super) const GITHUB_JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
@@ -65,7 +63,6 @@ pub(super) fn connection(tls: bool) -> Result<Connection, GitHubError> {
 ///
 /// # Errors
 /// Why there is none, without tokens.
-#[cfg(feature = "server")]
 pub(super) async fn whole(
     connection: &Connection,
     request: Request<OctoBody>,
@@ -81,6 +78,27 @@ pub(super) async fn whole(
     match tokio::time::timeout(within, asked).await {
         Ok(answered) => answered,
         Err(_elapsed) => Err(format!("no answer within {within:?}")),
+    }
+}
+
+/// A connection for what is not GitHub's API: a daemon, or who makes out tokens to a run.
+#[derive(Clone, Debug)]
+pub struct Plain(Connection);
+
+impl Plain {
+    /// # Errors
+    /// When TLS is wanted and cannot be set up.
+    pub fn new(tls: bool) -> Result<Self, GitHubError> {
+        connection(tls).map(Self)
+    }
+
+    /// One request, and its answer read whole, within so long. Follows no redirect.
+    ///
+    /// # Errors
+    /// Why there is no answer, without tokens.
+    pub async fn send(&self, mut request: Request<Bytes>, within: Duration) -> Result<Response<Bytes>, String> {
+        request.headers_mut().insert(USER_AGENT, AGENT);
+        whole(&self.0, request.map(OctoBody::from), within).await
     }
 }
 

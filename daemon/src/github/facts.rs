@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::Reader;
-use super::{GitHubError, path, roles};
+use super::{GitHubError, path, roles, runs};
 use crate::core::event::{Event, RepoName};
 use crate::core::facts::{
     Check, CheckState, FactKind, FactKinds, Facts, Item, ItemKind, Known, Pull, Review, ReviewState, item_from_pull,
@@ -18,7 +18,7 @@ const MOST_FILES: usize = 3000;
 const MOST_FILE_PAGES: u32 = 30;
 /// 1,000 reviews, and as many check runs.
 const MOST_PAGES: u32 = 10;
-const NOBODY_TO_ASK_AS: &str = "the event names no installation of the GitHub App to ask as";
+pub(super) const NOBODY_TO_ASK_AS: &str = "the event names no installation of the GitHub App to ask as";
 
 /// Fills `facts` with what is needed. A fact that GitHub will not give (404, refused) becomes `Unavailable` with the
 /// reason; what may work later is the error. An event that names no installation (a webhook of a repository or an
@@ -29,7 +29,10 @@ pub async fn fetch(reader: &Reader, event: &Event, needs: &FactKinds, facts: &mu
     if needs.contains(&FactKind::Role) {
         facts.role = role(reader, event).await?;
     }
-    let needs = needs - &FactKinds::from([FactKind::Role]);
+    if needs.contains(&FactKind::Run) {
+        facts.run = runs::of_event(reader, event).await?;
+    }
+    let needs = needs - &FactKinds::from([FactKind::Role, FactKind::Run]);
     if needs.is_empty() { Ok(()) } else { fetch_of_pull(reader, event, &needs, facts).await }
 }
 
@@ -98,6 +101,7 @@ pub fn withhold(needs: &FactKinds, facts: &mut Facts, reason: &str) {
             FactKind::Reviews => facts.reviews = Known::Unavailable(reason.to_owned()),
             FactKind::Checks => facts.checks = Known::Unavailable(reason.to_owned()),
             FactKind::Role => facts.role = Known::Unavailable(reason.to_owned()),
+            FactKind::Run => facts.run = Known::Unavailable(reason.to_owned()),
         }
     }
 }
@@ -121,7 +125,7 @@ fn known_pull(facts: &Facts) -> Option<&Pull> {
 }
 
 /// Parts what will not be told from what may be told later.
-fn known<T>(result: Result<T, GitHubError>) -> Result<Known<T>, GitHubError> {
+pub(super) fn known<T>(result: Result<T, GitHubError>) -> Result<Known<T>, GitHubError> {
     match result {
         Ok(value) => Ok(Known::Is(value)),
         Err(GitHubError::Refused { status: 0, message }) => Ok(Known::Unavailable(message)),

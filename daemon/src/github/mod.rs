@@ -17,6 +17,8 @@ pub mod contents;
 #[cfg(feature = "server")]
 pub mod deliveries;
 pub mod facts;
+#[cfg(feature = "server")]
+pub mod forward;
 mod gate;
 mod graphql;
 pub mod heard;
@@ -28,11 +30,14 @@ pub mod limits;
 pub mod meta;
 #[cfg(feature = "server")]
 pub mod oauth;
+#[cfg(feature = "server")]
+pub mod oidc;
 pub mod path;
 #[cfg(feature = "server")]
 pub mod registration;
 pub mod roles;
 pub mod rounds;
+mod runs;
 mod send;
 #[cfg(feature = "server")]
 pub mod sight;

@@ -54,7 +54,7 @@ impl<'a> Item<'a> {
 }
 
 /// Words of GitHub's API that stand in a path at the place of a collection.
-const COLLECTIONS: [&str; 34] = [
+const COLLECTIONS: [&str; 36] = [
     "access_tokens",
     "actions",
     "assignees",
@@ -73,6 +73,7 @@ const COLLECTIONS: [&str; 34] = [
     "hook",
     "installations",
     "issues",
+    "jobs",
     "labels",
     "lock",
     "members",
@@ -84,6 +85,7 @@ const COLLECTIONS: [&str; 34] = [
     "repositories",
     "requested_reviewers",
     "reviews",
+    "runs",
     "status",
     "statuses",
     "teams",
@@ -158,6 +160,7 @@ mod tests {
             ("/orgs/acme/teams/docs/members", "/orgs/:id/teams/:id/members"),
             ("/repos/a/b/pulls/7/reviews/9/dismissals", "/repos/:owner/:repo/pulls/:id/reviews/:id/dismissals"),
             ("/repos/a/b/statuses/abc", "/repos/:owner/:repo/statuses/:id"),
+            ("/repos/a/b/actions/runs/7/attempts/1/jobs", "/repos/:owner/:repo/actions/:id/:id/:id/:id/:id"),
             ("/repos/a/b/dispatches", "/repos/:owner/:repo/dispatches"),
             ("/meta", "/meta"),
             ("/graphql", "/graphql"),

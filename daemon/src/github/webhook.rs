@@ -5,6 +5,7 @@ mod envelope;
 mod tests;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -16,7 +17,8 @@ use sha2::Sha256;
 use crate::core::event::InstallationId;
 
 /// Proof that a body comes from GitHub, and parsing takes nothing else: signed with one of our secrets ([`verify`]), or
-/// read by ourselves from GitHub's API, as nobody but the App can (inside this folder only).
+/// read by ourselves from GitHub's API, as nobody but the App can (inside this folder only), or made by ourselves of what a
+/// workflow's run proved (likewise).
 #[derive(Clone, Debug)]
 pub struct Verified {
     body: Bytes,
@@ -26,6 +28,12 @@ impl Verified {
     /// A payload that GitHub gave us when we asked for it, signed in as the App.
     #[cfg(feature = "server")]
     pub(super) fn read_from_github(body: Bytes) -> Self {
+        Self { body }
+    }
+
+    /// A payload that orchd made itself of what was proved to be of a workflow's run.
+    #[cfg(feature = "server")]
+    pub(super) fn made_of_what_was_proved(body: Bytes) -> Self {
         Self { body }
     }
 
@@ -74,6 +82,19 @@ pub fn verify(secrets: &[SecretString], signature: Signature, body: Bytes) -> Re
         fits |= mac.verify_slice(&signature.0).is_ok() & !secret.is_empty();
     }
     if fits { Ok(Verified { body }) } else { Err(SignatureError::Wrong) }
+}
+
+/// The value of `X-Hub-Signature-256` for a body, for who sends one. An empty secret signs as any other; nobody takes it.
+pub fn sign(secret: &SecretString, body: &[u8]) -> String {
+    let mut text = "sha256=".to_owned();
+    // HMAC takes keys of any length.
+    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) {
+        mac.update(body);
+        for byte in mac.finalize().into_bytes() {
+            let _ = write!(text, "{byte:02x}");
+        }
+    }
+    text
 }
 
 fn parse_signature(header: &[u8]) -> Option<[u8; 32]> {

@@ -76,7 +76,7 @@ pub(super) enum Wanted {
 }
 
 /// Programs talk to these, whatever they say that they accept.
-const FOR_PROGRAMS: [&str; 4] = ["/api/", "/webhooks/", "/health", "/metrics"];
+const FOR_PROGRAMS: [&str; 5] = ["/api/", "/events/forward", "/webhooks/", "/health", "/metrics"];
 
 impl Wanted {
     /// JSON unless the client names text and not JSON; a page for browsers.

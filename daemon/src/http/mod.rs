@@ -18,6 +18,7 @@ mod caller;
 mod error;
 mod event_names;
 pub mod failures;
+mod forward;
 mod headers;
 mod health;
 mod hours;
@@ -59,6 +60,7 @@ use crate::engine::login::{Desk, Means, NoMeans};
 use crate::engine::recover::Recovery;
 use crate::engine::sight::Sights;
 use crate::github::client::GitHub;
+use crate::github::oidc::Keys;
 use crate::store::installations::InstallationCount;
 use crate::store::jobs::QueueDepth;
 use crate::store::recovery::Scope;
@@ -121,6 +123,8 @@ struct Shared {
     feed: Feed,
     hours: Hours,
     desk: Desk,
+    /// That workflows' tokens are signed with.
+    token_keys: Keys,
     depth: Mutex<Option<(Instant, Depth)>>,
     installations: Moment<InstallationCount>,
     tripped: Moment<u64>,
@@ -177,6 +181,7 @@ impl App {
             feed,
             hours: Hours::default(),
             desk,
+            token_keys: Keys::default(),
             depth,
             installations,
             tripped,
@@ -240,6 +245,11 @@ impl App {
     /// What signing in takes, by the config in use.
     fn means(&self) -> Result<Means, NoMeans> {
         self.0.desk.means(&self.config())
+    }
+
+    /// That workflows' tokens are signed with.
+    fn token_keys(&self) -> &Keys {
+        &self.0.token_keys
     }
 
     /// As the store said at most a second ago. For what anybody may ask: one question at a time reaches the store.

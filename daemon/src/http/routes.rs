@@ -3,6 +3,7 @@
 //! | listener | URL | what |
 //! |---|---|---|
 //! | public | `POST /webhooks/github` | a delivery from GitHub |
+//! | public | `POST /events/forward` | what a running workflow tells |
 //! | both | `GET /health`, `GET /metrics` | for monitoring |
 //! | admin | `GET /` | says what this is |
 //! | public | `GET /`, `/events…`, … | the dashboard: the table of `pages` |
@@ -20,7 +21,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::error::HttpError;
-use super::{App, api, assets, headers, health, live, login, metrics, pages, reference, reply, webhook};
+use super::{App, api, assets, forward, headers, health, live, login, metrics, pages, reference, reply, webhook};
 
 /// One area's routes, or all of them.
 pub type Routes = BoxedFilter<(Response,)>;
@@ -29,6 +30,8 @@ pub type Routes = BoxedFilter<(Response,)>;
 pub fn public(app: &App) -> Routes {
     let seen_by_all = health::routes(app).or(metrics::routes(app)).unify();
     let areas = webhook::routes(app)
+        .or(forward::routes(app))
+        .unify()
         // Before the API, which answers for everything below its path.
         .or(reference::routes())
         .unify()

@@ -87,7 +87,7 @@ fn status_of(ingested: Ingested) -> &'static str {
     }
 }
 
-fn accepted(ingested: Ingested) -> Response {
+pub(super) fn accepted(ingested: Ingested) -> Response {
     let body = format!(r#"{{"event_id":"{}","status":"{}"}}"#, ingested.id, status_of(ingested));
     reply::json_bytes(StatusCode::ACCEPTED, body)
 }
@@ -146,12 +146,20 @@ fn check_address(
     }
 }
 
-fn encoding_of(headers: &HeaderMap) -> Result<Encoding, HttpError> {
+/// What a body says that it is.
+fn essence(headers: &HeaderMap) -> &str {
     let written = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = written.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    written.split(';').next().unwrap_or_default().trim()
+}
+
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    essence(headers).eq_ignore_ascii_case("application/json")
+}
+
+fn encoding_of(headers: &HeaderMap) -> Result<Encoding, HttpError> {
+    if is_json(headers) {
         Ok(Encoding::Json)
-    } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    } else if essence(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         Ok(Encoding::Form)
     } else {
         Err(HttpError::UnsupportedMedia(
@@ -189,7 +197,7 @@ impl From<IngestError> for HttpError {
     }
 }
 
-fn outcome_of(taken: &Result<Ingested, HttpError>) -> Outcome {
+pub(super) fn outcome_of(taken: &Result<Ingested, HttpError>) -> Outcome {
     match taken {
         Ok(ingested) => match ingested.status {
             IngestStatus::Accepted => Outcome::Accepted,

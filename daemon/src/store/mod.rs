@@ -29,6 +29,7 @@ mod error;
 pub mod events;
 pub mod examine;
 mod facts;
+pub mod forward;
 pub mod guards;
 pub mod hand_changes;
 pub mod hours;

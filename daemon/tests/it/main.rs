@@ -26,6 +26,7 @@ mod described;
 mod doctor;
 mod emulator;
 mod examples;
+mod forward;
 mod generated;
 mod guards;
 mod imports;

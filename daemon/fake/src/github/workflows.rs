@@ -24,6 +24,11 @@ impl GitHub {
         self.inner.update(|world| found(world, repository).actions.workflows.insert(file.to_owned()));
     }
 
+    /// A run, in this attempt, as the API tells it, with its jobs.
+    pub fn describe_run(&self, repository: &str, (id, attempt): (u64, u64), run: Value, jobs: Value) {
+        self.inner.update(|world| found(world, repository).actions.described.insert((id, attempt), (run, jobs)));
+    }
+
     /// Whether runs are listed only later.
     pub fn list_runs_late(&self, repository: &str, late: bool) {
         self.inner.update(|world| found(world, repository).actions.late = late);

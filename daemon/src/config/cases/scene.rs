@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::table::{CHECK, EVENT, FACTS, ITEM, REVIEW};
+use super::table::{CHECK, EVENT, FACTS, ITEM, JOB, REVIEW, RUN};
 use crate::config::fields::Fields;
 use crate::config::findings::Findings;
 use crate::config::marked::{Node, Tree};
@@ -12,8 +12,10 @@ use crate::config::table::{Key, Section};
 use crate::config::values::{count, flag, list, one_of, refuse, text};
 use crate::core::case::{COMMIT, Happening, made_up};
 use crate::core::event::{Event, EventKind, RepoName};
-use crate::core::event_names::{SCHEDULE, actions_of};
-use crate::core::facts::{Check, CheckState, Facts, Item, ItemKind, ItemState, Known, Pull, Review, ReviewState};
+use crate::core::event_names::{SCHEDULE, WORKFLOW_CONTEXT, actions_of};
+use crate::core::facts::{
+    Check, CheckState, Facts, Item, ItemKind, ItemState, Job, Known, Pull, Review, ReviewState, Run,
+};
 use crate::core::role::Role;
 
 /// Reads `event`, `item`, `payload` and `facts` of a test.
@@ -28,6 +30,7 @@ pub(super) fn scene(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<
     let reviews = known.read("reviews", findings, |node, key, findings| each(node, key, &REVIEW, findings, review));
     let checks = known.read("checks", findings, |node, key, findings| each(node, key, &CHECK, findings, check));
     let role = known.read("role", findings, one_of).and_then(Role::parse);
+    let run = known.read("run", findings, |node, _, findings| run(&mut Fields::open(node, &RUN, findings), findings));
     let mut item_fields = fields.section("item", &ITEM, findings);
     let mut happening = happening?;
     let written = fields.written("item");
@@ -44,6 +47,7 @@ pub(super) fn scene(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<
     facts.reviews = reviews.map_or(Known::NotYet, Known::Is);
     facts.checks = checks.map_or(Known::NotYet, Known::Is);
     facts.role = role.map_or(Known::NotYet, Known::Is);
+    facts.run = run.map_or(Known::NotYet, Known::Is);
     Some((event, facts))
 }
 
@@ -53,7 +57,7 @@ fn always_about_an_item(name: &str) -> bool {
 
 /// Whether what such an event is about is a pull request, unless the test says otherwise.
 fn is_about_pulls(name: &str) -> bool {
-    name.starts_with("pull_request") || matches!(name, "check_run" | "check_suite" | "workflow_run")
+    name.starts_with("pull_request") || matches!(name, "check_run" | "check_suite" | "workflow_run" | WORKFLOW_CONTEXT)
 }
 
 /// A map, or its `kind` alone.
@@ -192,4 +196,29 @@ fn check(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Check> {
         _ => CheckState::Passing,
     };
     Some(Check { name: name?, state })
+}
+
+fn run(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Run> {
+    let status = fields.read("status", findings, text);
+    let conclusion = fields.read("conclusion", findings, text);
+    let event = fields.read("event", findings, text);
+    let head_branch = fields.read("head_branch", findings, text);
+    let attempt = fields.read("attempt", findings, count);
+    let jobs = fields.read("jobs", findings, |node, key, findings| each(node, key, &JOB, findings, job));
+    Some(Run {
+        status: status?,
+        conclusion,
+        event: event?,
+        head_sha: COMMIT.to_owned(),
+        head_branch,
+        attempt: attempt?,
+        jobs: jobs?,
+    })
+}
+
+fn job(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Job> {
+    let name = fields.read("name", findings, text);
+    let status = fields.read("status", findings, text);
+    let conclusion = fields.read("conclusion", findings, text);
+    Some(Job { name: name?, status: status?, conclusion })
 }

@@ -100,6 +100,30 @@ pub(in crate::config) static FACTS: Section = Section {
             Optional,
             "The role of whoever caused the event.",
         ),
+        key("run", Kind::Section(&RUN), Optional, "The workflow run that the event is about."),
+    ],
+};
+
+pub(in crate::config) static RUN: Section = Section {
+    path: "tests[].facts.run",
+    help: "A run of a workflow, as GitHub tells it.",
+    keys: &[
+        key("status", Kind::Text, Default("completed"), "In GitHub's word."),
+        key("conclusion", Kind::Text, Optional, "In GitHub's word; left out when there is none yet."),
+        key("event", Kind::Text, Default("push"), "What started it."),
+        key("head_branch", Kind::Text, Optional, "Its branch."),
+        key("attempt", Kind::Count { least: 1, most: 1_000 }, Default("1"), "Which attempt it is."),
+        key("jobs", Kind::List(&JOB), Default("[]"), "Its jobs."),
+    ],
+};
+
+pub(in crate::config) static JOB: Section = Section {
+    path: "tests[].facts.run.jobs[]",
+    help: "A job of a run.",
+    keys: &[
+        key("name", Kind::Text, Required, "Its name."),
+        key("status", Kind::Text, Default("completed"), "In GitHub's word."),
+        key("conclusion", Kind::Text, Optional, "In GitHub's word; left out when there is none yet."),
     ],
 };
 

@@ -65,6 +65,12 @@ fn sections() {
             "telemetry otlp",
             "telemetry: {otlp: {endpoint: collector, headers: {'a b': {env: HOOK_SECRET}, authorization: Bearer}, sample: 2}}"
         ),
+        (
+            "forward",
+            "forward: {repositories: [], workflows: [ci.yml, '!.github/workflows/ci.yml@**'], issuer: token, max_age: 1s, max_body: 2MiB, secret: x}"
+        ),
+        ("forward to nobody", "forward: {repositories: acme/*}"),
+        ("forward secrets", "forward: {secrets: [hush, {secret: hush, repositories: acme/*}, {repositorys: acme/*}]}"),
         ("include", "include: [rules.yaml, '**/x.yaml', 'rules.d/*.yaml', '[']"),
     ]));
 }

@@ -1,13 +1,13 @@
 //! What a condition may ask GitHub for, whatever happens: the permissions of an App follow from it.
 
 use chrono::DateTime;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::sight::Unseen;
 use super::{Condition, Leaf, Scene};
 use crate::core::event::{Actor, Event, EventId};
-use crate::core::facts::{FactKind, FactKinds, Facts, Known, item_from_issue, item_from_pull};
+use crate::core::facts::{FactKind, FactKinds, Facts, Known, Run, item_from_issue, item_from_pull};
 use crate::core::role::Role;
 
 impl Condition {
@@ -23,10 +23,11 @@ impl Condition {
 
 /// Looks, and answers what is asked for, until nothing more is.
 fn asked(leaf: &Leaf) -> FactKinds {
+    let of_run = json!({"workflow_context": {"run_id": 1}});
     let event = Event {
         actor: Some(Actor { login: String::new(), is_bot: false }),
         item: Some(1),
-        ..Event::from_payload(EventId(Uuid::nil()), "pull_request", DateTime::UNIX_EPOCH, Value::Null)
+        ..Event::from_payload(EventId(Uuid::nil()), "pull_request", DateTime::UNIX_EPOCH, of_run)
     };
     // As payloads have it at the least: described, but for its branches.
     let seen_as_issue = Known::Is(item_from_issue(&json!({"pull_request": {}})));
@@ -43,6 +44,7 @@ fn asked(leaf: &Leaf) -> FactKinds {
             FactKind::Reviews => facts.reviews = Known::Is(Vec::new()),
             FactKind::Checks => facts.checks = Known::Is(Vec::new()),
             FactKind::Role => facts.role = Known::Is(Role::None),
+            FactKind::Run => facts.run = Known::Is(Run::default()),
         }
     }
     asked
@@ -51,6 +53,8 @@ fn asked(leaf: &Leaf) -> FactKinds {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn of(written: &Value) -> Vec<FactKind> {
@@ -59,13 +63,13 @@ mod tests {
 
     #[test]
     fn every_fact_that_some_leaf_looks_at_is_named() {
-        use FactKind::{Checks, Files, Item, Reviews, Role};
+        use FactKind::{Checks, Files, Item, Reviews, Role, Run};
         assert_eq!(of(&json!({"files": "docs/**"})), [Files]);
         assert_eq!(of(&json!({"draft": true})), [Item]);
         assert_eq!(of(&json!({"label": "bug"})), []);
         assert_eq!(of(&json!({"comment": "hello"})), []);
         assert_eq!(of(&json!({"all": [{"checks": "passing"}, {"not": {"role": "write"}}]})), [Checks, Role]);
-        let all = "size(files) > 1 && size(reviews) > 1 && size(checks) > 1 && item.draft && role == 'read'";
-        assert_eq!(of(&json!({"expr": all})), [Item, Files, Reviews, Checks, Role]);
+        let all = "size(files) > 1 && size(reviews) > 1 && size(checks) > 1 && item.draft && role == 'read' && run.attempt > 1";
+        assert_eq!(of(&json!({"expr": all})), [Item, Files, Reviews, Checks, Role, Run]);
     }
 }

@@ -1,7 +1,7 @@
 //! What a leaf may look at, and what it says when it cannot.
 
 use super::Scene;
-use crate::core::facts::{FactKind, Item, ItemKind, Known, Pull};
+use crate::core::facts::{FactKind, Item, ItemKind, Known, Pull, Run};
 
 /// A leaf's answer: whether it holds, and the phrase with the value seen.
 pub(super) struct Seen {
@@ -48,6 +48,14 @@ impl<'a> Scene<'a> {
     /// A fact that costs a request, whatever the event is about.
     pub(super) fn known<T>(self, fact: &'a Known<T>, kind: FactKind) -> Result<&'a T, Unseen> {
         had(fact, kind)
+    }
+
+    /// The run of a workflow.
+    pub(super) fn run(self) -> Result<&'a Run, Unseen> {
+        match self.event.run() {
+            Some(_) => had(&self.facts.run, FactKind::Run),
+            None => Err(inapplicable("the event is about no workflow run")),
+        }
     }
 
     /// A fact that only a pull request has and that costs a request.

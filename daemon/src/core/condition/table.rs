@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Condition, Scene};
 use crate::core::event::{Event, EventId};
 use crate::core::explain::Truth;
-use crate::core::facts::{Check, CheckState, Facts, Known, Review, ReviewState};
+use crate::core::facts::{Check, CheckState, Facts, Job, Known, Review, ReviewState, Run};
 use crate::core::role::Role;
 
 pub(crate) fn condition(written: Value) -> Condition {
@@ -76,7 +76,25 @@ pub(crate) fn facts() -> Facts {
             check("test / linux", CheckState::Pending),
         ]),
         role: Known::Is(Role::Triage),
+        run: Known::Is(run()),
         ..Facts::from_event(&pull_request())
+    }
+}
+
+fn run() -> Run {
+    let job = |name: &str, conclusion: Option<&str>| Job {
+        name: name.to_owned(),
+        status: "completed".to_owned(),
+        conclusion: conclusion.map(str::to_owned),
+    };
+    Run {
+        status: "in_progress".to_owned(),
+        conclusion: None,
+        event: "pull_request".to_owned(),
+        head_sha: "abc".to_owned(),
+        head_branch: Some("feature/x".to_owned()),
+        attempt: 1,
+        jobs: vec![job("build", Some("failure")), job("tell", None)],
     }
 }
 

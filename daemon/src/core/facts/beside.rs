@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Facts, Item, Known, Review};
+use super::{Check, Facts, Item, Known, Review, Run};
 use crate::core::event::Event;
 use crate::core::role::Role;
 
@@ -21,6 +21,8 @@ pub struct Beside {
     pub checks: Known<Vec<Check>>,
     #[serde(skip_serializing_if = "Known::is_not_yet")]
     pub role: Known<Role>,
+    #[serde(skip_serializing_if = "Known::is_not_yet")]
+    pub run: Known<Run>,
 }
 
 impl<T> Known<T> {
@@ -39,6 +41,7 @@ impl Facts {
             reviews: self.reviews.clone(),
             checks: self.checks.clone(),
             role: self.role.clone(),
+            run: self.run.clone(),
         };
         (beside != Beside::default()).then_some(beside)
     }
@@ -48,8 +51,8 @@ impl Facts {
         let told = Self::from_event(event);
         match beside {
             None => told,
-            Some(Beside { item, files, reviews, checks, role }) => {
-                Self { item: item.or(told.item), files, reviews, checks, role }
+            Some(Beside { item, files, reviews, checks, role, run }) => {
+                Self { item: item.or(told.item), files, reviews, checks, role, run }
             }
         }
     }

@@ -52,6 +52,7 @@ fn features(kinds: &[ActionKind]) -> Vec<Feature> {
             needed.read("checks", "");
             needed.read("statuses", "");
         }),
+        feature("expressions on `run`", &|needed| needed.read("actions", "")),
         feature(&format!("rules on `{SCHEDULE}.daily`"), &|needed| {
             needed.read("issues", "");
             needed.read("pull_requests", "");

@@ -74,7 +74,7 @@ const fn fact(
 }
 
 /// Every fact, in the order of the documentation. What stands before the dot is a variable.
-pub const FACTS: [Fact; 32] = [
+pub const FACTS: [Fact; 39] = [
     fact("event.name", "s", Source::Event, &[], "GitHub's name of the event: `pull_request`."),
     fact("event.action", "s?", Source::Event, &[], "Its action: `opened`."),
     fact("event.kind", "s", Source::Event, &[], "Both: `pull_request.opened`."),
@@ -141,6 +141,37 @@ pub const FACTS: [Fact; 32] = [
         Source::Asked(FactKind::Role),
         &["role"],
         "Of whoever caused the event: `none`, `read`, `triage`, `write`, `maintain` or `admin`.",
+    ),
+    fact(
+        "run.status",
+        "s",
+        Source::Asked(FactKind::Run),
+        &[],
+        "Of the workflow run that a `workflow_context`, `workflow_run` or `workflow_job` is about, as GitHub tells it now: `in_progress`, `completed`, …",
+    ),
+    fact(
+        "run.conclusion",
+        "s?",
+        Source::Asked(FactKind::Run),
+        &[],
+        "`success`, `failure`, `cancelled`, …; null before it is completed.",
+    ),
+    fact("run.event", "s", Source::Asked(FactKind::Run), &[], "What started it: `push`, `pull_request`, …"),
+    fact(
+        "run.head_sha",
+        "s",
+        Source::Asked(FactKind::Run),
+        &[],
+        "The commit it is about; of a pull request the head, and not the merge commit.",
+    ),
+    fact("run.head_branch", "s?", Source::Asked(FactKind::Run), &[], "The branch of that commit."),
+    fact("run.attempt", "i", Source::Asked(FactKind::Run), &[], "Which attempt at it the event is about."),
+    fact(
+        "run.jobs",
+        "[<s?>]",
+        Source::Asked(FactKind::Run),
+        &[],
+        "The jobs of that attempt, each with `name`, `status` and `conclusion` (null before it is completed).",
     ),
     fact(
         "payload",

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::kinds::{Fields, Type};
-use crate::core::event_names::SCHEDULE;
+use crate::core::event_names::{SCHEDULE, WORKFLOW_CONTEXT};
+use crate::core::forward;
 
 /// A line for each event (`push #12`), an empty line, a line for each shape (`login:s id:i`).
 const TABLE: &str = include_str!("payload_fields.txt");
@@ -45,6 +46,13 @@ impl Payloads {
     pub fn of<'a>(events: impl IntoIterator<Item = &'a str>) -> Self {
         let mut known: BTreeMap<&'static str, Type> = BTreeMap::new();
         for event in events {
+            if event == WORKFLOW_CONTEXT {
+                for (name, of) in forwarded() {
+                    let of = known.remove(name).unwrap_or_default().or(of);
+                    known.insert(name, of);
+                }
+                continue;
+            }
             let is_ours = event == SCHEDULE;
             let payload = FIELDS.events.get(if is_ours { "issues" } else { event });
             let Some(payload) = payload else { return Self { known: None } };
@@ -61,9 +69,10 @@ impl Payloads {
         Self { known: Some(known.into_iter().collect()) }
     }
 
-    /// Of every event that GitHub describes.
+    /// Of every event that GitHub describes, and of what a workflow forwards.
     pub(crate) fn described() -> &'static Self {
-        static ALL: LazyLock<Payloads> = LazyLock::new(|| Payloads::of(FIELDS.events.keys().copied()));
+        static ALL: LazyLock<Payloads> =
+            LazyLock::new(|| Payloads::of(FIELDS.events.keys().copied().chain([WORKFLOW_CONTEXT])));
         &ALL
     }
 
@@ -84,6 +93,25 @@ impl Payloads {
         let known = self.known.as_ref().or(Self::described().known.as_ref());
         known.into_iter().flatten().map(|(name, _)| *name).collect::<BTreeSet<_>>().into_iter().collect()
     }
+}
+
+/// What orchd makes of what a workflow forwards. Of the installation and the repository it tells less than GitHub does.
+fn forwarded() -> Vec<(&'static str, Type)> {
+    let listed = |fields: &[(&'static str, &'static str)]| {
+        let fields = fields.iter().map(|(name, letters)| (*name, Type::read(letters)));
+        Type::map(Fields::Listed(fields.collect()))
+    };
+    let mut known = vec![
+        ("action", Type::read("s")),
+        ("installation", listed(&[("id", "i")])),
+        ("repository", listed(&forward::REPOSITORY_FIELDS)),
+        ("sender", listed(&[("login", "s"), ("type", "s")])),
+        ("workflow_context", listed(&forward::CONTEXT_FIELDS)),
+    ];
+    let mut told = forward::TOLD_FIELDS.map(|(name, letters)| (name, Type::read(letters))).to_vec();
+    told.push(("tests", listed(&forward::TESTS_FIELDS).or(Type::read("?"))));
+    known.push(("told", Type::map(Fields::Listed(told))));
+    known
 }
 
 fn keys_of(payload: &Type) -> Vec<(&'static str, &'static str)> {
@@ -113,11 +141,16 @@ mod tests {
 
     #[test]
     fn what_github_does_not_describe_may_hold_anything_and_the_event_of_the_day_holds_items() {
-        let unknown = EVENTS.iter().find(|name| !FIELDS.events.contains_key(**name) && **name != SCHEDULE).unwrap();
+        let is_ours = |name: &str| matches!(name, SCHEDULE | WORKFLOW_CONTEXT);
+        let unknown = EVENTS.iter().find(|name| !FIELDS.events.contains_key(**name) && !is_ours(name)).unwrap();
         assert!(Payloads::of([*unknown]).key("whatever").unwrap().is_any());
         let daily = Payloads::of([SCHEDULE]);
         assert!(daily.key("issue").unwrap().field("title").is_some() && daily.key("number").is_some());
         assert!(["comment", "pull_request", "sender"].iter().all(|key| daily.key(key).is_none()));
         assert!(Payloads::of(["push"]).key("issue").is_none());
+        let forwarded = Payloads::of([WORKFLOW_CONTEXT]);
+        assert_eq!(forwarded.key("workflow_context").unwrap().field("run_id").unwrap().kinds, Kinds::INT);
+        assert!(forwarded.key("told").unwrap().field("tests").unwrap().field("failed").is_some());
+        assert!(forwarded.key("issue").is_none());
     }
 }

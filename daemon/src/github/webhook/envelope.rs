@@ -218,6 +218,7 @@ object!(Delivery {
     check_run: Check,
     check_suite: Check,
     workflow_run: Check,
+    workflow_context: Forwarded,
     discussion: Numbered,
     release: Release,
     head_commit: Commit,
@@ -238,6 +239,7 @@ object!(Issue { number: Option<u64>, updated_at: Option<DateTime<Utc>>, pull_req
 object!(Dated { id: Option<u64>, updated_at: Option<DateTime<Utc>> });
 object!(Review { id: Option<u64>, submitted_at: Option<DateTime<Utc>> });
 object!(Release { id: Option<u64>, published_at: Option<DateTime<Utc>>, created_at: Option<DateTime<Utc>> });
+object!(Forwarded { number: Option<u64>, run_id: Option<u64> });
 object!(Commit { timestamp: Option<DateTime<Utc>> });
 object!(Check {
     id: Option<u64>,
@@ -265,6 +267,7 @@ impl Delivery {
             .or_else(|| self.check_run.pull())
             .or_else(|| self.check_suite.pull())
             .or_else(|| self.workflow_run.pull())
+            .or(self.workflow_context.number)
             .or(self.discussion.number)
     }
 
@@ -288,7 +291,8 @@ impl Delivery {
         let checks = [&self.check_run, &self.check_suite, &self.workflow_run];
         let pull = (self.pull_request.number)
             .or(self.issue.number.filter(|_| issue_is_pull))
-            .or_else(|| checks.iter().find_map(|check| check.pull()));
+            .or_else(|| checks.iter().find_map(|check| check.pull()))
+            .or(self.workflow_context.number);
         let found = [
             ("issue_number", self.issue.number.filter(|_| !issue_is_pull)),
             ("pr_number", pull),
@@ -296,7 +300,7 @@ impl Delivery {
             ("review_id", self.review.id),
             ("check_run_id", self.check_run.id),
             ("check_suite_id", self.check_suite.id),
-            ("workflow_run_id", self.workflow_run.id),
+            ("workflow_run_id", self.workflow_run.id.or(self.workflow_context.run_id)),
             ("release_id", self.release.id),
             ("discussion_number", self.discussion.number),
         ];

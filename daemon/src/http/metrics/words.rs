@@ -18,6 +18,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("orchd_github_requests_total", "Requests sent to GitHub, by endpoint and status; status none: no answer came"),
     ("orchd_guards_tripped_total", "Breakers that tripped, by what tripped them"),
     ("orchd_jobs_total", "Attempts of jobs by kind and by how they ended; dead: the job went to the dead letters"),
+    ("orchd_oidc_key_fetches_total", "Times that the keys of workflows' tokens were asked for, by outcome"),
     ("orchd_retention_dropped_total", "Rows dropped because they were over their age, by what they are"),
     ("orchd_sign_in_failures_total", "People who came back from GitHub and were not signed in"),
 ];

@@ -5,6 +5,7 @@ mod among;
 mod audit;
 mod budgets;
 mod decisions;
+mod forward;
 mod ingest;
 mod installations;
 mod jobs;

@@ -26,6 +26,7 @@ pub(super) fn handle(world: &mut World, at: &Place<'_>, rest: &[&str]) -> Answer
         ("POST", ["issues"]) => open_issue(world, at),
         ("GET", ["actions", "workflows", file, "runs"]) => runs(world, at, file),
         ("POST", ["actions", "workflows", file, "dispatches"]) => start_workflow(world, at, file),
+        ("GET", ["actions", "runs", id, "attempts", attempt, rest @ ..]) => described(world, at, id, attempt, rest),
         ("POST", ["dispatches"]) => dispatch(world, at),
         _ => Answer::not_found(),
     }
@@ -119,6 +120,17 @@ fn runs(world: &World, at: &Place<'_>, file: &str) -> Answer {
             })
         });
         Answer::named_page(at.call, "workflow_runs", shown.collect())
+    })
+}
+
+fn described(world: &World, at: &Place<'_>, id: &str, attempt: &str, rest: &[&str]) -> Answer {
+    let Some(which) = id.parse().ok().zip(attempt.parse().ok()) else { return Answer::not_found() };
+    at.repository(world, |repo| match (repo.actions.described.get(&which), rest) {
+        (Some((run, _)), []) => Answer::ok(run.clone()),
+        (Some((_, jobs)), ["jobs"]) => {
+            Answer::named_page(at.call, "jobs", jobs.as_array().cloned().unwrap_or_default())
+        }
+        _ => Answer::not_found(),
     })
 }
 

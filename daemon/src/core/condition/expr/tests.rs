@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::table::{condition, pull_request, scene_of, told};
+use super::super::table::{condition, facts, pull_request, scene_of, told};
 use super::super::{Condition, ConditionError};
 use crate::core::explain::Truth;
 use crate::core::facts::{FactKind, Facts};
@@ -230,12 +230,20 @@ fn every_listed_fact_is_there_and_of_its_type() {
             "whole number" => format!("{name} + 0 == {name}"),
             "true or false" => format!("{name} || !{name}"),
             "time" => format!("{name} - {name} == duration('0s')"),
+            "list of map" => format!(
+                "{name}.all(each, each.name + each.status != '' && (each.conclusion == null || each.conclusion != ''))"
+            ),
             "list of text" => format!("{name}.all(each, each + '' == each)"),
             other => panic!("{other}"),
         };
         let source = if or_null { format!("{name} == null || ({of_type})") } else { of_type };
-        assert!(expr(&source).0, "{}", expr(&source).1);
+        let (mut event, facts) = (pull_request(), facts());
+        event.payload["workflow_context"] = json!({"run_id": 1});
+        let evaluated = condition(json!({"expr": source})).evaluate(scene_of(&event, &facts));
+        assert_eq!(evaluated.explanation.truth, Truth::True, "{:?}", evaluated.explanation);
     }
+    let of_none = expr("!has(run.jobs)");
+    assert!(of_none.0, "an event that is about no run has none: {}", of_none.1);
 }
 
 #[test]

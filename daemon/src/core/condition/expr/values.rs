@@ -14,7 +14,7 @@ use crate::core::condition::Scene;
 use crate::core::condition::phrase::Quoted;
 use crate::core::condition::sight::Unseen;
 use crate::core::event::Event;
-use crate::core::facts::{CheckState, FactKind, Item, ItemKind, ItemState, Pull, ReviewState};
+use crate::core::facts::{CheckState, FactKind, Item, ItemKind, ItemState, Pull, ReviewState, Run};
 
 /// Values made for one evaluation at most, and how deep they nest. So many bytes of text count as one more.
 const MAX_VALUES: usize = 50_000;
@@ -43,6 +43,7 @@ pub(super) fn variables<'e>(
             "files" => optional(scene.of_pull(&scene.facts.files, FactKind::Files, "")).map(texts),
             "reviews" => reviews(scene),
             "checks" => checks(scene),
+            "run" => optional(scene.run()).map(|run| run.map_or_else(|| map([]), |run| run_value(run, wanted))),
             "role" => optional(scene.known(&scene.facts.role, FactKind::Role))
                 .map(|role| role.map_or(Cel::Null, |role| string(&role.to_string()))),
             _ => {
@@ -156,6 +157,27 @@ fn checks(scene: Scene<'_>) -> Result<Cel, Unseen> {
         };
         map([("name", string(&check.name)), ("state", string(state))])
     })))
+}
+
+fn run_value(run: &Run, wanted: &Wanted) -> Cel {
+    let text = |text: &Option<String>| text.as_deref().map_or(Cel::Null, string);
+    let jobs = || {
+        list(run.jobs.iter().map(|job| {
+            map([("name", string(&job.name)), ("status", string(&job.status)), ("conclusion", text(&job.conclusion))])
+        }))
+    };
+    named(
+        wanted,
+        &[
+            ("status", &|| string(&run.status)),
+            ("conclusion", &|| text(&run.conclusion)),
+            ("event", &|| string(&run.event)),
+            ("head_sha", &|| string(&run.head_sha)),
+            ("head_branch", &|| text(&run.head_branch)),
+            ("attempt", &|| number(run.attempt)),
+            ("jobs", &jobs),
+        ],
+    )
 }
 
 /// `None`: there is more than may be made.
