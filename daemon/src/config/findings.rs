@@ -3,21 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Problem, Problems};
-
-/// Where something stands. Lines and columns count from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) file: usize,
-    pub(super) line: usize,
-    pub(super) column: usize,
-}
-
-impl Place {
-    /// The beginning of a file: where what is missing is reported.
-    pub(super) fn start_of(file: usize) -> Self {
-        Self { file, line: 1, column: 1 }
-    }
-}
+pub(super) use crate::core::marked::Place;
 
 /// Problems and notes, and the files they are about, in the order in which these were read.
 #[derive(Debug, Default)]

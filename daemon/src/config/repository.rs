@@ -38,6 +38,28 @@ pub fn read(
     findings.finish().map(|_| rulebook.rules)
 }
 
+/// Reads a repository's file for whoever has the repository and no server: as much as any server allows, and each rule under
+/// the name that stands there.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_alone(text: &str, path: &Path, actions: &[ActionKind]) -> Result<Vec<Rule>, Problems> {
+    let allowed = actions.iter().map(|kind| kind.name.to_owned()).collect();
+    let terms = FileTerms { actions: allowed, max_rules: usize::MAX, max_size: u64::MAX };
+    // Any name does: it is not told.
+    if let Ok(repository) = RepoName::parse("owner/name") {
+        read(text, &path.display().to_string(), &repository, &terms, actions)?;
+    }
+    let mut findings = Findings::default();
+    let file = findings.add_file(path);
+    let mut rulebook = Rulebook::new(actions);
+    if let Some(root) = marked::parse(text, file, &mut findings) {
+        let mut fields = Fields::open(&root, &REPOSITORY_FILE, &mut findings);
+        fields.read("rules", &mut findings, |node, key, findings| rulebook.read(node, key, findings));
+    }
+    findings.finish().map(|_| rulebook.rules)
+}
+
 /// What is said of a file of so many bytes.
 pub fn too_large(path: &str, size: u64, terms: &FileTerms) -> Problems {
     let message = format!("the file has {size} bytes, and the server allows {}", terms.max_size);

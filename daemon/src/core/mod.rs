@@ -22,6 +22,7 @@ pub mod hand;
 pub mod installation;
 pub mod intent;
 pub mod manifest;
+pub mod marked;
 pub mod merge;
 pub mod pattern;
 pub mod payload;

@@ -65,6 +65,7 @@ mod targets;
 mod telemetry;
 mod tidying;
 mod tls;
+mod tools;
 mod webhook;
 mod why;
 mod workflows;
