@@ -9,6 +9,7 @@ mod audit;
 mod backtest;
 mod backup;
 mod check;
+mod ci;
 mod completions;
 mod config;
 mod connection;
@@ -17,14 +18,18 @@ pub(crate) mod doctor;
 mod effects;
 mod events;
 mod failure;
+mod git;
 mod guards;
 mod health;
+mod init;
 mod installations;
 mod jobs;
 mod keys;
 mod manual;
 mod migrate;
 mod output;
+mod pr;
+mod program;
 mod recover;
 mod restore;
 mod rollback;
@@ -162,6 +167,15 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Look at everything that has to be well, and say how to mend what is not.
     Doctor(doctor::Doctor),
+    /// Put templates into a repository, and bring them up to date later: never over what people changed.
+    #[command(after_help = init::ABOUT)]
+    Init(init::Init),
+    /// Run what a workflow runs, on this machine: the `run:` steps of its jobs.
+    #[command(after_help = ci::ABOUT)]
+    Ci(ci::Ci),
+    /// Open a pull request with a text made from the branch and the repository's template.
+    #[command(after_help = pr::ABOUT)]
+    Pr(pr::Pr),
     /// Print shell completions.
     Completions(completions::Completions),
     /// Write manual pages, one a command.
@@ -191,6 +205,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Completions(completions) => completions.run(),
         Command::Manual(manual) => manual.run(),
         Command::Doctor(doctor) => doctor.run(&global),
+        Command::Init(init) => init.run(global.json),
+        Command::Ci(ci) => ci.run(global.json),
+        Command::Pr(pr) => pr.run(global.json),
         Command::Events(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Jobs(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),
         Command::Effects(command) => ask(async move { command.run(&Daemon::find(&global)?, global.json).await }),

@@ -37,9 +37,12 @@ pub fn read(
     if text.len() as u64 > terms.max_size {
         return Err(too_large(path, text.len() as u64, terms));
     }
+    rules_of(text, Path::new(path), Rulebook::within(actions, Within { repository, terms }))
+}
+
+fn rules_of(text: &str, path: &Path, mut rulebook: Rulebook<'_>) -> Result<Vec<Rule>, Problems> {
     let mut findings = Findings::default();
-    let file = findings.add_file(Path::new(path));
-    let mut rulebook = Rulebook::within(actions, Within { repository, terms });
+    let file = findings.add_file(path);
     if let Some(root) = marked::parse(text, file, &mut findings) {
         let mut fields = Fields::open(&root, &REPOSITORY_FILE, &mut findings);
         fields.read("rules", &mut findings, |node, key, findings| rulebook.read(node, key, findings));
@@ -59,15 +62,29 @@ fn skipped(node: &Node, key: &Key, findings: &mut Findings) -> Option<()> {
     Some(())
 }
 
-/// What is wrong with a repository's file wherever it is used: for whoever has the repository and not the server's config.
-pub fn faults(path: &str, text: &str, actions: &[ActionKind]) -> Vec<checkup::Problem> {
+/// Reads it for whoever has the repository and not the server's config: as much as any server allows.
+fn read_anywhere(text: &str, path: &str, actions: &[ActionKind]) -> Result<(), Problems> {
     let allowed = actions.iter().map(|kind| kind.name.to_owned()).collect();
     let terms = FileTerms { actions: allowed, max_rules: MOST_RULES, max_size: LARGEST };
     // Any name does: it is not told.
-    let Ok(repository) = RepoName::parse("owner/name") else { return Vec::new() };
-    let problems = read(text, path, &repository, &terms, actions).err().map(|problems| problems.0).unwrap_or_default();
+    let Ok(repository) = RepoName::parse("owner/name") else { return Ok(()) };
+    read(text, path, &repository, &terms, actions).map(drop)
+}
+
+/// What is wrong with a repository's file wherever it is used.
+pub fn faults(path: &str, text: &str, actions: &[ActionKind]) -> Vec<checkup::Problem> {
+    let problems = read_anywhere(text, path, actions).err().map(|problems| problems.0).unwrap_or_default();
     let told = |each: Problem| checkup::Problem { line: each.line, column: each.column, message: each.message };
     problems.into_iter().map(told).collect()
+}
+
+/// Its rules, each under the name that stands there.
+///
+/// # Errors
+/// As [`read`], for whoever has the repository and no server.
+pub(super) fn read_alone(text: &str, path: &Path, actions: &[ActionKind]) -> Result<Vec<Rule>, Problems> {
+    read_anywhere(text, &path.display().to_string(), actions)?;
+    rules_of(text, path, Rulebook::new(actions))
 }
 
 /// What is said of a file of so many bytes.

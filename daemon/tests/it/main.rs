@@ -67,6 +67,7 @@ mod targets;
 mod telemetry;
 mod tidying;
 mod tls;
+mod tools;
 mod webhook;
 mod why;
 mod without_server;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::tools::Checkout;
 use crate::{npm, python};
 
 /// From PyPI.
@@ -28,6 +29,22 @@ fn files(arguments: &[&str]) -> Vec<PathBuf> {
     listed
 }
 
+/// A checkout with everything that `orchd init` installs.
+fn installed() -> Checkout {
+    let checkout = Checkout::new();
+    checkout.orchd(&["init"]).ends(0);
+    checkout
+}
+
+/// The project's own workflows, the examples, and those that are installed in other repositories.
+fn workflows(installed: &Checkout) -> Vec<PathBuf> {
+    let mut all = files(&[".github/workflows/*.yml", "packaging/workflows/*.yml"]);
+    let folder = installed.path().join(".github/workflows");
+    all.extend(std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    assert!(all.len() >= 8, "{all:?}");
+    all
+}
+
 /// Untrusted text in scripts, actions that are not pinned, permissions that are too wide, credentials left behind.
 #[test]
 fn workflows_give_nothing_away() {
@@ -35,6 +52,7 @@ fn workflows_give_nothing_away() {
     let looked = Command::new(program)
         .args(["--offline", "--persona", "pedantic", "--no-progress", "--color", "never"])
         .arg(root().join(".github"))
+        .args(workflows(&installed()))
         .output()
         .unwrap();
     assert!(looked.status.success(), "{}", said(&looked));
@@ -52,7 +70,7 @@ fn workflows_are_well_formed() {
          process.exit(0);"
     );
     let mut command = Command::new("node");
-    command.args(["--input-type=module", "--eval", &script, "--"]).args(files(&[".github/workflows/*.yml"]));
+    command.args(["--input-type=module", "--eval", &script, "--"]).args(workflows(&installed()));
     let looked = command.output().expect("node is needed: `make test` installs it");
     assert!(looked.status.success(), "{}", said(&looked));
     let said = said(&looked);
@@ -74,7 +92,7 @@ fn scripts_have_no_traps() {
 fn scripts_in_workflows_have_no_traps() {
     let dir = tempfile::tempdir().unwrap();
     let mut scripts = Vec::new();
-    for workflow in files(&[".github/workflows/*.yml"]) {
+    for workflow in workflows(&installed()) {
         let text = std::fs::read_to_string(&workflow).unwrap();
         let workflow: serde_json::Value = serde_yaml::from_str(&text).unwrap();
         let jobs = workflow["jobs"].as_object().unwrap();
@@ -89,4 +107,28 @@ fn scripts_in_workflows_have_no_traps() {
     assert!(scripts.len() > 5, "{scripts:?}");
     let looked = Command::new("shellcheck").args(scripts).output().expect("shellcheck is needed");
     assert!(looked.status.success(), "{}", said(&looked));
+}
+
+/// Every pin of an action names one commit, whichever file it is in; that of orchd's own Action is the one stand-in, for which
+/// a release's commit is put.
+#[test]
+fn pins_agree() {
+    const STAND_IN: &str = "0000000000000000000000000000000000000000";
+    let mut pins = std::collections::BTreeMap::<String, (String, PathBuf)>::new();
+    let mut own = 0;
+    for workflow in workflows(&installed()) {
+        for line in std::fs::read_to_string(&workflow).unwrap().lines() {
+            let Some((_, used)) = line.split_once("uses: ") else { continue };
+            let Some((action, pin)) = used.split_once('@') else { continue };
+            let (commit, version) = pin.split_once(" # v").unwrap_or_else(|| panic!("no version: {line}"));
+            assert!(commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit()), "{line}");
+            if action == "orchd/orchd/action" {
+                assert_eq!((commit, version), (STAND_IN, env!("CARGO_PKG_VERSION")), "{}", workflow.display());
+                own += 1;
+            }
+            let (known, first) = pins.entry(action.to_owned()).or_insert_with(|| (pin.to_owned(), workflow.clone()));
+            assert_eq!(known, pin, "{action} in {} and {}", first.display(), workflow.display());
+        }
+    }
+    assert_eq!(own, 5, "three examples, and two jobs of what is installed");
 }

@@ -22,13 +22,16 @@ use super::rules::Rulebook;
 use super::suggest::did_you_mean;
 use super::table::Key;
 use super::values::{flag, list, refuse, text};
-use super::{Problem, Problems, load_rules};
+use super::{Problem, Problems, load_rules, repository};
 use crate::core::case::{Case, Deed, Expected};
 use crate::core::intent::ActionKind;
 use crate::core::rule::{Rule, RuleName};
 
 mod scene;
 pub(super) mod table;
+
+/// The file of rules that a repository keeps for itself: it holds what such a file may, and no server's config.
+const REPOSITORYS_OWN: &str = ".github/orchd.yml";
 
 /// A file of tests, and the rules it tests.
 #[derive(Clone, Debug)]
@@ -95,6 +98,12 @@ fn rules(
     let named = top.read("config", findings, |node, key, findings| super::values::path(here, node, key, findings));
     if top.written("extends").is_none() {
         let config: PathBuf = named.unwrap_or_else(|| config.to_owned());
+        if config.canonicalize().is_ok_and(|config| config.ends_with(REPOSITORYS_OWN)) {
+            let text = text_of(&config, top.place_of("config"), "read", sources, findings);
+            // What it could not be read for is told with what else is wrong.
+            let text = text.ok_or_else(|| Problems(Vec::new()))?;
+            return repository::read_alone(&text, &config, actions).map(Arc::from);
+        }
         return load_rules(&config, actions, now).map(|ruleset| ruleset.rules);
     }
     if top.written("config").is_some() {
