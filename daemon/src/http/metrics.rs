@@ -69,6 +69,9 @@ impl EventCounters {
     pub(super) fn new() -> Self {
         words::describe();
         ::metrics::counter!("orchd_sign_in_failures_total").increment(0);
+        for outcome in ["failed", "ok"] {
+            ::metrics::counter!("orchd_oidc_key_fetches_total", "outcome" => outcome).increment(0);
+        }
         let outcome = |word: &&'static str| ::metrics::counter!("orchd_deliveries_total", "outcome" => *word);
         let outcomes: Vec<Counter> = OUTCOME_LABELS.iter().map(outcome).collect();
         outcomes.iter().for_each(|counter| counter.increment(0));

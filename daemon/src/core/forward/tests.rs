@@ -97,7 +97,8 @@ fn only_a_ref_of_a_pull_request_names_one() {
 
 #[test]
 fn a_claim_that_github_would_not_write_is_named() {
-    let spoilt: [(&str, fn(&mut RawContext)); 9] = [
+    type Spoil = fn(&mut RawContext);
+    let spoilt: [(&str, Spoil); 9] = [
         ("repository", |raw| raw.repository = "acme".to_owned()),
         ("repository_id", |raw| raw.repository_id = "-7".to_owned()),
         ("event_name", |raw| raw.event_name = "Pull Request".to_owned()),
