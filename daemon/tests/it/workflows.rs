@@ -70,7 +70,8 @@ fn workflows_are_well_formed() {
          process.exit(0);"
     );
     let mut command = Command::new("node");
-    command.args(["--input-type=module", "--eval", &script, "--"]).args(workflows(&installed()));
+    let installed = installed();
+    command.args(["--input-type=module", "--eval", &script, "--"]).args(workflows(&installed));
     let looked = command.output().expect("node is needed: `make test` installs it");
     assert!(looked.status.success(), "{}", said(&looked));
     let said = said(&looked);

@@ -7,6 +7,14 @@ use super::expression::text_of;
 /// GitHub runs no more.
 const MOST: usize = 256;
 
+/// `strategy.matrix` as written.
+#[derive(Clone, Debug)]
+pub(super) struct Matrix {
+    /// Its keys in the order of the file: the first varies slowest.
+    pub(super) names: Vec<String>,
+    pub(super) value: Value,
+}
+
 /// One value for each name.
 pub(super) type Combination = Map<String, Value>;
 
@@ -14,7 +22,7 @@ pub(super) type Combination = Map<String, Value>;
 ///
 /// # Errors
 /// When there is none, or the matrix is made by an expression.
-pub(super) fn choose(matrix: Option<&Value>, wanted: &[(String, String)]) -> Result<Combination, String> {
+pub(super) fn choose(matrix: Option<&Matrix>, wanted: &[(String, String)]) -> Result<Combination, String> {
     let Some(matrix) = matrix else { return Ok(Combination::new()) };
     let all = combinations(matrix)?;
     // What this matrix does not know is meant for another job.
@@ -32,9 +40,9 @@ pub(super) fn shown(combination: &Combination) -> String {
     combination.iter().map(|(name, value)| format!("{name}={}", text_of(value))).collect::<Vec<_>>().join(" ")
 }
 
-fn combinations(matrix: &Value) -> Result<Vec<Combination>, String> {
+fn combinations(matrix: &Matrix) -> Result<Vec<Combination>, String> {
     let made = "its matrix is made by an expression, which only GitHub works out".to_owned();
-    let Value::Object(axes) = matrix else { return Err(made) };
+    let Value::Object(axes) = &matrix.value else { return Err(made) };
     let list = |name: &str| match axes.get(name) {
         None => Ok(Vec::new()),
         Some(Value::Array(items)) => Ok(items.iter().filter_map(Value::as_object).cloned().collect::<Vec<_>>()),
@@ -43,8 +51,8 @@ fn combinations(matrix: &Value) -> Result<Vec<Combination>, String> {
     let (include, exclude) = (list("include")?, list("exclude")?);
     let mut all = vec![Combination::new()];
     let mut names = Vec::new();
-    for (name, values) in axes.iter().filter(|(name, _)| !matches!(name.as_str(), "include" | "exclude")) {
-        let Value::Array(values) = values else { return Err(made) };
+    for name in matrix.names.iter().filter(|name| !matches!(name.as_str(), "include" | "exclude")) {
+        let Some(Value::Array(values)) = axes.get(name) else { return Err(made) };
         let with = |before: &Combination, value: &Value| {
             let mut combination = before.clone();
             combination.insert(name.clone(), value.clone());
@@ -82,16 +90,21 @@ mod tests {
 
     use super::*;
 
+    fn of(value: Value) -> Matrix {
+        let names = value.as_object().map(|axes| axes.keys().cloned().collect());
+        Matrix { names: names.unwrap_or_default(), value }
+    }
+
     /// After the example in GitHub's documentation.
     #[test]
     fn includes_add_to_what_they_fit_and_else_stand_alone() {
-        let matrix = json!({
+        let matrix = of(json!({
             "fruit": ["apple", "pear"], "animal": ["cat", "dog"],
             "include": [
                 {"color": "green"}, {"color": "pink", "animal": "cat"}, {"fruit": "apple", "shape": "circle"},
                 {"fruit": "banana"}, {"fruit": "banana", "animal": "cat"},
             ],
-        });
+        }));
         let all: Vec<_> = combinations(&matrix).unwrap().iter().map(|each| json!(each)).collect();
         for expected in [
             json!({"fruit": "apple", "animal": "cat", "color": "pink", "shape": "circle"}),
@@ -108,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_first_that_fits_is_chosen() {
-        let matrix = json!({"os": ["linux", "mac"], "rust": [1, 2], "exclude": [{"os": "linux", "rust": 1}]});
+        let matrix = of(json!({"os": ["linux", "mac"], "rust": [1, 2], "exclude": [{"os": "linux", "rust": 1}]}));
         let choose = |wanted: &[(&str, &str)]| {
             let wanted: Vec<_> = wanted.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             choose(Some(&matrix), &wanted).map(|combination| shown(&combination))
@@ -117,8 +130,8 @@ mod tests {
         assert_eq!(choose(&[("os", "mac"), ("of-another", "x")]).unwrap(), "os=mac rust=1");
         let told = choose(&[("rust", "3")]).unwrap_err();
         assert!(told.contains("no such combination; there is os=linux rust=2; os=mac rust=1"), "{told}");
-        assert!(super::choose(Some(&json!("${{ fromJSON(x) }}")), &[]).is_err());
+        assert!(super::choose(Some(&of(json!("${{ fromJSON(x) }}"))), &[]).is_err());
         assert_eq!(super::choose(None, &[]).unwrap(), Combination::new());
-        assert!(super::choose(Some(&json!({"include": [{"a": 1}]})), &[]).unwrap().contains_key("a"));
+        assert!(super::choose(Some(&of(json!({"include": [{"a": 1}]}))), &[]).unwrap().contains_key("a"));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::matrix::Matrix;
 use crate::core::marked::{self, Node, Place, Tree};
 
 /// Something that makes the file no workflow.
@@ -47,7 +48,7 @@ pub(super) struct Job {
     /// Labels of the runner.
     pub(super) runs_on: Vec<String>,
     /// `strategy.matrix`
-    pub(super) matrix: Option<Value>,
+    pub(super) matrix: Option<Matrix>,
     /// A workflow that it calls.
     pub(super) uses: Option<String>,
     pub(super) services: Vec<String>,
@@ -169,7 +170,8 @@ impl Reader {
             Tree::Map(_) => self.text(container, "image"),
             _ => container.as_text().map(str::to_owned),
         });
-        let matrix = node.get("strategy").and_then(|strategy| strategy.get("matrix")).map(Node::to_json);
+        let matrix = node.get("strategy").and_then(|strategy| strategy.get("matrix"));
+        let matrix = matrix.map(|matrix| Matrix { names: keys(Some(matrix)), value: matrix.to_json() });
         Job {
             id: id.to_owned(),
             line: place.line,

@@ -185,6 +185,7 @@ fn usual_test(checkout: &Checkout) -> &'static str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::templates::tests::answers;
     use super::*;

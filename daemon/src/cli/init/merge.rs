@@ -102,7 +102,7 @@ pub(super) fn merge(base: &str, ours: &str, theirs: &str) -> Merged {
     if settled { merged } else { merge_places(base, ours, theirs, true) }
 }
 
-/// `keep`: the person's text stays as it is, and all that is new is told.
+/// `keep`: the person's text and the base stay as they are, and all that is new is told.
 fn merge_places(base: &str, ours: &str, theirs: &str, keep: bool) -> Merged {
     let base_lines = lines(base);
     let (mut our, mut their) = (Side::new(base, ours), Side::new(base, theirs));
@@ -113,10 +113,10 @@ fn merge_places(base: &str, ours: &str, theirs: &str, keep: bool) -> Merged {
         push(&mut merged, same, same);
         let before = &base_lines[place.clone()];
         let (o, t) = (our.take(place.start, place.end), their.take(place.start, place.end));
-        if o == t || (o == before && !keep) {
+        if !keep && (o == t || o == before) {
             push(&mut merged, t, t);
-        } else if t == before {
-            push(&mut merged, o, t);
+        } else if o == t || t == before {
+            push(&mut merged, o, before);
         } else {
             let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
             let line = merged.text.matches('\n').count() + 1;

@@ -35,7 +35,7 @@ const NAMES: [&str; 3] = ["pull_request_template.md", "pull_request_template.txt
 #[derive(Debug, Args)]
 pub(super) struct Pr {
     /// The title [default: that of the only commit, or the branch's name].
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     title: Option<String>,
     /// Open it as a draft.
     #[arg(long)]

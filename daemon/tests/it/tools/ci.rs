@@ -150,7 +150,7 @@ fn ci_is_asked_for_jobs_combinations_and_lists() {
         (&["ci", "--workflow", "nope"], "there is no workflow `nope`"),
         (
             &["ci", "build", "--matrix", "os=plan9"],
-            "its matrix has no such combination; there is os=ubuntu-24.04 flavour=plain",
+            "its matrix has no such combination; there is flavour=plain os=ubuntu-24.04; flavour=rich os=ubuntu-24.04",
         ),
         (&["ci", "--env", "NO_SUCH_VARIABLE"], "you have no variable NO_SUCH_VARIABLE"),
     ] {

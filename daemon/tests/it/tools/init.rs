@@ -139,6 +139,7 @@ fn what_cannot_be_merged_is_told_until_it_is_settled() {
 #[test]
 fn files_that_were_there_before_are_left_alone() {
     let web = Checkout::new();
+    web.write("CODE_OF_CONDUCT.md.orig", "What an editor left behind.\n");
     web.write("docs/contributing.rst", "Ours.\n");
     web.write(".github/ISSUE_TEMPLATE/bug.yaml", "name: ours\n");
     web.write("SECURITY.md", "Ours.\n");

@@ -93,9 +93,9 @@ impl Said {
     /// The cells of the row that begins so.
     fn row(&self, begin: &[&str]) -> Vec<String> {
         let rows = self.out.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
-        let found =
+        let mut found =
             rows.filter(|row| row.len() >= begin.len() && row.iter().zip(begin).all(|(cell, begin)| cell == begin));
-        found.last().unwrap_or_else(|| panic!("no row {begin:?} in\n{}\n{}", self.out, self.err))
+        found.next_back().unwrap_or_else(|| panic!("no row {begin:?} in\n{}\n{}", self.out, self.err))
     }
 }
 
