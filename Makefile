@@ -1,5 +1,5 @@
 # Each target is one line to what really does it.
-.PHONY: demo test test-image test-system bench docs fuzz deb image install
+.PHONY: demo test test-image test-action-image test-system bench docs fuzz deb image action-image install
 
 demo:
 	@packaging/dev/demo.sh $(if $(ONCE),--once)
@@ -16,11 +16,17 @@ image:
 test-image:
 	@packaging/dev/test-image.sh
 
+action-image:
+	@packaging/dev/action-image.sh
+
+test-action-image:
+	@packaging/dev/test-action-image.sh
+
 bench:
 	@packaging/dev/bench.sh
 
 docs:
-	@UPDATE=1 cargo test --quiet --package orchd --test it generated
+	@UPDATE=1 cargo test --quiet --workspace --test it --test stories generated
 
 fuzz:
 	@packaging/dev/fuzz.sh

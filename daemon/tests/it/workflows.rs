@@ -83,8 +83,7 @@ fn workflows_are_well_formed() {
 #[test]
 fn scripts_have_no_traps() {
     let mut command = Command::new("shellcheck");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    command.current_dir(root).args(["--severity=warning", "--external-sources"]).args(files(&["*.sh", ".ci/run"]));
+    command.current_dir(root()).args(["--severity=warning", "--external-sources"]).args(files(&["*.sh", ".ci/run"]));
     let looked = command.output().expect("shellcheck is needed: `make test` installs it");
     assert!(looked.status.success(), "{}", said(&looked));
 }
