@@ -1,11 +1,14 @@
 # Each target is one line to what really does it.
-.PHONY: demo test test-image test-action-image test-system bench docs fuzz deb image action-image install
+.PHONY: demo test lint test-image test-action-image test-system bench docs fuzz deb image action-image install
 
 demo:
 	@packaging/dev/demo.sh $(if $(ONCE),--once)
 
 test: 
 	@packaging/dev/test.sh
+
+lint:
+	@packaging/dev/lint.sh
 
 test-system:
 	@packaging/dev/test-system.sh

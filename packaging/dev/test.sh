@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make test`: installs what is missing, then everything that guards main. Nothing is skipped silently: what cannot be
-# had fails the run.
+# `make test`: installs what is missing, then formatting and every test. Nothing is skipped silently: what cannot be had fails
+# the run. `make lint` looks at the code itself.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -45,39 +45,13 @@ if [ "${#missing[@]}" -gt 0 ]; then
     fi
 fi
 command -v cargo >/dev/null || { echo "Missing: Rust 1.95 or newer with cargo." >&2; exit 1; }
-for component in rustfmt clippy; do
-    cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
-done
+cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 
 say "formatting"
 # By name: cargo fmt does not find the files that a registry's macro declares.
 git ls-files -z '*.rs' | xargs -0 rustfmt --edition 2024 --check
 say "building the tests"
-cargo test --workspace --locked --no-run
+cargo test --workspace --tests --locked --no-run
 
-# Beside the tests, which wait more than they compute; what they say is shown at the end. In the tests' own directory, where what C
-# libraries and macros take to build is there already. Cargo lets one build at a time into it: that of the tests, which finds everything
-# built, goes first.
-lints() {
-    sleep 20
-    say "lints"
-    cargo clippy --workspace --all-targets --locked -- -D warnings
-    # Not among all targets: `make test-system` runs it.
-    cargo clippy --workspace --test system --locked -- -D warnings
-    say "the core without a server (what the Action links)"
-    cargo check --package orchd --no-default-features --lib --locked
-    say "documentation in the code"
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
-}
-export -f lints say
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-nice -n 19 bash -euo pipefail -c lints >"$log" 2>&1 &
-beside=$!
-
-say "tests, and the lints beside them"
-RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))} cargo test --workspace --locked
-clean=0
-wait "$beside" || clean=$?
-cat "$log"
-exit "$clean"
+say "tests"
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))} cargo test --workspace --tests --locked

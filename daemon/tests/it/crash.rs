@@ -1,6 +1,6 @@
 //! `kill -9` at random points under load: whatever was acknowledged is stored, and every effect happened exactly once.
 //!
-//! Twelve rounds by default; `ORCHD_CRASH_ROUNDS=200` for more. The seed is printed: `ORCHD_CRASH_SEED` repeats a run.
+//! Eight rounds by default; `ORCHD_CRASH_ROUNDS=200` for more. The seed is printed: `ORCHD_CRASH_SEED` repeats a run.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn from_env(name: &str, default: u64) -> u64 {
 on_both_databases!(
     invariant_1_and_5_kill_nine_loses_nothing_acknowledged_and_repeats_nothing,
     |database: Database| async move {
-        let rounds = from_env("ORCHD_CRASH_ROUNDS", 12);
+        let rounds = from_env("ORCHD_CRASH_ROUNDS", 8);
         let seed = from_env("ORCHD_CRASH_SEED", rand::rng().random());
         println!("ORCHD_CRASH_SEED={seed}");
         let mut random = StdRng::seed_from_u64(seed);

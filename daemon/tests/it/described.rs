@@ -17,7 +17,7 @@ const RULES: &str = "  - {name: label, on: issues.opened, then: [{label: {add: [
   - {name: watch, mode: shadow, on: [\"*\"], then: [{label: {add: [seen]}}]}";
 
 /// Requests made up for each operation, beside those at the edges of what the description allows.
-const EXAMPLES: &str = "12";
+const EXAMPLES: &str = "8";
 
 /// What an answer must not be, and where it must be as described.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\

@@ -45,10 +45,11 @@ on_both_databases!(the_check_says_how_the_tables_are, |database: Database| async
     let (code, told, _) = check(&story).await;
     assert_eq!((code, &told["state"]), (Some(0), &"current".into()));
 
-    // As the version before left it.
+    // As an older version left it.
     execute(
         &story,
-        "DROP TABLE rollback_repositories; DROP INDEX jobs_lane; DELETE FROM _sqlx_migrations WHERE version >= 12",
+        "DROP TABLE forward_tokens; DROP TABLE rollback_repositories; DROP INDEX jobs_lane;
+         DELETE FROM _sqlx_migrations WHERE version >= 12",
     )
     .await;
     let (code, told, words) = check(&story).await;
