@@ -1,11 +1,14 @@
 # Each target is one line to what really does it.
-.PHONY: demo test lint test-image test-action-image test-system bench docs fuzz deb image action-image install
+.PHONY: demo test test-slow lint test-image test-action-image test-system bench docs fuzz deb image action-image install
 
 demo:
 	@packaging/dev/demo.sh $(if $(ONCE),--once)
 
 test: 
 	@packaging/dev/test.sh
+
+test-slow:
+	@packaging/dev/test.sh --slow
 
 lint:
 	@packaging/dev/lint.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make test`: installs what is missing, then formatting and every test. Nothing is skipped silently: what cannot be had fails
-# the run. `make lint` looks at the code itself.
+# `make test`: installs what is missing, then formatting and every test but three that take minutes, which `test.sh --slow` runs
+# (`make test-slow`). Nothing is skipped silently: what cannot be had fails the run. `make lint` looks at the code itself.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -54,4 +54,6 @@ say "building the tests"
 cargo test --workspace --tests --locked --no-run
 
 say "tests"
-RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))} cargo test --workspace --tests --locked
+which=()
+[ "${1:-}" != --slow ] || which=(--ignored)
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))} cargo test --workspace --tests --locked -- "${which[@]}"
