@@ -94,6 +94,12 @@ fn sqlstate(code: &str) -> Fault {
     }
 }
 
+/// Another connection writes to this SQLite file, and did so for all of our patience.
+pub(super) fn is_held(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(cause)
+        if cause.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5))
+}
+
 /// Two daemons met on the same rows (PostgreSQL): the transaction was rolled back and starting it over is right.
 pub(super) fn is_collision(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(cause)

@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
 
 use super::StoreError;
+use super::error::is_held;
 use super::open::{POSTGRES_TABLES, SQLITE_TABLES};
 use super::schema::{self, Schema};
 
@@ -27,6 +28,8 @@ const STEPS: i32 = 10_000;
 pub enum Examined {
     /// The SQLite file is not there. The first start makes it.
     Absent,
+    /// Somebody has been writing to the SQLite file for this long, and lets nobody else.
+    Held(Duration),
     Present {
         tables: Tables,
         soundness: Soundness,
@@ -87,7 +90,10 @@ pub async fn examine(url: &SecretString) -> Result<Examined, StoreError> {
 async fn examine_sqlite(connection: &mut SqliteConnection) -> Result<Examined, StoreError> {
     let schema = schema::of_sqlite(connection, &SQLITE_TABLES).await?;
     // Takes the lock of writers, and changes nothing.
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    match sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await {
+        Err(error) if is_held(&error) => return Ok(Examined::Held(PATIENCE)),
+        begun => begun?,
+    };
     sqlx::query("ROLLBACK").execute(&mut *connection).await?;
     Ok(Examined::Present { tables: judge(&schema), soundness: soundness(connection).await? })
 }

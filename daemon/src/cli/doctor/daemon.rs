@@ -22,7 +22,7 @@ const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What of `/api/status` is looked at.
 #[derive(Deserialize)]
-struct Status {
+pub(super) struct Status {
     version: String,
     started_at: DateTime<Utc>,
     config: Running,
@@ -89,8 +89,8 @@ fn config_of(scene: &Scene, running: &Running) -> Vec<Seen> {
     troubles
 }
 
-/// `None`: nobody is there.
-async fn ask(scene: &Scene) -> Result<Option<Status>, String> {
+/// `None`: nobody is there. The error says why somebody is and does not answer.
+pub(super) async fn ask(scene: &Scene) -> Result<Option<Status>, String> {
     let Some(path) = socket::path(scene) else { return Ok(None) };
     if tokio::net::UnixStream::connect(&path).await.is_err() {
         return Ok(None);

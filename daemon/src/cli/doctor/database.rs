@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scene::Scene;
-use super::{Check, Seen};
+use super::{Check, Seen, daemon};
 use crate::store::StoreError;
 use crate::store::examine::{Examined, Soundness, Tables, examine};
 
@@ -33,9 +33,21 @@ async fn look(scene: &Scene) -> Seen {
             ),
             _ => Seen::well(format!("{name} is not there yet: the first start makes it")),
         },
+        Examined::Held(patience) => held(scene, &name, patience).await,
         Examined::Present { soundness: Soundness::Damaged(complaint), .. } => damaged(&name, &complaint),
         Examined::Present { tables, soundness } => judge(&name, tables, &soundness),
     }
+}
+
+/// A daemon that hangs may do so in the middle of a write: that is one fault, and not two.
+async fn held(scene: &Scene, name: &str, patience: Duration) -> Seen {
+    if daemon::ask(scene).await.is_err() {
+        return Seen::skipped("not before `daemon` is mended, which holds it for writing");
+    }
+    Seen::fault(
+        format!("somebody has been writing to {name} for {} s and lets nobody else", patience.as_secs()),
+        format!("fuser -v {name} tells who: stop it, unless it is orchd and ends soon"),
+    )
 }
 
 fn judge(name: &str, tables: Tables, soundness: &Soundness) -> Seen {

@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(merged.text, "one\n2\nthree\nfour\nFIVE\n");
         let owned = |line: &str| vec![line.to_owned()];
         let conflict = Conflict { line: 2, base: owned("two\n"), ours: owned("2\n"), theirs: owned("TWO\n") };
-        assert_eq!(merged.conflicts, [conflict.clone()]);
+        assert_eq!(merged.conflicts, std::slice::from_ref(&conflict));
         // The next run tells the same, and merges nothing twice.
         assert_eq!(merged.base, "one\ntwo\nthree\nfour\nFIVE\n");
         let again = merge(&merged.base, &merged.text, "one\nTWO\nthree\nfour\nFIVE\n");
