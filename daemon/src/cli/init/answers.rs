@@ -44,7 +44,7 @@ pub(super) struct Said {
     /// The repository on GitHub [default: that of the remote `upstream` or `origin`].
     #[arg(long, value_name = "OWNER/NAME")]
     repository: Option<String>,
-    /// Who reviews what nobody else is named for: @PERSON or @ORGANISATION/TEAM [default: @OWNER].
+    /// Who reviews what nobody else is named for: @PERSON or @ORGANISATION/TEAM [default: the owner of the repository].
     #[arg(long, value_name = "@WHO")]
     owner: Option<String>,
     /// The default branch [default: that of the remote, or main].
