@@ -120,7 +120,10 @@ async fn answer(inner: Arc<Inner>, request: http::Request<Incoming>) -> Result<R
         (fault, latency)
     };
     if let Some(fault) = &fault {
-        tokio::time::sleep(latency).await;
+        // Nothing to wait for, nothing between: a client that gives up just then would take the fault with it, unnoticed.
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
         if let Some(meanwhile) = &fault.meanwhile {
             (meanwhile.0)();
         }
