@@ -56,4 +56,5 @@ cargo test --workspace --tests --locked --no-run
 say "tests"
 which=()
 [ "${1:-}" != --slow ] || which=(--ignored)
-RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))} cargo test --workspace --tests --locked -- "${which[@]}"
+# Stories mostly wait: for leases, for other programs, for GitHub.
+RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 3))} cargo test --workspace --tests --locked -- "${which[@]}"
