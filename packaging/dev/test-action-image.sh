@@ -75,5 +75,8 @@ say "$took ms from podman run to its end"
 [ "$took" -lt "$longest_start" ] || fail "a start takes more than $longest_start ms"
 
 echo "== every story, in the image"
-ORCHD_ACTION_IMAGE=$image RUST_TEST_THREADS=2 cargo test --package orchd-action --test stories --locked
+export ORCHD_ACTION_IMAGE=$image RUST_TEST_THREADS=2
+cargo test --package orchd-action --test stories --locked
+# With a daemon, and with a GitHub that is not ours.
+cargo test --package orchd --test it --locked -- forward::action the_same_rules_without_a_server
 echo "The Action's image is as it should be."

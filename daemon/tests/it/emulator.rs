@@ -1,5 +1,6 @@
 //! The road end to end against a third party's GitHub emulator, so that our own fake cannot hide our own mistakes.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::npm;
 use crate::port::free_port;
+use crate::step::{Ended, run};
 use crate::story::run_cli;
 
 pub const PACKAGE: &str = "emulate@0.11.2";
@@ -187,10 +189,10 @@ async fn installation_token(api: &str, key: &AppKey) -> String {
     answer["token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
-/// The Action's step on the opening of an issue: its exit code, its log and its effects' states.
-fn run_step(dir: &Path, api: &str, token: &str, issue: &Value) -> (u8, String, Vec<Value>) {
+/// The Action's step on the opening of an issue, and its effects' states.
+async fn run_step(dir: &Path, api: &str, token: &str, issue: &Value) -> (Ended, Vec<Value>) {
     let commit = "1".repeat(40);
-    let (root, output) = (dir.join("checkout"), dir.join("output"));
+    let root = dir.join("checkout");
     std::fs::create_dir_all(root.join(".git")).unwrap();
     std::fs::write(root.join(".git/HEAD"), &commit).unwrap();
     let rules = "rules:\n- name: triage\n  on: issues.opened\n  if: {title: \"(?i)crash\"}\n  then:\n  - label: {add: [bug]}\n  \
@@ -200,14 +202,11 @@ fn run_step(dir: &Path, api: &str, token: &str, issue: &Value) -> (u8, String, V
     let sender = json!({"login": "alice", "type": "User"});
     let payload = json!({"action": "opened", "issue": issue, "repository": repository, "sender": sender});
     std::fs::write(dir.join("event.json"), payload.to_string()).unwrap();
-    let _ = std::fs::remove_file(&output);
     let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
     let variables = [
-        ("GITHUB_ACTIONS", "true".to_owned()),
         ("GITHUB_API_URL", api.to_owned()),
         ("GITHUB_EVENT_NAME", "issues".to_owned()),
         ("GITHUB_EVENT_PATH", path(dir.join("event.json"))),
-        ("GITHUB_OUTPUT", path(output.clone())),
         ("GITHUB_REF", "refs/heads/main".to_owned()),
         ("GITHUB_REPOSITORY", "acme/web".to_owned()),
         ("GITHUB_RUN_ID", "1".to_owned()),
@@ -219,14 +218,12 @@ fn run_step(dir: &Path, api: &str, token: &str, issue: &Value) -> (u8, String, V
         ("INPUT_MODE", "run".to_owned()),
         ("INPUT_TOKEN", token.to_owned()),
     ];
-    let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let mut log = Vec::new();
-    let code = orchd_action::Step { variables, clock: &chrono::Utc::now }.run(&mut log);
-    let outputs = std::fs::read_to_string(output).unwrap_or_default();
-    let effects = outputs.split_once("effects<<").and_then(|(_, rest)| serde_json::from_str(rest.lines().nth(1)?).ok());
+    let ended = run(dir, BTreeMap::from(variables)).await;
+    let effects =
+        ended.outputs.split_once("effects<<").and_then(|(_, rest)| serde_json::from_str(rest.lines().nth(1)?).ok());
     let states =
         effects.iter().flat_map(|effects: &Vec<Value>| effects).map(|effect| effect["state"].clone()).collect();
-    (code, String::from_utf8(log).unwrap(), states)
+    (ended, states)
 }
 
 #[tokio::test]
@@ -241,10 +238,8 @@ async fn the_same_rules_without_a_server_on_the_third_party_emulator() {
     let path = format!("/repos/acme/web/issues/{}", issue["number"]);
     let token = installation_token(&api, &key).await;
     for expected in ["applied", "unchanged"] {
-        let (dir, api, given, issue) = (dir.path().to_owned(), api.clone(), token.clone(), issue.clone());
-        let step = move || run_step(&dir, &api, &given, &issue);
-        let (code, log, states) = tokio::task::spawn_blocking(step).await.unwrap();
-        assert_eq!((code, states), (0, vec![expected.into(); 3]), "{log}");
+        let (Ended { code, log, .. }, states) = run_step(dir.path(), &api, &token, &issue).await;
+        assert_eq!((code, states), (Some(0), vec![expected.into(); 3]), "{log}");
         assert!(log.lines().all(|line| line.starts_with("::add-mask::") || !line.contains(&token)), "{log}");
     }
     let seen = alice.get(&path).await;

@@ -60,6 +60,7 @@ mod shadow;
 mod sight;
 mod site;
 mod stale;
+mod step;
 mod store;
 mod story;
 mod sweep;

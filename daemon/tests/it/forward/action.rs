@@ -1,41 +1,25 @@
 //! The Action's step and the daemon, both as they are built, with an issuer between them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use orchd_fake::issuer::REQUEST_TOKEN;
 use serde_json::{Value, json};
 
 use super::door::{AUDIENCE, Door, SECRET, SHA, WATCH};
+use crate::step::{Ended, run};
 use crate::story::{Database, WEB};
 
-/// It lies beside the daemon's: building one in a test would take minutes.
-fn program() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_orchd")).with_file_name("orchd-action");
-    assert!(path.exists(), "build it first: cargo build --package orchd-action ({})", path.display());
-    path
-}
-
-struct Ended {
-    code: Option<i32>,
-    log: String,
-    outputs: String,
-}
-
 /// A step of a run, with these variables more.
-async fn step(door: &Door, more: &[(&str, &str)]) -> Ended {
+async fn step(door: &Door, more: &[(&'static str, &str)]) -> Ended {
     let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("event.json"), json!({"action": "push"}).to_string()).unwrap();
+    let event = dir.path().join("event.json");
+    std::fs::write(&event, json!({"action": "push"}).to_string()).unwrap();
     let mut variables = BTreeMap::from([
-        ("GITHUB_ACTIONS", "true".to_owned()),
         ("GITHUB_ACTOR", "mona".to_owned()),
         ("GITHUB_API_URL", "http://127.0.0.1:9".to_owned()),
         ("GITHUB_EVENT_NAME", "push".to_owned()),
-        ("GITHUB_EVENT_PATH", path("event.json")),
+        ("GITHUB_EVENT_PATH", event.to_str().unwrap().to_owned()),
         ("GITHUB_JOB", "tell".to_owned()),
-        ("GITHUB_OUTPUT", path("output")),
         ("GITHUB_REF", "refs/heads/main".to_owned()),
         ("GITHUB_REPOSITORY", WEB.to_owned()),
         ("GITHUB_REPOSITORY_ID", door.ids[0].to_string()),
@@ -54,16 +38,7 @@ async fn step(door: &Door, more: &[(&str, &str)]) -> Ended {
         ("INPUT_URL", door.story.url()),
     ]);
     variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-    let variables: BTreeMap<String, String> =
-        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let run = move || Command::new(program()).env_clear().envs(variables).output().unwrap();
-    let out = tokio::task::spawn_blocking(run).await.unwrap();
-    assert_eq!(String::from_utf8_lossy(&out.stderr), "");
-    Ended {
-        code: out.status.code(),
-        log: String::from_utf8(out.stdout).unwrap(),
-        outputs: std::fs::read_to_string(dir.path().join("output")).unwrap_or_default(),
-    }
+    run(dir.path(), variables).await
 }
 
 fn payload(door: &Door, event: &Value) -> String {
