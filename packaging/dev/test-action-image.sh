@@ -4,26 +4,14 @@
 # installs what is missing; ORCHD_BINARY as in action-image.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=packaging/dev/podman.sh
+. packaging/dev/podman.sh
 
 # What is fetched from a registry, and how long a start may take, in milliseconds.
 most_fetched=20000000
 longest_start=1000
-say() { printf '   %s\n' "$*"; }
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
 
-missing=()
-for program in podman buildah tar; do
-    command -v "$program" >/dev/null || missing+=("$program")
-done
-command -v runc >/dev/null || command -v crun >/dev/null || missing+=(runc)
-if [ "${#missing[@]}" -gt 0 ]; then
-    [ "$(id -u)" = 0 ] || fail "missing: ${missing[*]} (Debian packages of these names)"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-fi
+need_containers npm:npm
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/orchd-action-test.XXXXXX")
 name=localhost/orchd-action-test-$$:test
@@ -37,13 +25,7 @@ tidy_up() {
 trap tidy_up EXIT
 trap 'exit 1' INT TERM
 
-# The machine's network and no systemd: it works on a host that is a container itself.
-{
-    printf '[containers]\nnetns = "host"\ndefault_ulimits = ["nofile=1024:20000", "nproc=1000:1000"]\n'
-    printf '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
-    if command -v runc >/dev/null; then printf 'runtime = "runc"\n'; fi
-} >"$dir/containers.conf"
-export CONTAINERS_CONF=$dir/containers.conf
+configure_podman "$dir"
 
 echo "== the image"
 image=$(ORCHD_BUILDER=buildah ORCHD_IMAGE=$name packaging/dev/action-image.sh)

@@ -3,26 +3,14 @@
 # is, a delivery, a health check, a restart, an end. As root on Debian it installs what is missing; ORCHD_BINARY as in image.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=packaging/dev/podman.sh
+. packaging/dev/podman.sh
 
 # What is fetched from a registry, and what it takes on disk.
 most_fetched=20000000
 most_unpacked=26000000
-say() { printf '   %s\n' "$*"; }
-fail() {
-    echo "FAILED: $*" >&2
-    exit 1
-}
 
-missing=()
-for program in podman buildah openssl curl tar python3; do
-    command -v "$program" >/dev/null || missing+=("$program")
-done
-command -v runc >/dev/null || command -v crun >/dev/null || missing+=(runc)
-if [ "${#missing[@]}" -gt 0 ]; then
-    [ "$(id -u)" = 0 ] || fail "missing: ${missing[*]} (Debian packages of these names)"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-fi
+need_containers openssl:openssl curl:curl git:git python3:python3 busybox:busybox-static
 
 name=orchd-test-$$
 dir=$(mktemp -d "${TMPDIR:-/tmp}/orchd-image-test.XXXXXX")
@@ -32,20 +20,14 @@ tidy_up() {
     [ "$code" = 0 ] || podman logs "$name" 2>&1 | tail -n 40 >&2 || true
     podman rm --force --time 0 "$name" >/dev/null 2>&1 || true
     podman volume rm --force "$name" >/dev/null 2>&1 || true
-    podman rmi --force "localhost/$name:test" >/dev/null 2>&1 || true
+    podman rmi --force "localhost/$name:test" "localhost/$name:box" >/dev/null 2>&1 || true
     rm -rf "$dir"
     exit "$code"
 }
 trap tidy_up EXIT
 trap 'exit 1' INT TERM
 
-# The machine's network and no systemd: it works on a host that is a container itself.
-{
-    printf '[containers]\nnetns = "host"\ndefault_ulimits = ["nofile=1024:20000", "nproc=1000:1000"]\n'
-    printf '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
-    if command -v runc >/dev/null; then printf 'runtime = "runc"\n'; fi
-} >"$dir/containers.conf"
-export CONTAINERS_CONF=$dir/containers.conf
+configure_podman "$dir"
 
 echo "== the image"
 image=$(ORCHD_BUILDER=buildah ORCHD_IMAGE=localhost/$name:test packaging/dev/image.sh)
@@ -160,4 +142,29 @@ fetched=$(gzip -c "$dir/image.tar" | wc -c)
 say "$fetched bytes to fetch, $size on disk"
 [ "$fetched" -lt "$most_fetched" ] || fail "more than $most_fetched bytes have to be fetched"
 [ "$size" -lt "$most_unpacked" ] || fail "it takes more than $most_unpacked bytes"
+echo "== orchd ci in a container"
+for layer in "$dir"/image/*.tar; do tar -C "$dir" -xf "$layer" usr/bin/orchd 2>/dev/null || true; done
+mkdir -p "$dir/box/bin" "$dir/web/.github/workflows"
+cp "$(command -v busybox)" "$dir/box/bin/"
+for program in cat id sh sleep touch; do ln -s busybox "$dir/box/bin/$program"; done
+tar -C "$dir/box" -c . | podman import --quiet - "localhost/$name:box" >/dev/null
+cat >"$dir/web/.github/workflows/ci.yml" <<YAML
+on: pull_request
+permissions: {}
+jobs:
+  test:
+    runs-on: ubuntu-24.04
+    container: localhost/$name:box
+    steps:
+      - id: look
+        run: test ! -e /etc/passwd && echo "word=$guid" >>"\$GITHUB_OUTPUT" && cat given
+      - run: touch "\${{ steps.look.outputs.word }}"
+YAML
+echo "from the checkout" >"$dir/web/given"
+git -C "$dir/web" init --quiet
+"$dir/usr/bin/orchd" ci --dir "$dir/web" --container >"$dir/log" 2>&1 || fail "orchd ci: $(cat "$dir/log")"
+grep -q "from the checkout" "$dir/log" || fail "the checkout is not there: $(cat "$dir/log")"
+[ -e "$dir/web/$guid" ] || fail "a step did not get what the one before it gave: $(cat "$dir/log")"
+[ -z "$(podman ps --quiet --all --filter "ancestor=localhost/$name:box")" ] || fail "the container is still there"
+say "the steps of a job ran in its image, on the checkout, and the container is gone"
 echo "The image is as it should be."

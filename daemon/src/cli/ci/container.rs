@@ -9,8 +9,19 @@ use crate::core::text::harmless;
 
 /// What jobs that name no image run in.
 const USUAL_IMAGE: &str = "docker.io/library/ubuntu:24.04";
-/// What podman itself needs of our environment.
-const OF_PODMAN: [&str; 4] = ["PATH", "HOME", "XDG_RUNTIME_DIR", "TMPDIR"];
+/// What podman itself needs of our environment: podman(1), "Environment Variables".
+const OF_PODMAN: [&str; 10] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "CONTAINERS_CONF",
+    "CONTAINERS_REGISTRIES_CONF",
+    "CONTAINERS_STORAGE_CONF",
+    "CONTAINER_HOST",
+    "REGISTRY_AUTH_FILE",
+];
 
 pub(super) struct Container {
     id: String,
@@ -18,7 +29,8 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Starts one that waits. The checkout is there under the same path as here, and so is what steps write for each other.
+    /// Starts one that waits, without an init: podman has none where a distribution packs it apart, and what a step leaves
+    /// behind ends with the container anyhow. The checkout is there under the same path as here, and so is what steps write for each other.
     pub(super) fn start(asked: &str, of_job: Option<&str>, setting: &Setting<'_>) -> Result<Self, String> {
         let image = if asked.is_empty() { of_job.unwrap_or(USUAL_IMAGE) } else { asked };
         if image.starts_with('-') || image.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -28,7 +40,7 @@ impl Container {
             OF_PODMAN.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect();
         let mount = |path: &Path| format!("{0}:{0}", path.display());
         let mut command = Command::new("podman");
-        command.args(["run", "--detach", "--rm", "--init", "--security-opt", "label=disable", "--entrypoint", "sleep"]);
+        command.args(["run", "--detach", "--rm", "--security-opt", "label=disable", "--entrypoint", "sleep"]);
         command.args(["--volume", &mount(setting.root), "--volume", &mount(setting.scratch), "--", image, "infinity"]);
         let output = command.env_clear().envs(&env).stdin(Stdio::null()).output();
         let output =

@@ -10,16 +10,14 @@ use super::workflow::{Does, Job, Pairs, Step, Workflow};
 
 /// What every workflow's checkout is here without an action.
 const CHECKOUT: &str = "actions/checkout";
-/// What is known of `github`; of `github.event` only what is below it here.
-const KNOWN: [&str; 22] = [
-    "action",
+/// What is known of `github`, and what variables `GITHUB_…` tell steps.
+pub(super) const KNOWN: [&str; 18] = [
     "actor",
     "api_url",
     "base_ref",
     "event_name",
     "graphql_url",
     "head_ref",
-    "job",
     "ref",
     "ref_name",
     "ref_type",
@@ -32,9 +30,9 @@ const KNOWN: [&str; 22] = [
     "sha",
     "triggering_actor",
     "workflow",
-    "workspace",
-    "event",
 ];
+/// What only expressions are told of it; of `github.event` no more than is below it here.
+const KNOWN_BESIDES: [&str; 4] = ["action", "event", "job", "workspace"];
 const KNOWN_OF_THE_EVENT: [&str; 1] = ["repository"];
 /// Contexts that are known besides.
 const CONTEXTS: [&str; 7] = ["env", "matrix", "steps", "needs", "job", "runner", "strategy"];
@@ -182,7 +180,7 @@ fn expression_obstacle(expression: &Expression, before: &[PlannedStep<'_>]) -> O
             ["github", "event", name, ..] if !KNOWN_OF_THE_EVENT.contains(name) => {
                 Some(format!("it needs `{written}`, which only an event has"))
             }
-            ["github", name, ..] if !KNOWN.contains(name) => {
+            ["github", name, ..] if !KNOWN.contains(name) && !KNOWN_BESIDES.contains(name) => {
                 Some(format!("it needs `{written}`, which is not known here"))
             }
             ["steps", id, "outputs", ..] => {

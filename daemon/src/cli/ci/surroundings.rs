@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::failure::Failure;
 use super::super::git::Checkout;
+use super::plan::KNOWN;
 use super::workflow::Workflow;
 use crate::core::text::harmless;
 
@@ -71,27 +72,7 @@ pub(super) fn environment(
         }
         env.insert(name.to_owned(), value);
     }
-    let of_github = [
-        "actor",
-        "api_url",
-        "base_ref",
-        "event_name",
-        "graphql_url",
-        "head_ref",
-        "ref",
-        "ref_name",
-        "ref_type",
-        "repository",
-        "repository_owner",
-        "run_attempt",
-        "run_id",
-        "run_number",
-        "server_url",
-        "sha",
-        "triggering_actor",
-        "workflow",
-    ];
-    for name in of_github {
+    for name in KNOWN {
         let value = github[name].as_str().unwrap_or_default().to_owned();
         env.insert(format!("GITHUB_{}", name.to_uppercase()), value);
     }

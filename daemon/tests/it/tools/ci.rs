@@ -205,7 +205,10 @@ fn in_a_container_it_is_podman_that_runs_the_steps() {
     assert!(web.read("path").starts_with("/tools:"));
     let told = fs::read_to_string(home.path().join("told")).unwrap();
     let lines: Vec<_> = told.lines().collect();
-    assert!(lines[0].starts_with("run --detach --rm --init") && lines[0].ends_with("-- debian:12 infinity"), "{told}");
+    assert!(
+        lines[0].starts_with("run --detach --rm --security-opt") && lines[0].ends_with("-- debian:12 infinity"),
+        "{told}"
+    );
     assert!(lines[0].contains(&format!("--volume {0}:{0}", web.path().display())), "{told}");
     assert!(!lines[1].contains("--env HOME=") && !lines[1].contains("--env PATH="), "{told}");
     assert_eq!(lines.last(), Some(&"rm --force --time 0 box1"));
