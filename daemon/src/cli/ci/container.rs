@@ -80,6 +80,16 @@ impl Container {
         command
     }
 
+    /// Whether it has a program, which only it can tell.
+    pub(super) fn has(&self, program: &str, path: &[String]) -> bool {
+        let ask = ["sh", "-c", "command -v \"$1\"", "sh", program].map(str::to_owned);
+        let words = self.command(&ask, &BTreeMap::new(), path, Path::new("/"));
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env_clear().envs(&self.env);
+        let answer = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        answer.is_ok_and(|status| status.success())
+    }
+
     /// What podman itself is run with.
     pub(super) fn env(&self) -> &BTreeMap<String, String> {
         &self.env

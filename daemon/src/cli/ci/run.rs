@@ -281,9 +281,14 @@ impl Running<'_, '_> {
     }
 
     fn shell_command(&self, planned: &PlannedStep<'_>, script: &Path) -> Result<Vec<String>, String> {
-        // What is installed in a container, nobody here knows: it says so itself.
-        let is_there = |program: &str| self.container.is_some() || (self.setting.is_there)(program);
-        shell::command(self.shell(planned)?.as_deref(), script, &is_there)
+        let is_there = |program: &str| match &self.container {
+            Some(container) => container.has(program, &self.path),
+            None => (self.setting.is_there)(program),
+        };
+        // In a job's own container GitHub takes no bash where no shell is named:
+        // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idcontainer
+        let usual = (self.container.is_some() && self.planned.job.container.is_some()).then(|| "sh".to_owned());
+        shell::command(self.shell(planned)?.or(usual).as_deref(), script, &is_there)
     }
 
     fn prepare(&mut self, at: usize, planned: &PlannedStep<'_>, script: &str) -> Result<Prepared, String> {
