@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make test`: installs what is missing, then formatting and every test but three that take minutes, which `test.sh --slow` runs
+# `make test`: installs what is missing, then formatting and every test but three that take a minute, which `test.sh --slow` runs
 # (`make test-slow`). Nothing is skipped silently: what cannot be had fails the run. `make lint` looks at the code itself.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -40,7 +40,7 @@ async fn begin() -> Story {
 }
 
 #[tokio::test]
-#[ignore = "takes minutes: make test-slow"]
+#[ignore = "takes a minute: make test-slow"]
 async fn no_answer_is_a_fault_or_one_that_the_description_does_not_tell_of() {
     let (program, story) = (python::install(PACKAGE, "schemathesis"), begin().await);
     let mut args = vec!["--json", "keys", "create", "tester", "--level", "admin"];

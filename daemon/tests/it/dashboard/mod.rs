@@ -91,13 +91,13 @@ fn watch(mut browser: Child, deeds: &mpsc::Sender<Deed>) -> (bool, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make test-slow"]
+#[ignore = "takes a minute: make test-slow"]
 async fn every_page_is_well_made_in_both_schemes_on_phones_and_wide_screens() {
     play(&mut Stage::set().await, "walk").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make test-slow"]
+#[ignore = "takes a minute: make test-slow"]
 async fn every_deed_is_done_in_a_real_browser_and_pages_live() {
     play(&mut Stage::set().await, "deeds").await;
 }
